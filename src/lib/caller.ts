@@ -1,0 +1,33 @@
+/** Who calls: built by the gate from the credential, passed first to every service verb. */
+export interface Caller {
+  readonly userId: string;
+  readonly email: string;
+  readonly credential: "jwt" | "api_key" | "none";
+  /** Session id (JWT) or key id (API key); never the secret. */
+  readonly credentialId: string;
+  /** Permissions in force now: `resource:verb`, or `resource:verb:any` for what others own. */
+  readonly permissions: ReadonlySet<string>;
+  /** When the credential ends; null = does not end by itself. */
+  readonly expireTime: Date | null;
+  readonly requestId: string;
+  readonly ipAddress: string;
+  readonly userAgent: string;
+}
+
+/** True if the caller holds the permission, for own objects (`jobs:read`) or all (`jobs:read:any`). */
+export function may(caller: Caller, permission: string): boolean {
+  return caller.permissions.has(permission) || caller.permissions.has(`${permission}:any`);
+}
+
+/**
+ * The rows a caller may touch with a permission: a user id, or null for everybody's. Queries take this
+ * type, so that a query without an owner does not compile.
+ */
+export interface Scope {
+  readonly ownerId: string | null;
+}
+
+/** The scope in which the caller holds `permission`. */
+export function scopeOf(caller: Caller, permission: string): Scope {
+  return { ownerId: caller.permissions.has(`${permission}:any`) ? null : caller.userId };
+}

@@ -1,0 +1,30 @@
+import { randomBytes } from "node:crypto";
+
+let lastMs = 0;
+let counter = 0;
+
+/**
+ * A UUIDv7 (RFC 9562, method 1: a 12-bit counter after the milliseconds), so ids made by one process sort
+ * in the order they were made.
+ */
+export function newId(now: number = Date.now()): string {
+  const bytes = randomBytes(16);
+  if (now > lastMs) {
+    lastMs = now;
+    counter = ((bytes[6] ?? 0) << 4) & 0x7ff;
+  } else if (++counter > 0xfff) {
+    lastMs++;
+    counter = 0;
+  }
+  bytes.writeUIntBE(lastMs, 0, 6);
+  bytes[6] = 0x70 | (counter >>> 8);
+  bytes[7] = counter & 0xff;
+  bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
+  const hex = bytes.toString("hex");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+/** True for the textual form of a UUID of any version. */
+export function isUuid(text: string): boolean {
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text);
+}
