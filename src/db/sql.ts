@@ -1,0 +1,126 @@
+import postgres from "postgres";
+
+/** A pool, a reserved connection or a transaction: what every query function takes first. */
+export type Sql = postgres.ISql;
+/** A transaction: for verbs that must not run outside one. */
+export type Transaction = postgres.TransactionSql;
+export type Fragment = postgres.PendingQuery<postgres.Row[]>;
+
+/** The process's connections to Postgres. */
+export interface Database {
+  /** Pool for callers' statements. */
+  readonly sql: Sql;
+  /** Runs `work` in a transaction; rolls back when it throws. */
+  begin<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /**
+   * A further pool with settings of its own, for duties that must not wait behind callers: heartbeats,
+   * claims. Closed with the database.
+   */
+  dedicated(options: DedicatedOptions): DedicatedPool;
+  /**
+   * Follows a NOTIFY channel on the process's one listening connection. `onReady` is called at the first
+   * subscription and after each reconnection, since what was sent in between is lost.
+   */
+  listen(channel: string, onPayload: (payload: string) => void, onReady: () => void): Promise<void>;
+  /** Resolves if the server answers within `timeoutMs`. */
+  ping(timeoutMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface DedicatedOptions {
+  readonly name: string;
+  readonly max: number;
+  readonly statementTimeoutMs: number;
+  /** A commit that is lost by a crash is harmless: claims, which then only run again. */
+  readonly asynchronousCommit?: boolean;
+}
+
+export interface DedicatedPool {
+  readonly sql: Sql;
+  begin<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+}
+
+export interface DatabaseOptions {
+  readonly url: string;
+  readonly maxConnections: number;
+  readonly statementTimeoutMs: number;
+  readonly applicationName: string;
+}
+
+/** Opens no connection yet: the first statement does. */
+export function openDatabase(options: DatabaseOptions): Database {
+  const pools: postgres.Sql[] = [];
+  const open = (name: string, max: number, statementTimeoutMs: number, asynchronousCommit: boolean) => {
+    const pool = postgres(options.url, {
+      max,
+      // The types in use are built in; without this every connection starts with a catalogue query.
+      fetch_types: false,
+      connect_timeout: 10,
+      max_lifetime: 60 * 60,
+      transform: { column: { from: postgres.toCamel } },
+      onnotice: () => {},
+      connection: {
+        application_name: `${options.applicationName}:${name}`,
+        statement_timeout: statementTimeoutMs,
+        // A transaction left open keeps every later claim slow (dead rows stay); end it for its owner.
+        idle_in_transaction_session_timeout: 30_000,
+        lock_timeout: Math.min(10_000, statementTimeoutMs),
+        TimeZone: "UTC",
+        ...(asynchronousCommit ? { synchronous_commit: "off" } : {}),
+      },
+    });
+    pools.push(pool);
+    return pool;
+  };
+  const main = open("main", options.maxConnections, options.statementTimeoutMs, false);
+  return {
+    sql: main,
+    begin: (work) => main.begin(work) as Promise<never>,
+    dedicated({ name, max, statementTimeoutMs, asynchronousCommit = false }) {
+      const pool = open(name, max, statementTimeoutMs, asynchronousCommit);
+      return { sql: pool, begin: (work) => pool.begin(work) as Promise<never> };
+    },
+    async listen(channel, onPayload, onReady) {
+      await main.listen(channel, onPayload, onReady);
+    },
+    async ping(timeoutMs) {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+      });
+      try {
+        await Promise.race([main`select 1`, late]);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    async close() {
+      await Promise.all(pools.map((pool) => pool.end({ timeout: 5 })));
+    },
+  };
+}
+
+/**
+ * A value as a `jsonb` parameter. Goes over the wire as text, since a string handed to a `jsonb` parameter
+ * would be encoded twice.
+ */
+export function json(value: unknown): string {
+  return JSON.stringify(value);
+}
+
+/** SQLSTATE of a failed statement, or an empty string when the failure is not the server's. */
+export function sqlState(error: unknown): string {
+  return error instanceof postgres.PostgresError ? error.code : "";
+}
+
+/** True when the database could not be reached or went away: the statement may be tried again later. */
+export function isConnectionLoss(error: unknown): boolean {
+  if (error instanceof postgres.PostgresError) return /^(08|57P0|53300)/.test(error.code);
+  const code = (error as { code?: unknown } | null)?.code;
+  return (
+    typeof code === "string" &&
+    /^(CONNECTION_|CONNECT_TIMEOUT|ECONNREFUSED|ECONNRESET|EPIPE|ENOENT|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)/.test(
+      code,
+    )
+  );
+}

@@ -1,0 +1,72 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+
+/** Every metric of the service: name, type and labels in one place. All labels have few values. */
+export function createMetrics() {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, prefix: "sluice_" });
+  const registers = [registry];
+  const counter = <L extends string>(name: string, help: string, labelNames: L[]) =>
+    new Counter({ name, help, labelNames, registers });
+  const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900];
+  return {
+    registry,
+    jobsCreated: counter("sluice_jobs_created_total", "Jobs created.", ["pipeline", "priority"]),
+    jobsCompleted: counter("sluice_jobs_completed_total", "Jobs completed.", ["pipeline", "priority"]),
+    jobsFailed: counter("sluice_jobs_failed_total", "Jobs failed for good.", [
+      "pipeline",
+      "priority",
+      "reason",
+    ]),
+    jobsCancelled: counter("sluice_jobs_cancelled_total", "Jobs cancelled.", ["pipeline", "priority"]),
+    jobsRetried: counter("sluice_jobs_retried_total", "Attempts that failed and are tried again.", [
+      "pipeline",
+      "reason",
+    ]),
+    leasesLost: counter("sluice_leases_lost_total", "Attempts that lost their lease before they ended.", [
+      "cause",
+    ]),
+    jobSeconds: new Histogram({
+      name: "sluice_job_duration_seconds",
+      help: "Time from the claim of an attempt to its end.",
+      labelNames: ["pipeline", "outcome"],
+      buckets: seconds,
+      registers,
+    }),
+    stageSeconds: new Histogram({
+      name: "sluice_stage_duration_seconds",
+      help: "Time a stage took.",
+      labelNames: ["stage", "outcome"],
+      buckets: seconds,
+      registers,
+    }),
+    pickupSeconds: new Histogram({
+      name: "sluice_job_pickup_seconds",
+      help: "Time from when a job could run to when a worker claimed it.",
+      labelNames: ["priority"],
+      buckets: seconds,
+      registers,
+    }),
+    rpcSeconds: new Histogram({
+      name: "sluice_rpc_duration_seconds",
+      help: "Time a call took, by full method name and code.",
+      labelNames: ["method", "code"],
+      buckets: seconds,
+      registers,
+    }),
+    queueDepth: new Gauge({
+      name: "sluice_queue_depth",
+      help: "Jobs that wait to run, by priority; delayed ones apart.",
+      labelNames: ["priority", "state"],
+      registers,
+    }),
+    queueOldestSeconds: new Gauge({
+      name: "sluice_queue_oldest_age_seconds",
+      help: "Age of the oldest job that could run now, by priority.",
+      labelNames: ["priority"],
+      registers,
+    }),
+    openStreams: new Gauge({ name: "sluice_open_streams", help: "Server streams open now.", registers }),
+  };
+}
+
+export type Metrics = ReturnType<typeof createMetrics>;
