@@ -1,0 +1,80 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const PROGRAM = fileURLToPath(new URL("./embedded-program.ts", import.meta.url));
+const NOBODY = 65534;
+export const isRoot = process.getuid?.() === 0;
+
+export interface Line {
+  readonly ready?: boolean;
+  readonly url: string;
+  readonly pid: number;
+  readonly initialized: boolean;
+  readonly uid: number;
+  readonly acked?: number;
+  readonly error?: string;
+  readonly message?: string;
+}
+
+/** A fresh folder, readable to its owner alone, with a space in its name. */
+export function tempFolder(): { path: string; [Symbol.dispose](): void } {
+  const path = mkdtempSync(join(tmpdir(), "sluice data "));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }) };
+}
+
+/** Hands a folder to the user that `asOrdinaryUser` becomes. */
+export function giveToOrdinaryUser(path: string): void {
+  if (isRoot && ordinaryUserPrefix()[0] === "setpriv") chownSync(path, NOBODY, NOBODY);
+  chmodSync(path, 0o700);
+}
+
+/** The command that turns root into an ordinary user who can read this checkout. */
+function ordinaryUserPrefix(): string[] {
+  if (!isRoot) return [];
+  const nobody = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", "--"];
+  const [command = "", ...args] = [...nobody, "test", "-r", PROGRAM, "-a", "-x", process.execPath];
+  if (spawnSync(command, args).status === 0) return nobody;
+  return ["unshare", "--user", `--map-user=${NOBODY}`, `--map-group=${NOBODY}`, "--"];
+}
+
+/** Starts the program of `embedded-program.ts` as a process of its own. */
+export function startProgram(args: readonly string[], options: { asOrdinaryUser?: boolean } = {}) {
+  const prefix = options.asOrdinaryUser ? ordinaryUserPrefix() : [];
+  const [command = "", ...rest] = [...prefix, process.execPath, PROGRAM, ...args];
+  const child = spawn(command, rest, { stdio: ["ignore", "pipe", "inherit"] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  return {
+    child,
+    exited,
+    async line(): Promise<Line> {
+      const next = await lines.next();
+      if (next.done) throw new Error(`the program ended early with ${child.exitCode ?? child.signalCode}`);
+      return JSON.parse(next.value) as Line;
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+      await exited;
+    },
+  };
+}
+
+/** Ends the program, the server and all its backends at the same moment, as a power cut would. */
+export function killTree(child: ChildProcess, postmaster: number): void {
+  const backends = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, "utf8").trim().split(" ");
+  execFileSync("kill", ["-9", String(child.pid), String(postmaster), ...backends]);
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    // A process that ended and was not waited for still has an id.
+    return process.platform !== "linux" || !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
+  }
+}
