@@ -1098,7 +1098,7 @@ export type CreateJobRequest = Message<"sluice.v1.CreateJobRequest"> & {
     case: "documentId";
   } | {
     /**
-     * Fetched by the worker: `https://` or `s3://`. At most 2048 characters.
+     * Fetched by the worker: `https://` or `s3://`, or `http://` if the operator allows it. At most 2048 characters.
      * Fails with `INVALID_ARGUMENT` / `EGRESS_DENIED` if it points to a place that the server may not call.
      *
      * @generated from field: string uri = 7;
