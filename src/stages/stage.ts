@@ -75,14 +75,28 @@ export class StageOptionsError extends Error {
   }
 }
 
+/** What was seen of a process that had to be ended or ended itself; for operators, never for callers. */
+export interface StageEvidence {
+  exitCode: number | null;
+  signal: string | null;
+  peakRssBytes: number;
+  durationMs: number;
+  /** Share of the stage that was done, from 0 to 1, at the last sign of life. */
+  lastShare: number;
+  /** The last 4 KiB of its standard error. */
+  stderrTail: string;
+}
+
 /** A stage failed for a reason of its own (not the document's): `reason` is a value of `sluice.v1.ErrorReason`. */
 export class StageFailure extends Error {
   override name = "StageFailure";
   readonly reason: string;
   readonly retryable: boolean;
-  constructor(reason: string, message: string, retryable: boolean) {
+  readonly evidence: StageEvidence | undefined;
+  constructor(reason: string, message: string, retryable: boolean, evidence?: StageEvidence) {
     super(message);
     this.reason = reason;
     this.retryable = retryable;
+    this.evidence = evidence;
   }
 }

@@ -1,0 +1,116 @@
+/** Entry of a document process: reads, changes and writes documents; knows no network and no other files. */
+import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
+import { findStage } from "../registry.ts";
+import type { Stage, StageContext, WorkingDocument } from "../stage.ts";
+import { readDocument, writeDocument } from "./document-file.ts";
+import { toWire } from "./faults.ts";
+import {
+  type ChildSettings,
+  clip,
+  type FromChild,
+  MAX_LOG_LINES,
+  type RenderAnswer,
+  type RunAnswer,
+  type RunTask,
+  type ToChild,
+} from "./protocol.ts";
+
+const PROGRESS_INTERVAL_MS = 100;
+
+const settings = JSON.parse(process.argv[2] ?? "{}") as ChildSettings;
+const customStages = new Map<string, Stage>();
+
+process.on("disconnect", () => process.exit(0));
+if (settings.watchParent) watchParent();
+process.on("message", (message) => void serve(message as ToChild));
+try {
+  for (const path of settings.customModules) await loadCustomModule(path);
+  tell({ kind: "ready" });
+} catch (error) {
+  tell({ kind: "start_failed", message: error instanceof Error ? error.message : String(error) });
+}
+
+function tell(message: FromChild): void {
+  // Without a channel nobody waits for the answer any more, and "disconnect" ends the process.
+  if (process.connected) process.send?.(message);
+}
+
+async function serve({ id, task }: ToChild): Promise<void> {
+  try {
+    const answer = task.kind === "run" ? await runStage(id, task) : await renderTask(task);
+    tell({ kind: "done", id, answer, rssBytes: process.memoryUsage.rss() });
+  } catch (error) {
+    const fault = toWire(error, settings.hiddenPaths);
+    tell({ kind: "failed", id, fault, rssBytes: process.memoryUsage.rss() });
+  }
+}
+
+async function runStage(id: number, task: RunTask): Promise<RunAnswer> {
+  const stage = customStages.get(task.stageType) ?? findStage(task.stageType);
+  if (stage === undefined) throw new Error(`there is no stage of type ${task.stageType}`);
+  const document: WorkingDocument =
+    task.inputPath === null
+      ? { source: task.source, properties: {}, facts: {}, warnings: [] }
+      : await readDocument(task.inputPath);
+  const changes = await stage.run(document, stageContext(id, task));
+  return await writeDocument(task.outputPath, { ...document, ...changes }, task.limits);
+}
+
+async function renderTask(task: { documentPath: string; folder: string }): Promise<RenderAnswer> {
+  const { renderDocument } = await import("./render-document.ts");
+  return await renderDocument(task.documentPath, task.folder);
+}
+
+function stageContext(id: number, task: RunTask): StageContext<unknown> {
+  let lastProgress = Number.NEGATIVE_INFINITY;
+  let logLines = 0;
+  return {
+    options: task.options,
+    limits: task.limits,
+    // Never fires: whoever gives up on this document ends the process.
+    signal: new AbortController().signal,
+    sourcePath: task.sourcePath,
+    ...(task.password === undefined ? {} : { password: task.password }),
+    progress(share, message) {
+      const now = performance.now();
+      if (now - lastProgress < PROGRESS_INTERVAL_MS && share < 1) return;
+      lastProgress = now;
+      const bounded = Math.min(1, Math.max(0, Number.isFinite(share) ? share : 0));
+      tell({
+        kind: "progress",
+        id,
+        share: bounded,
+        ...(message === undefined ? {} : { message: clip(message) }),
+      });
+    },
+    log(level, message) {
+      if (logLines++ < MAX_LOG_LINES) tell({ kind: "log", id, level, message: clip(message) });
+    },
+  };
+}
+
+/** Modules export stages as `stages`, or one or several as default. */
+async function loadCustomModule(path: string): Promise<void> {
+  const module = (await import(pathToFileURL(path).href)) as { default?: Stage | Stage[]; stages?: Stage[] };
+  const stages = module.stages ?? (Array.isArray(module.default) ? module.default : [module.default]);
+  for (const stage of stages) {
+    if (typeof stage?.type !== "string" || typeof stage.run !== "function") {
+      throw new Error(`${path} must export stages: objects with type, version, parseOptions and run.`);
+    }
+    if (findStage(stage.type) !== undefined || customStages.has(stage.type)) {
+      throw new Error(`${path}: a stage of type ${stage.type} exists already; choose another name.`);
+    }
+    customStages.set(stage.type, stage);
+  }
+}
+
+/** Ends the process when its parent is gone, even while the main thread is busy; for systems without a death signal. */
+function watchParent(): void {
+  const watcher = new Worker(
+    `const parent = process.ppid;
+     setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, "SIGKILL"); }, 500);`,
+    { eval: true, stdout: true, stderr: true, resourceLimits: { maxOldGenerationSizeMb: 8 } },
+  );
+  watcher.unref();
+}

@@ -1,0 +1,125 @@
+import type { ExtractLimits } from "../../extract/extractor.ts";
+import type { Lifecycle } from "../../lib/lifecycle.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { WorkingDocument } from "../stage.ts";
+import { createCrew, stoppingFailure } from "./crew.ts";
+import type { RenderAnswer, RenderTask, RunAnswer, RunTask, StageSummary, Task } from "./protocol.ts";
+import { runTask, type Watch } from "./run-task.ts";
+
+/** One stage over one document; files are named, content stays out of the worker. */
+export interface StageJob {
+  stageType: string;
+  /** As `Stage.parseOptions` returned them; JSON. */
+  options: unknown;
+  /** The file that the stage before wrote; null for the first stage. */
+  inputPath: string | null;
+  /** Where the stage's document goes; inside the pool's `tempDir`. Only whole when `run` resolved. */
+  outputPath: string;
+  /** The source bytes, inside `tempDir`. */
+  sourcePath: string;
+  /** What is known of the source; starts the document when `inputPath` is null. */
+  source: WorkingDocument["source"];
+  password?: string;
+  limits: ExtractLimits;
+  timeoutMs: number;
+  onProgress(share: number, message?: string): void;
+  onLog(level: "info" | "warn", message: string): void;
+  signal: AbortSignal;
+}
+
+export interface StageOutcome {
+  outputBytes: number;
+  durationMs: number;
+  peakRssBytes: number;
+  summary: StageSummary;
+}
+
+export interface RenderRequest {
+  /** The file that the last stage wrote. */
+  documentPath: string;
+  /** An existing folder inside `tempDir`; the files are written into it. */
+  folder: string;
+  timeoutMs: number;
+  signal: AbortSignal;
+}
+
+/** The formats of a result as files (text.txt, document.md, document.json, chunks.ndjson) and its metadata. */
+export type RenderedFiles = RenderAnswer;
+
+export interface StagePoolOptions {
+  /** Children, so documents worked on at a time. */
+  size: number;
+  /** Resident memory at which a child is killed; half of it after a document has it replaced. */
+  maxRssBytes: number;
+  /** Longest silence of a stage. */
+  idleProgressTimeoutMs: number;
+  maxDocumentsPerProcess: number;
+  /** V8's heap of one child, in MiB. */
+  oldSpaceMb: number;
+  /** Modules with stages of the operator's. */
+  customModules?: readonly string[];
+  /** Holds every path of every job; children can read and write nothing else. */
+  tempDir: string;
+  /** PATH for finding `unshare` and `setpriv`; children see no other variable. */
+  path?: string;
+  logger: Logger;
+}
+
+/**
+ * Runs stages in child processes: warm, one document at a time, without network where the system allows it,
+ * killed when they outgrow their memory or time. Whatever a document does, the pool serves the next one.
+ */
+export interface StagePool extends Lifecycle {
+  /**
+   * Runs one stage; waits for a free child first.
+   * @throws DocumentFault when the document is at fault
+   * @throws StageFailure PARSER_CRASHED, PARSER_OUT_OF_MEMORY, PARSER_TIMEOUT (silent for too long),
+   *   STAGE_TIMEOUT (`timeoutMs` over), STAGE_FAILED, or the stage's own
+   * @throws the signal's reason when it fires; the child is then already gone
+   */
+  run(job: StageJob): Promise<StageOutcome>;
+  /** Writes the formats of a finished document; throws like `run`. */
+  render(request: RenderRequest): Promise<RenderedFiles>;
+  /** Ids of the children that live now. */
+  pids(): number[];
+}
+
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+export function createStagePool(options: StagePoolOptions): StagePool {
+  const crew = createCrew({
+    ...options,
+    customModules: options.customModules ?? [],
+    path: options.path ?? DEFAULT_PATH,
+  });
+
+  async function perform<Answer>(task: Task, name: string, watch: Watch) {
+    watch.signal.throwIfAborted();
+    const child = await crew.acquire(watch.signal);
+    try {
+      watch.signal.throwIfAborted();
+      return await runTask<Answer>(child, task, name, watch);
+    } catch (error) {
+      throw crew.stopping() && !watch.signal.aborted ? stoppingFailure() : error;
+    } finally {
+      crew.release(child);
+    }
+  }
+
+  return {
+    start: crew.start,
+    stop: crew.stop,
+    pids: crew.pids,
+    async run({ timeoutMs, onProgress, onLog, signal, ...job }) {
+      const task: RunTask = { kind: "run", ...job };
+      const watch = { ...options, timeoutMs, onProgress, onLog, signal };
+      const { answer, ...measured } = await perform<RunAnswer>(task, job.stageType, watch);
+      return { ...answer, ...measured };
+    },
+    async render({ timeoutMs, signal, ...request }) {
+      const task: RenderTask = { kind: "render", ...request };
+      const watch = { ...options, timeoutMs, onProgress: () => {}, onLog: () => {}, signal };
+      return (await perform<RenderAnswer>(task, "render", watch)).answer;
+    },
+  };
+}

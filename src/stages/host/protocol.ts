@@ -1,0 +1,96 @@
+import type { ExtractLimits } from "../../extract/extractor.ts";
+import type { Json } from "../../extract/model.ts";
+import type { WorkingDocument } from "../stage.ts";
+
+/** Characters of a log or error sentence that may cross to the worker. */
+export const MAX_MESSAGE_CHARACTERS = 500;
+/** Log lines that one task may send. */
+export const MAX_LOG_LINES = 200;
+/** Bytes of the metadata of a result, as JSON. */
+export const MAX_METADATA_BYTES = 256 * 1024;
+
+/** One stage over one document: paths and options, never content. */
+export interface RunTask {
+  kind: "run";
+  stageType: string;
+  options: unknown;
+  inputPath: string | null;
+  outputPath: string;
+  sourcePath: string;
+  source: WorkingDocument["source"];
+  password?: string;
+  limits: ExtractLimits;
+}
+
+/** The formats of a finished document, written into `folder`. */
+export interface RenderTask {
+  kind: "render";
+  documentPath: string;
+  folder: string;
+}
+
+export type Task = RunTask | RenderTask;
+
+/** What one stage left, in numbers. */
+export interface StageSummary {
+  mediaType?: string;
+  blocks: number;
+  characters: number;
+  pages: number;
+  warnings: number;
+  chunks: number;
+  qualityScore?: number;
+}
+
+export interface RunAnswer {
+  outputBytes: number;
+  summary: StageSummary;
+}
+
+/** A file that was written, with its size in bytes and the SHA-256 of its bytes in hex. */
+export interface RenderedFile {
+  name: "text.txt" | "document.md" | "document.json" | "chunks.ndjson";
+  path: string;
+  size: number;
+  sha256: string;
+}
+
+export interface RenderAnswer {
+  files: RenderedFile[];
+  /** At most 256 KiB as JSON; `truncated` in it names the lists and texts that were cut. */
+  metadata: { [key: string]: Json };
+  qualityScore?: number;
+  /** Unicode code units of text.txt. */
+  characters: number;
+}
+
+/** A throw, made small enough and clean enough to cross the boundary. */
+export type WireFault =
+  | { type: "document"; reason: string; message: string }
+  | { type: "stage"; reason: string; message: string; retryable: boolean }
+  | { type: "memory" }
+  | { type: "other"; message: string };
+
+export type ToChild = { id: number; task: Task };
+
+export type FromChild =
+  | { kind: "ready" }
+  | { kind: "start_failed"; message: string }
+  | { kind: "progress"; id: number; share: number; message?: string }
+  | { kind: "log"; id: number; level: "info" | "warn"; message: string }
+  | { kind: "done"; id: number; answer: RunAnswer | RenderAnswer; rssBytes: number }
+  | { kind: "failed"; id: number; fault: WireFault; rssBytes: number };
+
+/** The arguments a child is started with, as one JSON argument. */
+export interface ChildSettings {
+  customModules: string[];
+  /** Ends the process when its parent is gone; needed where the kernel does not do it. */
+  watchParent: boolean;
+  /** Roots of paths that no message may show. */
+  hiddenPaths: string[];
+}
+
+/** `text` cut to `max` characters, with an ellipsis where something was cut. */
+export function clip(text: string, max: number = MAX_MESSAGE_CHARACTERS): string {
+  return text.length <= max ? text : `${text.slice(0, max - 1)}…`;
+}

@@ -1,0 +1,162 @@
+import { type StageEvidence, StageFailure } from "../stage.ts";
+import type { DocumentProcess } from "./document-process.ts";
+import { fromWire, outOfMemory } from "./faults.ts";
+import { residentBytes } from "./process-memory.ts";
+import { clip, type FromChild, MAX_LOG_LINES, type Task } from "./protocol.ts";
+
+const LOOK_INTERVAL_MS = 50;
+/** A gap between two looks above this is the worker's own stall, not the child's silence. */
+const STALL_MS = 1_000;
+
+/** The bounds of one task and whom to tell. */
+export interface Watch {
+  maxRssBytes: number;
+  idleProgressTimeoutMs: number;
+  timeoutMs: number;
+  onProgress(share: number, message?: string): void;
+  onLog(level: "info" | "warn", message: string): void;
+  signal: AbortSignal;
+}
+
+export interface Performed<Answer> {
+  answer: Answer;
+  durationMs: number;
+  peakRssBytes: number;
+}
+
+let nextId = 1;
+
+/**
+ * Gives a task to an idle child and watches it: memory and both clocks every 50 ms. When the task ends by
+ * anything but an answer, the child has been killed and is gone before this rejects.
+ */
+export function runTask<Answer>(
+  child: DocumentProcess,
+  task: Task,
+  name: string,
+  watch: Watch,
+): Promise<Performed<Answer>> {
+  return new Promise((settle, fail) => {
+    const id = nextId++;
+    const startedAt = performance.now();
+    let lastSign = startedAt;
+    let lastLook = startedAt;
+    let lastShare = 0;
+    let peakRssBytes = 0;
+    let logLines = 0;
+    let ended = false;
+
+    const evidence = (exitCode: number | null, signal: string | null): StageEvidence => ({
+      exitCode,
+      signal,
+      peakRssBytes,
+      durationMs: performance.now() - startedAt,
+      lastShare,
+      stderrTail: child.stderrTail(),
+    });
+    const end = () => {
+      ended = true;
+      clearInterval(timer);
+      watch.signal.removeEventListener("abort", onAbort);
+      child.onMessage = () => {};
+      child.onExit = () => {};
+    };
+    const killAndFail = (error: unknown) => {
+      if (ended) return;
+      end();
+      void child.kill().then(() => fail(error));
+    };
+    const onAbort = () => killAndFail(watch.signal.reason);
+
+    const look = () => {
+      const now = performance.now();
+      if (now - lastLook > STALL_MS) lastSign += now - lastLook;
+      lastLook = now;
+      peakRssBytes = Math.max(peakRssBytes, residentBytes(child.pid) ?? 0);
+      if (peakRssBytes > watch.maxRssBytes) killAndFail(outOfMemory(name, evidence(null, "SIGKILL")));
+      else if (now - startedAt > watch.timeoutMs)
+        killAndFail(stageTimeout(name, watch, evidence(null, "SIGKILL")));
+      else if (now - lastSign > watch.idleProgressTimeoutMs)
+        killAndFail(parserTimeout(name, watch, evidence(null, "SIGKILL")));
+    };
+    const timer = setInterval(look, LOOK_INTERVAL_MS);
+
+    const onMessage = (message: FromChild) => {
+      if (!("id" in message) || message.id !== id) return;
+      lastSign = performance.now();
+      if (message.kind === "progress") {
+        lastShare = message.share;
+        watch.onProgress(message.share, message.message);
+      } else if (message.kind === "log") {
+        if (logLines++ < MAX_LOG_LINES) watch.onLog(message.level, clip(message.message));
+      } else {
+        peakRssBytes = Math.max(peakRssBytes, message.rssBytes);
+        end();
+        if (message.kind === "failed") fail(fromWire(message.fault, name, evidence(null, null)));
+        else
+          settle({
+            answer: message.answer as Answer,
+            durationMs: performance.now() - startedAt,
+            peakRssBytes,
+          });
+      }
+    };
+    child.onMessage = (message) => {
+      // A listener of the caller's that throws ends this task, not the worker.
+      try {
+        onMessage(message);
+      } catch (error) {
+        killAndFail(error);
+      }
+    };
+    child.onExit = (code, signal) => {
+      if (ended) return;
+      end();
+      fail(crashed(name, evidence(code, signal)));
+    };
+    watch.signal.addEventListener("abort", onAbort, { once: true });
+    if (watch.signal.aborted) onAbort();
+    else if (child.alive()) child.send(id, task);
+    else child.onExit(null, null);
+  });
+}
+
+function crashed(name: string, evidence: StageEvidence): StageFailure {
+  if (/heap out of memory|allocation failed/i.test(evidence.stderrTail)) return outOfMemory(name, evidence);
+  // SIGKILL that is not ours comes from outside (the kernel short of memory, an operator): worth another try.
+  // Any other end was brought about by the document and would come again.
+  const killed = evidence.signal === "SIGKILL";
+  return new StageFailure(
+    "PARSER_CRASHED",
+    `The process that ran stage ${name} ${killed ? "was killed from outside" : "crashed"} ` +
+      `(${evidence.signal ?? `exit code ${evidence.exitCode ?? "unknown"}`}). ` +
+      (killed
+        ? "The machine may be short of memory."
+        : "The document is damaged or of a kind that is not handled."),
+    killed,
+    evidence,
+  );
+}
+
+function parserTimeout(name: string, watch: Watch, evidence: StageEvidence): StageFailure {
+  return new StageFailure(
+    "PARSER_TIMEOUT",
+    `Stage ${name} made no progress for ${seconds(watch.idleProgressTimeoutMs)}. ` +
+      "The document is damaged or made to keep its reader busy.",
+    false,
+    evidence,
+  );
+}
+
+function stageTimeout(name: string, watch: Watch, evidence: StageEvidence): StageFailure {
+  return new StageFailure(
+    "STAGE_TIMEOUT",
+    `Stage ${name} was not done after ${seconds(watch.timeoutMs)}. Split the document, or give the stage a longer timeout.`,
+    true,
+    evidence,
+  );
+}
+
+function seconds(ms: number): string {
+  return `${Number((ms / 1_000).toFixed(1))} s`;
+}

@@ -1,0 +1,203 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { expect, test } from "vitest";
+import { findSandbox } from "../../../src/stages/host/sandbox.ts";
+import { isAlive, startPool, until } from "./harness.ts";
+
+test("a stage runs in a child process and its document comes back as a file", async () => {
+  await using h = await startPool();
+  expect(await h.fact("test_echo", { kept: ["as", "it", "was"] })).toEqual({ kept: ["as", "it", "was"] });
+  const pid = await h.fact("test_pid");
+  expect(pid).not.toBe(process.pid);
+  expect(h.pool.pids()).toContain(pid);
+});
+
+test("aborting kills a busy child within 100 ms and the pool serves the next job", async () => {
+  await using h = await startPool();
+  const [pid] = h.pool.pids();
+  const controller = new AbortController();
+  let spinning = false;
+  const onProgress = () => {
+    spinning = true;
+  };
+  const run = h.pool.run(h.job("test_spin", null, { signal: controller.signal, onProgress }));
+  const outcome = run.then(
+    () => "resolved",
+    (error: unknown) => error,
+  );
+  await until(() => spinning, "the stage spins");
+  const reason = new Error("cancelled by its owner");
+  const before = performance.now();
+  controller.abort(reason);
+  expect(await outcome).toBe(reason);
+  expect(performance.now() - before).toBeLessThan(100);
+  expect(await isAlive(pid!)).toBe(false);
+  expect(await h.fact("test_echo", 1)).toBe(1);
+});
+
+test("a job that waits for a child can be aborted, and the running one goes on", async () => {
+  await using h = await startPool();
+  const running = h.pool.run(h.job("test_work", 500));
+  const controller = new AbortController();
+  const waiting = h.pool.run(h.job("test_echo", 1, { signal: controller.signal }));
+  controller.abort(new Error("no longer needed"));
+  await expect(waiting).rejects.toThrow("no longer needed");
+  await running;
+  await expect(h.pool.run(h.job("test_echo", 1, { signal: controller.signal }))).rejects.toThrow(
+    "no longer needed",
+  );
+});
+
+test("a stage that fills memory with buffers is killed near the limit: PARSER_OUT_OF_MEMORY", async () => {
+  await using h = await startPool();
+  const failure = await h.pool.run(h.job("test_buffers")).catch((error: unknown) => error);
+  expect(failure).toMatchObject({ name: "StageFailure", reason: "PARSER_OUT_OF_MEMORY", retryable: false });
+  const peak = (failure as { evidence: { peakRssBytes: number } }).evidence.peakRssBytes;
+  expect(peak).toBeGreaterThan(400 * 2 ** 20);
+  expect(peak).toBeLessThan(900 * 2 ** 20);
+  expect(await h.fact("test_echo", 2)).toBe(2);
+});
+
+test("a stage that outgrows its heap ends as PARSER_OUT_OF_MEMORY", async () => {
+  await using h = await startPool({ oldSpaceMb: 64, maxRssBytes: 2 ** 31 });
+  await expect(h.pool.run(h.job("test_heap"))).rejects.toMatchObject({ reason: "PARSER_OUT_OF_MEMORY" });
+  expect(await h.fact("test_echo", 2)).toBe(2);
+});
+
+test("a stage without progress ends as PARSER_TIMEOUT, with the share it had reached as evidence", async () => {
+  await using h = await startPool({ idleProgressTimeoutMs: 300 });
+  await expect(h.pool.run(h.job("test_spin"))).rejects.toMatchObject({
+    reason: "PARSER_TIMEOUT",
+    retryable: false,
+    evidence: { lastShare: 0.25 },
+  });
+  expect(await h.fact("test_echo", 3)).toBe(3);
+});
+
+test("a stage that makes progress for ever ends as STAGE_TIMEOUT", async () => {
+  await using h = await startPool({ idleProgressTimeoutMs: 5_000 });
+  const run = h.pool.run(h.job("test_chatty_spin", null, { timeoutMs: 400 }));
+  await expect(run).rejects.toMatchObject({ reason: "STAGE_TIMEOUT", retryable: true });
+});
+
+test.each(["test_abort", "test_exit", "test_reject_later"])(
+  "a crash (%s) is a failed stage, and the pool serves the next job",
+  async (crash) => {
+    await using h = await startPool();
+    await expect(h.pool.run(h.job(crash))).rejects.toMatchObject({
+      reason: "PARSER_CRASHED",
+      retryable: false,
+    });
+    expect(await h.fact("test_echo", 4)).toBe(4);
+  },
+);
+
+test("a child killed from outside is a crash that may be retried, also when it was idle", async () => {
+  await using h = await startPool();
+  const pid = h.pool.pids()[0]!;
+  process.kill(pid, "SIGKILL");
+  await until(() => !h.pool.pids().includes(pid), "the pool has noticed");
+  expect(await h.fact("test_echo", 5)).toBe(5);
+  const run = h.pool.run(
+    h.job("test_spin", null, { onProgress: () => process.kill(h.pool.pids()[0]!, "SIGKILL") }),
+  );
+  await expect(run).rejects.toMatchObject({ reason: "PARSER_CRASHED", retryable: true });
+});
+
+test("faults keep their reason across the boundary; other throws lose stack and paths", async () => {
+  await using h = await startPool();
+  await expect(h.pool.run(h.job("test_document_fault"))).rejects.toMatchObject({
+    name: "DocumentFault",
+    reason: "DOCUMENT_ENCRYPTED",
+    message: "The document is encrypted; send its password.",
+  });
+  await expect(h.pool.run(h.job("test_stage_failure"))).rejects.toMatchObject({
+    name: "StageFailure",
+    reason: "QUALITY_TOO_LOW",
+    retryable: false,
+  });
+  const thrown = await h.pool.run(h.job("test_throw")).catch((error: Error) => error);
+  expect(thrown).toMatchObject({ reason: "STAGE_FAILED" });
+  expect((thrown as Error).message).toContain("cannot read");
+  expect((thrown as Error).message).not.toMatch(/\/etc|\/tmp|sluice stages|at .*\.ts/);
+  await expect(h.pool.run(h.job("no_such_stage"))).rejects.toMatchObject({ reason: "STAGE_FAILED" });
+});
+
+test("log lines of a stage are bounded in number and length", async () => {
+  await using h = await startPool();
+  const lines: string[] = [];
+  await h.pool.run(h.job("test_flood", null, { onLog: (_level, line) => lines.push(line) }));
+  expect(lines).toHaveLength(200);
+  expect(Math.max(...lines.map((line) => line.length))).toBe(500);
+});
+
+test("a child is replaced after its share of documents, and when it stays fat", async () => {
+  await using h = await startPool({ maxDocumentsPerProcess: 2 });
+  const pids = [];
+  for (let i = 0; i < 5; i++) pids.push(await h.fact("test_pid"));
+  expect(pids[1]).toBe(pids[0]);
+  expect(pids[3]).toBe(pids[2]);
+  expect(new Set(pids).size).toBe(3);
+  await using roomy = await startPool();
+  const fat = await roomy.fact("test_fat");
+  expect(await roomy.fact("test_pid")).not.toBe(fat);
+  await until(async () => !(await isAlive(Number(fat))), "the fat child is gone");
+});
+
+test("children see no variable of the parent's but PATH", async () => {
+  process.env.SLUICE_TEST_SECRET = "hunter2";
+  await using h = await startPool();
+  const env = (await h.fact("test_env")) as Record<string, string>;
+  expect(Object.keys(env).sort()).toEqual(["PATH", "TZ"]);
+});
+
+test("children read the code and their own folder, nothing else", async () => {
+  await using h = await startPool();
+  expect(await h.fact("test_read", h.sourcePath)).toBe(13);
+  expect(await h.fact("test_read", "/etc/passwd")).toBe("ERR_ACCESS_DENIED");
+  expect(await h.fact("test_read", "/proc/self/environ")).toBe("ERR_ACCESS_DENIED");
+});
+
+test("children cannot connect to anything, where the system can take the network away", async ({ skip }) => {
+  if (!(await findSandbox(process.env.PATH ?? "")).networkIsolated) skip("no unshare here");
+  await using h = await startPool();
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  expect(await h.fact("test_connect", port)).toBe("ENETUNREACH");
+  server.close();
+});
+
+test("the parent's event loop is never blocked for more than 50 ms while children work", async () => {
+  await using h = await startPool({ size: 2 });
+  await h.fact("test_echo", 1);
+  const histogram = monitorEventLoopDelay({ resolution: 5 });
+  histogram.enable();
+  await Promise.all([h.pool.run(h.job("test_work", 1_000)), h.pool.run(h.job("test_work", 1_000))]);
+  histogram.disable();
+  expect(histogram.max / 1e6).toBeLessThan(50);
+});
+
+test("two jobs run at once on two children, the third waits its turn", async () => {
+  await using h = await startPool({ size: 2 });
+  const pids = await Promise.all([h.fact("test_pid"), h.fact("test_pid"), h.fact("test_pid")]);
+  expect(new Set(pids).size).toBe(2);
+});
+
+test("stop leaves no process behind and refuses what still waits", async () => {
+  const h = await startPool({ size: 2 });
+  const pids = h.pool.pids();
+  const runs = [1, 2, 3].map(() =>
+    h.pool.run(h.job("test_spin")).catch((error: { reason: string }) => error.reason),
+  );
+  await h[Symbol.asyncDispose]();
+  for (const reason of await Promise.all(runs)) expect(reason).toBe("STAGE_FAILED");
+  for (const pid of pids) expect(await isAlive(pid)).toBe(false);
+  await expect(h.pool.run(h.job("test_echo"))).rejects.toMatchObject({ retryable: true });
+});
+
+test("a module that exports no stage is named when the pool starts", async () => {
+  const module = new URL("./harness.ts", import.meta.url).pathname;
+  await expect(startPool({ customModules: [module] })).rejects.toThrow("must export stages");
+});
