@@ -1,0 +1,142 @@
+import type { Block, ListItem, TableCell } from "../../model.ts";
+import { arrange } from "./columns.ts";
+import { type PageContent, type Segment, type TableBox, union } from "./geometry.ts";
+import { toLine } from "./lines.ts";
+import { markerOf } from "./markers.ts";
+import { continues, merge, type Paragraph, toParagraphs } from "./paragraphs.ts";
+import { splitTables } from "./tables.ts";
+import { headingLevel, type Typography } from "./typography.ts";
+
+type Piece = { paragraph: Paragraph; left: number } | { table: TableBox };
+
+/** What of a page becomes blocks. */
+export interface PageOptions {
+  includeTables: boolean;
+  /** Segments to leave out: running headers and footers. */
+  dropped: ReadonlySet<Segment>;
+}
+
+/** Turns the content of one page into blocks in reading order. */
+export function toBlocks(page: PageContent, typography: Typography, options: PageOptions): Block[] {
+  const pieces: Piece[] = [];
+  for (const [index, group] of page.groups.entries()) {
+    const kept = group.filter((segment) => !options.dropped.has(segment));
+    const { flow } = splitTables(kept, index === 0 && options.includeTables ? page.rules : []);
+    const rtl = share(kept, (s) => s.rtl) > 0.4;
+    for (const region of arrange(flow, rtl)) addRegion(pieces, region, options.includeTables);
+  }
+  return collect(pieces, typography, page.page);
+}
+
+function share(segments: readonly Segment[], pick: (segment: Segment) => boolean): number {
+  const total = segments.reduce((sum, s) => sum + s.weight, 0);
+  return segments.reduce((sum, s) => sum + (pick(s) ? s.weight : 0), 0) / Math.max(1, total);
+}
+
+function addRegion(
+  pieces: Piece[],
+  region: ReturnType<typeof arrange>[number],
+  _includeTables: boolean,
+): void {
+  let rows: typeof region = [];
+  let fresh = true;
+  const flush = () => {
+    if (rows.length === 0) return;
+    const box = union(rows);
+    for (const paragraph of toParagraphs(rows.map(toLine), box.x0, box.x1)) {
+      const last = pieces.at(-1);
+      if (fresh && last !== undefined && "paragraph" in last && continues(last.paragraph, paragraph)) {
+        last.paragraph = merge(last.paragraph, paragraph);
+      } else pieces.push({ paragraph, left: paragraph.lines[0]?.x0 ?? 0 });
+      fresh = false;
+    }
+    rows = [];
+  };
+  for (const row of region) {
+    const table = row.segments[0]?.table;
+    if (table === undefined) rows.push(row);
+    else {
+      flush();
+      pieces.push({ table });
+    }
+  }
+  flush();
+}
+
+function collect(pieces: readonly Piece[], typography: Typography, page: number): Block[] {
+  const blocks: Block[] = [];
+  let list: { items: { item: ListItem; left: number; ordered: boolean }[] } | undefined;
+  const flush = () => {
+    if (list !== undefined) blocks.push(...listBlocks(list.items, page));
+    list = undefined;
+  };
+  for (const piece of pieces) {
+    if ("table" in piece) {
+      flush();
+      blocks.push(tableBlock(piece.table, page));
+      continue;
+    }
+    const { paragraph, left } = piece;
+    if (paragraph.text === "") continue;
+    const level = headingLevel(paragraph, typography);
+    const marker = level === undefined ? markerOf(paragraph.text) : undefined;
+    if (marker !== undefined) {
+      list ??= { items: [] };
+      list.items.push({
+        item: { level: 0, text: marker.rest, marker: marker.marker },
+        left,
+        ordered: marker.ordered,
+      });
+      continue;
+    }
+    flush();
+    if (level !== undefined) blocks.push({ type: "heading", level, text: paragraph.text, page });
+    else if (paragraph.mono && !typography.bodyMono && paragraph.text.length > 8) {
+      const last = blocks.at(-1);
+      const text = paragraph.lines.map((line) => line.text).join("\n");
+      if (last?.type === "code") last.text += `\n${text}`;
+      else blocks.push({ type: "code", text, page });
+    } else blocks.push({ type: "paragraph", text: paragraph.text, page });
+  }
+  flush();
+  return blocks;
+}
+
+/** A single numbered item may be a sentence that starts with a number: it stays a paragraph, number and all. */
+function listBlocks(
+  items: readonly { item: ListItem; left: number; ordered: boolean }[],
+  page: number,
+): Block[] {
+  const only = items[0];
+  if (items.length === 1 && only?.ordered) {
+    return [{ type: "paragraph", text: `${only.item.marker} ${only.item.text}`, page }];
+  }
+  const lefts: number[] = [];
+  for (const left of items.map((i) => i.left).sort((a, b) => a - b)) {
+    if (left - (lefts.at(-1) ?? Number.NEGATIVE_INFINITY) > 6) lefts.push(left);
+  }
+  const levelOf = (left: number) =>
+    Math.max(
+      0,
+      lefts.findLastIndex((l) => left >= l - 0.5),
+    );
+  return [
+    {
+      type: "list",
+      ordered: items[0]?.ordered ?? false,
+      items: items.map(({ item, left }) => ({ ...item, level: levelOf(left) })),
+      page,
+    },
+  ];
+}
+
+function tableBlock(table: TableBox, page: number): Block {
+  const rows: TableCell[][] = table.rows.map((row) =>
+    row.map((cell) => ({
+      text: cell.text,
+      ...(cell.columnSpan > 1 ? { columnSpan: cell.columnSpan } : {}),
+      ...(cell.rowSpan > 1 ? { rowSpan: cell.rowSpan } : {}),
+    })),
+  );
+  return { type: "table", rows, headerRows: 1, page };
+}
