@@ -38,5 +38,25 @@ export function repairLigatures(characters: Placed[]): void {
 }
 
 function sameGlyph(a: Placed, b: Placed): boolean {
+  if (b.text === " ") return false;
   return a.x === b.x && a.y === b.y && a.right === b.right && a.right - a.x > 0.01;
+}
+
+/**
+ * Turns round the brackets of a right-to-left line when each of them faces away from what it holds: some fonts map the mirrored
+ * glyph to the sign it looks like, so that `(2026)` comes out as `)2026(`. Lines with any pair in order are left alone.
+ */
+export function repairBrackets(text: string): string {
+  let depth = 0;
+  let pairs = 0;
+  for (const character of text) {
+    if (character === ")") depth += 1;
+    else if (character === "(") {
+      depth -= 1;
+      pairs += 1;
+    }
+    if (depth < 0 || depth > 1) return text;
+  }
+  if (depth !== 0 || pairs === 0) return text;
+  return text.replace(/[()]/gu, (sign) => (sign === "(" ? ")" : "("));
 }

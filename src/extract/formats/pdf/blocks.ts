@@ -1,10 +1,11 @@
 import type { Block, ListItem, TableCell } from "../../model.ts";
+import { withAlignedTables } from "./aligned-tables.ts";
 import { arrange } from "./columns.ts";
-import { type PageContent, type Segment, type TableBox, union } from "./geometry.ts";
+import { type PageContent, type Row, type Segment, type TableBox, union } from "./geometry.ts";
 import { toLine } from "./lines.ts";
-import { markerOf } from "./markers.ts";
+import { markerOf, UNKNOWN_SIGN } from "./markers.ts";
 import { continues, merge, type Paragraph, toParagraphs } from "./paragraphs.ts";
-import { splitTables } from "./tables.ts";
+import { findRuledTables, tableSegment } from "./ruled-tables.ts";
 import { headingLevel, type Typography } from "./typography.ts";
 
 type Piece = { paragraph: Paragraph; left: number } | { table: TableBox };
@@ -21,11 +22,15 @@ export function toBlocks(page: PageContent, typography: Typography, options: Pag
   const pieces: Piece[] = [];
   for (const [index, group] of page.groups.entries()) {
     const kept = group.filter((segment) => !options.dropped.has(segment));
-    const { flow } = splitTables(kept, index === 0 && options.includeTables ? page.rules : []);
+    const tables = index === 0 ? findRuledTables(kept, page.rules) : [];
+    const inTables = new Set(tables.flatMap((t) => t.used));
+    const flow = kept.filter((segment) => !inTables.has(segment));
+    flow.push(...tables.map((t) => tableSegment(t.table, t.used)));
     const rtl = share(kept, (s) => s.rtl) > 0.4;
-    for (const region of arrange(flow, rtl)) addRegion(pieces, region, options.includeTables);
+    for (const region of arrange(flow, rtl)) addRegion(pieces, withAlignedTables(region));
   }
-  return collect(pieces, typography, page.page);
+  const kept = options.includeTables ? pieces : pieces.filter((piece) => "paragraph" in piece);
+  return collect(kept, typography, page.page);
 }
 
 function share(segments: readonly Segment[], pick: (segment: Segment) => boolean): number {
@@ -33,12 +38,8 @@ function share(segments: readonly Segment[], pick: (segment: Segment) => boolean
   return segments.reduce((sum, s) => sum + (pick(s) ? s.weight : 0), 0) / Math.max(1, total);
 }
 
-function addRegion(
-  pieces: Piece[],
-  region: ReturnType<typeof arrange>[number],
-  _includeTables: boolean,
-): void {
-  let rows: typeof region = [];
+function addRegion(pieces: Piece[], region: readonly Row[]): void {
+  let rows: Row[] = [];
   let fresh = true;
   const flush = () => {
     if (rows.length === 0) return;
@@ -47,7 +48,7 @@ function addRegion(
       const last = pieces.at(-1);
       if (fresh && last !== undefined && "paragraph" in last && continues(last.paragraph, paragraph)) {
         last.paragraph = merge(last.paragraph, paragraph);
-      } else pieces.push({ paragraph, left: paragraph.lines[0]?.x0 ?? 0 });
+      } else pieces.push({ paragraph, left: (paragraph.lines[0]?.x0 ?? box.x0) - box.x0 });
       fresh = false;
     }
     rows = [];
@@ -77,7 +78,8 @@ function collect(pieces: readonly Piece[], typography: Typography, page: number)
       continue;
     }
     const { paragraph, left } = piece;
-    if (paragraph.text === "") continue;
+    const text = paragraph.text.replaceAll(UNKNOWN_SIGN, "").trim();
+    if (text === "") continue;
     const level = headingLevel(paragraph, typography);
     const marker = level === undefined ? markerOf(paragraph.text) : undefined;
     if (marker !== undefined) {
@@ -90,13 +92,13 @@ function collect(pieces: readonly Piece[], typography: Typography, page: number)
       continue;
     }
     flush();
-    if (level !== undefined) blocks.push({ type: "heading", level, text: paragraph.text, page });
+    if (level !== undefined) blocks.push({ type: "heading", level, text, page });
     else if (paragraph.mono && !typography.bodyMono && paragraph.text.length > 8) {
       const last = blocks.at(-1);
-      const text = paragraph.lines.map((line) => line.text).join("\n");
-      if (last?.type === "code") last.text += `\n${text}`;
-      else blocks.push({ type: "code", text, page });
-    } else blocks.push({ type: "paragraph", text: paragraph.text, page });
+      const code = paragraph.lines.map((line) => line.text).join("\n");
+      if (last?.type === "code") last.text += `\n${code}`;
+      else blocks.push({ type: "code", text: code, page });
+    } else blocks.push({ type: "paragraph", text, page });
   }
   flush();
   return blocks;

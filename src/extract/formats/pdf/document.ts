@@ -105,13 +105,13 @@ export function readProperties(engine: Engine, document: OpenDocument): Document
   if (modified !== undefined) properties.modified = modified;
 
   const extra: { [key: string]: Json } = {};
-  if (meta("Producer") !== "") extra["producer"] = meta("Producer");
-  if (meta("Creator") !== "") extra["creator"] = meta("Creator");
+  if (meta("Producer") !== "") extra.producer = meta("Producer");
+  if (meta("Creator") !== "") extra.creator = meta("Creator");
   if (engine.fn("FPDF_GetFileVersion")(document.handle, engine.scratch) !== 0) {
     const version = engine.u32(engine.scratch);
-    extra["pdfVersion"] = `${Math.floor(version / 10)}.${version % 10}`;
+    extra.pdfVersion = `${Math.floor(version / 10)}.${version % 10}`;
   }
-  if (document.tagged) extra["tagged"] = true;
+  if (document.tagged) extra.tagged = true;
   properties.extra = extra;
   return properties;
 }

@@ -64,21 +64,19 @@ async function build(): Promise<Engine> {
   >[0]);
   module.PDFiumExt_Init();
 
-  const raw = module.pdfium as unknown as Record<string, Call | undefined>;
+  // The bare exports: the module's own wrappers check and spread arguments at every call.
   const exports = module.pdfium.wasmExports as unknown as {
     memory: WebAssembly.Memory;
     malloc: Call;
     free: Call;
   };
+  const functions = module.pdfium.wasmExports as unknown as Record<string, Call | undefined>;
   const { memory } = exports;
-  let buffer = memory.buffer;
-  let view = new DataView(buffer);
-  const data = (): DataView => {
-    if (buffer !== memory.buffer) {
-      buffer = memory.buffer;
-      view = new DataView(buffer);
-    }
-    return view;
+  let f32 = new Float32Array(memory.buffer);
+  let f64 = new Float64Array(memory.buffer);
+  const refresh = () => {
+    f32 = new Float32Array(memory.buffer);
+    f64 = new Float64Array(memory.buffer);
   };
   const scratch = exports.malloc(SCRATCH_BYTES);
   const text = (
@@ -101,14 +99,21 @@ async function build(): Promise<Engine> {
 
   return {
     fn(name) {
-      const call = raw[`_${name}`];
+      const call = functions[name];
       if (call === undefined) throw new Error(`PDFium has no function ${name}`);
       return call;
     },
     scratch,
-    f32: (address) => data().getFloat32(address, true),
-    f64: (address) => data().getFloat64(address, true),
-    u32: (address) => data().getUint32(address, true),
+    f32(address) {
+      // Growing the memory detaches the old view, which then has no length.
+      if (f32.length === 0) refresh();
+      return f32[address >> 2] ?? 0;
+    },
+    f64(address) {
+      if (f64.length === 0) refresh();
+      return f64[address >> 3] ?? 0;
+    },
+    u32: (address) => new DataView(memory.buffer).getUint32(address, true),
     put(bytes) {
       const address = exports.malloc(bytes.byteLength);
       if (address !== 0) new Uint8Array(memory.buffer, address, bytes.byteLength).set(bytes);

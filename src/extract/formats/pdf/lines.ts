@@ -1,3 +1,4 @@
+import { repairBrackets } from "./arabic.ts";
 import { type Box, median, type Row, type Segment } from "./geometry.ts";
 
 /** A row of one region as text. */
@@ -33,7 +34,7 @@ export function toLine(row: Row): Line {
     x1: row.x1,
     y0: row.y0,
     y1: row.y1,
-    text,
+    text: rtl ? repairBrackets(text) : text,
     baseline: row.baseline,
     size: main(row.segments).size,
     bold: share((s) => s.bold) > 0.6,

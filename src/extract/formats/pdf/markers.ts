@@ -1,3 +1,6 @@
+/** Stands for a glyph whose meaning is not known; dropped from text unless it starts a line. */
+export const UNKNOWN_SIGN = "\uF000";
+
 const BULLET = /^([•●○◦▪▫■□◆◇◘∙‣⁃➢➤►▶▸✓✔✗✘☐☑☒❑❒❖⮚➔※\uF000-\uF0FF]|[-–—*·](?=\s))\s*(?=\S)/u;
 const NUMBER = /^(\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|[①-⑳㉠-㉻]|[가-하]\.)\s+(?=\S)/u;
 

@@ -1,5 +1,5 @@
 import { type Line, linePitch } from "./lines.ts";
-import { markerOf } from "./markers.ts";
+import { markerOf, UNKNOWN_SIGN } from "./markers.ts";
 
 /** Lines that read on from one to the next. */
 export interface Paragraph {
@@ -11,6 +11,7 @@ export interface Paragraph {
   tag?: string;
 }
 
+const SIGN_INSIDE = new RegExp(`(?<!^)${UNKNOWN_SIGN}`, "gu");
 const SENTENCE_END = /[.!?:;…。！？：؟۔]["'”’)\]»]*$/u;
 
 /** Groups the lines of one region into paragraphs by distance, style, indentation, list markers and short last lines. */
@@ -98,7 +99,7 @@ export function joinLines(texts: readonly string[]): string {
           ? ""
           : " ") + text;
   }
-  return joined.replace(/ {2,}/gu, " ").trim();
+  return joined.replace(SIGN_INSIDE, "").replace(/ {2,}/gu, " ").trim();
 }
 
 /** True when a paragraph that ends a column goes on at the top of the next one. */

@@ -1,11 +1,13 @@
 import { isRtl, type Placed, repairLigatures } from "./arabic.ts";
 import type { Engine } from "./engine.ts";
-import { type Box, type PageContent, type Segment, toFrame } from "./geometry.ts";
+import { type Box, type PageContent, type Rule, type Segment, toFrame } from "./geometry.ts";
+import { UNKNOWN_SIGN } from "./markers.ts";
 import { readObjects } from "./objects.ts";
 import { createStyles, type Style } from "./styles.ts";
 import type { Tags } from "./tags.ts";
 
 const HYPHEN_AT_LINE_END = 2;
+const LETTER = /[\p{L}\p{N}]/u;
 const ASCENT = 0.75;
 const DESCENT = 0.22;
 /** Gap, in parts of the font size, that parts columns and cells; spaces between words are far smaller. */
@@ -40,30 +42,36 @@ export function scanPage(
     if (textPage !== 0) engine.fn("FPDFText_ClosePage")(textPage);
   }
 
+  const lengths = [...byAngle].map(([angle, lines]) => ({
+    angle,
+    length: lines.reduce((n, l) => n + l.length, 0),
+  }));
+  lengths.sort((a, b) => b.length - a.length || a.angle - b.angle);
+  const main = lengths[0]?.angle ?? 0;
+  const objects = readObjects(engine, page, main);
+  const dividers = objects.rules.filter((rule) => !rule.horizontal);
+
   let order = 0;
-  const found = [...byAngle].map(([angle, lines]) => {
+  const found = lengths.map(({ angle }) => {
+    const lines = byAngle.get(angle) ?? [];
     const segments: Segment[] = [];
     for (const line of lines) {
       repairLigatures(line);
-      for (const segment of cutLine(line)) {
+      for (const segment of cutLine(line, angle === main ? dividers : [])) {
         order += 1;
         segments.push({ ...segment, order });
       }
     }
-    return { angle, segments, weight: segments.reduce((sum, s) => sum + s.weight, 0) };
+    return segments;
   });
-  found.sort((a, b) => b.weight - a.weight || a.angle - b.angle);
-
-  const angle = found[0]?.angle ?? 0;
-  const objects = readObjects(engine, page, angle);
   return {
     page: number,
     width,
     height,
-    groups: found.map((group) => group.segments).filter((segments) => segments.length > 0),
+    groups: found.filter((segments) => segments.length > 0),
     rules: objects.rules,
     images: objects.images,
-    box: pageBox(engine, page, angle, width, height),
+    box: pageBox(engine, page, main, width, height),
     characters,
   };
 }
@@ -118,9 +126,11 @@ function readGlyphs(
       continue;
     }
     if (code < 32 && code !== HYPHEN_AT_LINE_END) continue;
+    // A control character is a glyph whose meaning the font does not tell; a sign at the start of a line, a bullet.
+    const unknown = code >= 0x7f && code < 0xa0;
     const object = textObject(textPage, i);
     const style = styles.of(object, i);
-    const text = code === HYPHEN_AT_LINE_END ? "-" : String.fromCodePoint(code);
+    const text = unknown ? UNKNOWN_SIGN : code === HYPHEN_AT_LINE_END ? "-" : String.fromCodePoint(code);
 
     if (looseBox(textPage, i, scratch) === 0) continue;
     const left = engine.f32(scratch);
@@ -163,8 +173,8 @@ function leavesLine(last: Glyph, next: Glyph): boolean {
   return off > 0.5 * Math.min(last.style.size, next.style.size) && next.right < last.x;
 }
 
-/** Cuts a line where a wide gap parts columns or cells, or where the pen jumps back. */
-function cutLine(line: readonly Glyph[]): Omit<Segment, "order">[] {
+/** Cuts a line where a wide gap or a drawn rule parts columns or cells, or where the pen jumps back. */
+function cutLine(line: readonly Glyph[], dividers: readonly Rule[]): Omit<Segment, "order">[] {
   const segments: Omit<Segment, "order">[] = [];
   let start = 0;
   let last: Glyph | undefined;
@@ -177,7 +187,7 @@ function cutLine(line: readonly Glyph[]): Omit<Segment, "order">[] {
       const rtl = isRtl(last.text) || isRtl(glyph.text);
       const back = !rtl && glyph.x < last.x - 2 * size;
       const tagged = last.style.tag !== glyph.style.tag && gap > 0.6 * size;
-      if (gap > WIDE_GAP * size || back || tagged) {
+      if (gap > WIDE_GAP * size || back || tagged || (gap > 0.2 * size && divides(dividers, last, glyph))) {
         segments.push(toSegment(line.slice(start, i)));
         start = i;
       }
@@ -188,18 +198,28 @@ function cutLine(line: readonly Glyph[]): Omit<Segment, "order">[] {
   return segments.filter((s) => s.text !== "");
 }
 
+function divides(dividers: readonly Rule[], a: Glyph, b: Glyph): boolean {
+  const [left, right] = a.x < b.x ? [a.right, b.x] : [b.right, a.x];
+  const y = a.baseline - 0.3 * a.style.size;
+  return dividers.some(
+    (rule) => rule.x0 >= left - 0.5 && rule.x1 <= right + 0.5 && rule.y0 <= y && rule.y1 >= y,
+  );
+}
+
 function toSegment(glyphs: readonly Glyph[]): Omit<Segment, "order"> {
+  const visible = glyphs.filter((glyph) => glyph.text !== " ");
+  const letters = visible.filter((glyph) => LETTER.test(glyph.text));
+  // Bullets and other signs are often set larger or in a font of their own: letters say how the text looks.
+  const telling = letters.length > 0 ? letters : visible;
   let [x0, x1] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  let text = "";
-  let [weight, bold, mono, rtl] = [0, 0, 0, 0];
+  for (const glyph of visible) {
+    if (glyph.x < x0) x0 = glyph.x;
+    if (glyph.right > x1) x1 = glyph.right;
+  }
+  let [bold, mono, rtl] = [0, 0, 0];
   const sizes = new Map<number, number>();
-  let main: Glyph | undefined;
-  for (const glyph of glyphs) {
-    text += glyph.text;
-    if (glyph.text === " ") continue;
-    weight += 1;
-    x0 = Math.min(x0, glyph.x);
-    x1 = Math.max(x1, glyph.right);
+  let main = telling[0];
+  for (const glyph of telling) {
     if (glyph.style.bold) bold += 1;
     if (glyph.style.mono) mono += 1;
     if (isRtl(glyph.text)) rtl += 1;
@@ -207,6 +227,8 @@ function toSegment(glyphs: readonly Glyph[]): Omit<Segment, "order"> {
     sizes.set(glyph.style.size, seen);
     if (main === undefined || seen > (sizes.get(main.style.size) ?? 0)) main = glyph;
   }
+  const weight = visible.length;
+  const text = glyphs.map((glyph) => glyph.text).join("");
   const size = main?.style.size ?? 1;
   const baseline = main?.baseline ?? 0;
   const tag = main?.style.tag;
@@ -218,9 +240,9 @@ function toSegment(glyphs: readonly Glyph[]): Omit<Segment, "order"> {
     y1: baseline + DESCENT * size,
     baseline,
     size,
-    bold: bold > 0.6 * weight,
-    mono: mono > 0.8 * weight,
-    rtl: rtl > 0.4 * weight,
+    bold: bold > 0.6 * telling.length,
+    mono: mono > 0.8 * telling.length,
+    rtl: rtl > 0.4 * telling.length,
     weight,
     ...(tag === undefined ? {} : { tag }),
   };
