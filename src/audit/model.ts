@@ -1,0 +1,48 @@
+/**
+ * Who acts, as far as it is known. A `Caller` is one; a login that failed has no user, and neither has the
+ * service itself.
+ */
+export interface Actor {
+  readonly userId: string | null;
+  /** Session or API key; empty = none. */
+  readonly credentialId: string;
+  readonly requestId: string;
+  readonly ipAddress: string;
+  readonly userAgent: string;
+}
+
+/** The service itself, or a command on its machine. */
+export function systemActor(name: string): Actor {
+  return { userId: null, credentialId: "", requestId: "", ipAddress: "", userAgent: `sluice/${name}` };
+}
+
+/** What was done or tried. */
+export interface AuditEntry {
+  /** `resource.verb`, e.g. `jobs.create`. */
+  readonly action: string;
+  readonly resourceType?: string;
+  readonly resourceId?: string;
+  /** What was asked for; redacted and cut before it is stored. */
+  readonly details?: Readonly<Record<string, unknown>>;
+  /** Default true. */
+  readonly success?: boolean;
+  readonly errorMessage?: string;
+  readonly durationMs?: number;
+}
+
+/** One row, ready to be stored. */
+export interface AuditRow {
+  readonly id: string;
+  readonly userId: string | null;
+  readonly action: string;
+  readonly resourceType: string;
+  readonly resourceId: string;
+  readonly requestDetails: unknown;
+  readonly success: boolean;
+  readonly errorMessage: string;
+  readonly ipAddress: string | null;
+  readonly userAgent: string;
+  readonly requestId: string;
+  readonly durationMs: number | null;
+  readonly credentialId: string;
+}
