@@ -109,6 +109,13 @@ async function read(engine: Engine, document: OpenDocument, input: ExtractInput)
     } else {
       contents.push(content);
       characters += content.characters;
+      if (content.truncated) {
+        warn({
+          code: "OUTPUT_LIMIT_REACHED",
+          message: `Page ${number} has more than ${MAX_PAGE_CHARACTERS} characters; the rest of them was not read.`,
+          page: number,
+        });
+      }
       if (content.characters === 0 && content.images > 0) {
         warn({
           code: "PAGE_WITHOUT_TEXT",
@@ -144,7 +151,9 @@ async function read(engine: Engine, document: OpenDocument, input: ExtractInput)
   const pages: PageFacts[] = [];
   for (const [index, content] of contents.entries()) {
     input.signal.throwIfAborted();
-    blocks.push(...toBlocks(content, typography, { includeTables: options.includeTables, dropped }));
+    for (const block of toBlocks(content, typography, { includeTables: options.includeTables, dropped })) {
+      blocks.push(block);
+    }
     pages.push({ page: content.page, characters: content.characters, images: content.images });
     if (index < contents.length - 1) blocks.push({ type: "page_break", page: content.page });
     if (performance.now() - since > YIELD_MS) {

@@ -1,9 +1,11 @@
-import { median, type Row, type Segment, type TableBox, union } from "./geometry.ts";
+import { type Row, type Segment, type TableBox, union } from "./geometry.ts";
 import { markerOf } from "./markers.ts";
 import { cellText, tableSegment } from "./ruled-tables.ts";
 
 const MIN_ROWS = 3;
 const MAX_MEAN_CELL = 32;
+const MAX_ROWS = 300;
+const MAX_CELLS = 60;
 
 /**
  * Replaces rows of a region that align in columns by tables. Careful: at least three rows, the same free strips through
@@ -29,18 +31,20 @@ export function withAlignedTables(region: readonly Row[]): Row[] {
 function runFrom(region: readonly Row[], start: number): number {
   const first = region[start] as Row;
   if (!isTabular(first)) return start;
-  let strips = freeStrips([first]);
+  const least = 0.7 * first.size;
+  let cover = covered([], first, least);
   let end = start + 1;
   let lastWide = end;
-  while (end < region.length) {
+  while (end < region.length && end - start < MAX_ROWS) {
     const row = region[end] as Row;
     const previous = region[end - 1] as Row;
-    if (row.segments[0]?.table !== undefined || row.baseline - previous.baseline > 2.8 * previous.size) break;
-    const next = freeStrips(region.slice(start, end + 1));
-    if (next.length < 1 || next.length < strips.length - 2) break;
+    if (row.segments[0]?.table !== undefined || row.segments.length > MAX_CELLS) break;
+    if (row.baseline - previous.baseline > 2.8 * previous.size) break;
+    const next = covered(cover, row, least);
+    if (next.length < 2 || next.length < cover.length - 2) break;
     if (!isTabular(row) && (row.baseline - previous.baseline > 1.4 * previous.size || end - lastWide >= 2))
       break;
-    strips = next;
+    cover = next;
     end += 1;
     if (isTabular(row)) lastWide = end;
   }
@@ -48,26 +52,35 @@ function runFrom(region: readonly Row[], start: number): number {
 }
 
 function isTabular(row: Row): boolean {
-  return row.segments.length >= 2 && row.segments.every((s) => s.table === undefined);
+  const { segments } = row;
+  return segments.length >= 2 && segments.length <= MAX_CELLS && segments.every((s) => s.table === undefined);
 }
 
-/** Strips between the leftmost and the rightmost text that no segment of the rows enters. */
-function freeStrips(rows: readonly Row[]): { x0: number; x1: number }[] {
-  const segments = rows.flatMap((row) => row.segments).toSorted((a, b) => a.x0 - b.x0);
-  const least = 0.7 * median(segments.map((s) => s.size));
-  const strips: { x0: number; x1: number }[] = [];
-  let reach = Number.POSITIVE_INFINITY;
-  for (const segment of segments) {
-    if (segment.x0 - reach >= least) strips.push({ x0: reach, x1: segment.x0 });
-    reach = reach === Number.POSITIVE_INFINITY ? segment.x1 : Math.max(reach, segment.x1);
+interface Strip {
+  x0: number;
+  x1: number;
+}
+
+/** The columns so far, widened by the segments of one more row; what is closer than `least` is one column. */
+function covered(columns: readonly Strip[], row: Row, least: number): Strip[] {
+  const out: Strip[] = [];
+  for (const { x0, x1 } of [...columns, ...row.segments].sort((a, b) => a.x0 - b.x0)) {
+    const last = out.at(-1);
+    if (last === undefined || x0 - last.x1 >= least) out.push({ x0, x1 });
+    else last.x1 = Math.max(last.x1, x1);
   }
-  return strips;
+  return out;
 }
 
 function toTable(rows: readonly Row[]): Row | undefined {
-  const strips = freeStrips(rows);
-  const columns = strips.length + 1;
-  const columnOf = (s: Segment) => strips.findLastIndex((strip) => s.x0 >= strip.x1 - 0.5) + 1;
+  const least = 0.7 * (rows[0] as Row).size;
+  const strips = rows.reduce((cover: Strip[], row) => covered(cover, row, least), []);
+  const columns = strips.length;
+  const columnOf = (s: Segment) =>
+    Math.max(
+      0,
+      strips.findLastIndex((strip) => s.x0 >= strip.x0),
+    );
   const cells: Segment[][][] = [];
   for (const row of rows) {
     const previous = cells.at(-1);

@@ -8,6 +8,9 @@ import { continues, merge, type Paragraph, toParagraphs } from "./paragraphs.ts"
 import { findRuledTables, tableSegment } from "./ruled-tables.ts";
 import { headingLevel, type Typography } from "./typography.ts";
 
+/** Points by which the starts of items of the same depth may differ. */
+const SAME_INDENT = 6;
+
 type Piece = { paragraph: Paragraph; left: number } | { table: TableBox };
 
 /** What of a page becomes blocks. */
@@ -66,10 +69,10 @@ function addRegion(pieces: Piece[], region: readonly Row[]): void {
 
 function collect(pieces: readonly Piece[], typography: Typography, page: number): Block[] {
   const blocks: Block[] = [];
-  let list: { items: { item: ListItem; left: number; ordered: boolean }[] } | undefined;
+  let list: Placed[] = [];
   const flush = () => {
-    if (list !== undefined) blocks.push(...listBlocks(list.items, page));
-    list = undefined;
+    for (const block of listBlocks(list, page)) blocks.push(block);
+    list = [];
   };
   for (const piece of pieces) {
     if ("table" in piece) {
@@ -83,8 +86,7 @@ function collect(pieces: readonly Piece[], typography: Typography, page: number)
     const level = headingLevel(paragraph, typography);
     const marker = level === undefined ? markerOf(paragraph.text) : undefined;
     if (marker !== undefined) {
-      list ??= { items: [] };
-      list.items.push({
+      list.push({
         item: { level: 0, text: marker.rest, marker: marker.marker },
         left,
         ordered: marker.ordered,
@@ -104,32 +106,46 @@ function collect(pieces: readonly Piece[], typography: Typography, page: number)
   return blocks;
 }
 
+interface Placed {
+  item: ListItem;
+  left: number;
+  ordered: boolean;
+}
+
+/** Starts a new list where bullets turn into numbers, or back, at the depth of the first item. */
+function listBlocks(items: readonly Placed[], page: number): Block[] {
+  const lists: Placed[][] = [];
+  for (const placed of items) {
+    const first = lists.at(-1)?.[0];
+    const other =
+      first !== undefined && first.ordered !== placed.ordered && placed.left <= first.left + SAME_INDENT;
+    if (first === undefined || other) lists.push([placed]);
+    else lists.at(-1)?.push(placed);
+  }
+  return lists.map((list) => listBlock(list, page));
+}
+
 /** A single numbered item may be a sentence that starts with a number: it stays a paragraph, number and all. */
-function listBlocks(
-  items: readonly { item: ListItem; left: number; ordered: boolean }[],
-  page: number,
-): Block[] {
-  const only = items[0];
-  if (items.length === 1 && only?.ordered) {
-    return [{ type: "paragraph", text: `${only.item.marker} ${only.item.text}`, page }];
+function listBlock(items: readonly Placed[], page: number): Block {
+  const first = items[0] as Placed;
+  if (items.length === 1 && first.ordered) {
+    return { type: "paragraph", text: `${first.item.marker} ${first.item.text}`, page };
   }
   const lefts: number[] = [];
   for (const left of items.map((i) => i.left).sort((a, b) => a - b)) {
-    if (left - (lefts.at(-1) ?? Number.NEGATIVE_INFINITY) > 6) lefts.push(left);
+    if (left - (lefts.at(-1) ?? Number.NEGATIVE_INFINITY) > SAME_INDENT) lefts.push(left);
   }
   const levelOf = (left: number) =>
     Math.max(
       0,
       lefts.findLastIndex((l) => left >= l - 0.5),
     );
-  return [
-    {
-      type: "list",
-      ordered: items[0]?.ordered ?? false,
-      items: items.map(({ item, left }) => ({ ...item, level: levelOf(left) })),
-      page,
-    },
-  ];
+  return {
+    type: "list",
+    ordered: first.ordered,
+    items: items.map(({ item, left }) => ({ ...item, level: levelOf(left) })),
+    page,
+  };
 }
 
 function tableBlock(table: TableBox, page: number): Block {

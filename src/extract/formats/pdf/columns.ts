@@ -3,6 +3,8 @@ import { median, type Row, type Segment, toRows, union } from "./geometry.ts";
 const MAX_DEPTH = 12;
 const MIN_ROWS = 3;
 const MAX_CANDIDATES = 40;
+/** Above this a page is no page of text, and looking for columns would take too long: rows from top to bottom. */
+const MAX_SEGMENTS = 20_000;
 
 /** A stretch of rows in one column, in reading order. */
 export type Region = Row[];
@@ -22,7 +24,7 @@ interface Cut {
 export function arrange(segments: readonly Segment[], rtl: boolean, depth = 0): Region[] {
   if (segments.length === 0) return [];
   const rows = toRows(segments);
-  const cut = depth < MAX_DEPTH ? findCut(rows) : undefined;
+  const cut = depth < MAX_DEPTH && segments.length <= MAX_SEGMENTS ? findCut(rows) : undefined;
   if (cut === undefined) return [rows];
   const sides = rtl ? [cut.right, cut.left] : [cut.left, cut.right];
   return [cut.above, ...sides, cut.below].flatMap((part) => arrange(part, rtl, depth + 1));

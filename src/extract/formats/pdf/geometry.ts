@@ -59,6 +59,8 @@ export interface PageContent {
   box: Box;
   characters: number;
   images: number;
+  /** The page has more characters than are read of one page. */
+  truncated: boolean;
 }
 
 export function union(boxes: readonly Box[]): Box {
@@ -82,6 +84,9 @@ export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[sorted.length >> 1] ?? 0;
 }
+
+/** Segments of one row that a new one is compared with; a row of text has fewer, and more would cost quadratic time. */
+const MAX_COMPARED = 64;
 
 /** Groups segments into rows: what shares a baseline, or overlaps by most of its height without overlapping sideways. */
 export function toRows(segments: readonly Segment[]): Row[] {
@@ -120,9 +125,9 @@ function sameRow(row: Row, segment: Segment): boolean {
     const overlap = Math.min(row.y1, segment.y1) - Math.max(row.y0, segment.y0);
     if (overlap < 0.6 * Math.min(row.y1 - row.y0, segment.y1 - segment.y0)) return false;
   }
-  return row.segments.every(
-    (s) => Math.min(s.x1, segment.x1) - Math.max(s.x0, segment.x0) < 0.5 * small || off < 0.1 * small,
-  );
+  return row.segments
+    .slice(-MAX_COMPARED)
+    .every((s) => Math.min(s.x1, segment.x1) - Math.max(s.x0, segment.x0) < 0.5 * small || off < 0.1 * small);
 }
 
 function boxOf(box: Box): Box {

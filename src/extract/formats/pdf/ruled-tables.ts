@@ -170,7 +170,7 @@ function distinct(values: number[]): number[] {
 /** A segment that stands in the flow for a table. */
 export function tableSegment(table: TableBox, used: readonly Segment[]): Segment {
   const box: Box = { x0: table.x0, x1: table.x1, y0: table.y0, y1: table.y1 };
-  const order = Math.min(...used.map((s) => s.order));
+  const order = used.reduce((least, s) => Math.min(least, s.order), Number.POSITIVE_INFINITY);
   return {
     ...box,
     text: "",

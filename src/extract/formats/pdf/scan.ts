@@ -8,6 +8,7 @@ import type { Tags } from "./tags.ts";
 
 const HYPHEN_AT_LINE_END = 2;
 const LETTER = /[\p{L}\p{N}]/u;
+const MAX_DIVIDERS = 300;
 const ASCENT = 0.75;
 const DESCENT = 0.22;
 /** Gap, in parts of the font size, that parts columns and cells; spaces between words are far smaller. */
@@ -36,8 +37,12 @@ export function scanPage(
   const textPage = engine.fn("FPDFText_LoadPage")(page);
   const byAngle = new Map<number, Glyph[][]>();
   let characters = 0;
+  let truncated = false;
   try {
-    if (textPage !== 0) characters = readGlyphs(engine, textPage, tags, budget, byAngle);
+    if (textPage !== 0) {
+      truncated = engine.fn("FPDFText_CountChars")(textPage) > budget.maxCharacters;
+      characters = readGlyphs(engine, textPage, tags, budget, byAngle);
+    }
   } finally {
     if (textPage !== 0) engine.fn("FPDFText_ClosePage")(textPage);
   }
@@ -49,7 +54,7 @@ export function scanPage(
   lengths.sort((a, b) => b.length - a.length || a.angle - b.angle);
   const main = lengths[0]?.angle ?? 0;
   const objects = readObjects(engine, page, main);
-  const dividers = objects.rules.filter((rule) => !rule.horizontal);
+  const dividers = objects.rules.filter((rule) => !rule.horizontal).slice(0, MAX_DIVIDERS);
 
   let order = 0;
   const found = lengths.map(({ angle }) => {
@@ -73,6 +78,7 @@ export function scanPage(
     images: objects.images,
     box: pageBox(engine, page, main, width, height),
     characters,
+    truncated,
   };
 }
 
