@@ -1,0 +1,55 @@
+import {
+  type ContextValues,
+  createContextKey,
+  createContextValues,
+  type HandlerContext,
+} from "@connectrpc/connect";
+import type { Caller } from "../lib/caller.ts";
+
+/** Where a request comes from. The address is the socket's: forwarding headers are anybody's to write. */
+export interface Peer {
+  readonly ipAddress: string;
+  readonly userAgent: string;
+  readonly requestId: string;
+}
+
+/** One call on its way through the edge, from its headers to its end. */
+export interface Call {
+  /** `sluice.v1.JobsService/CreateJob` */
+  readonly method: string;
+  readonly peer: Peer;
+  /** Credential headers on the wire, before Node drops repeated ones. */
+  readonly credentialHeaders: number;
+  readonly startMs: number;
+  /** Set by the gate. */
+  caller: Caller | null;
+  /** The handler has returned, or its stream has ended, without an error. */
+  succeeded: boolean;
+  finished: boolean;
+}
+
+const callKey = createContextKey<Call | undefined>(undefined, { description: "sluice call" });
+
+/** The context values with which a call starts. */
+export function contextValuesOf(call: Call): ContextValues {
+  return createContextValues().set(callKey, call);
+}
+
+/** The call that a handler's context belongs to. */
+export function callOf(context: Pick<HandlerContext, "values">): Call {
+  const call = context.values.get(callKey);
+  if (!call) throw new Error("the call did not come through the rpc edge");
+  return call;
+}
+
+/** Who calls. Methods that are public get an anonymous caller, whose `credential` is `none`. */
+export function callerOf(context: Pick<HandlerContext, "values">): Caller {
+  const { caller } = callOf(context);
+  if (!caller) throw new Error("the call has not passed the gate");
+  return caller;
+}
+
+/** The id under which the call stands in logs, in the audit log and in the `x-request-id` header. */
+export function requestIdOf(context: Pick<HandlerContext, "values">): string {
+  return callOf(context).peer.requestId;
+}

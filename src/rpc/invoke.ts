@@ -1,0 +1,113 @@
+import type { DescMethod, Message } from "@bufbuild/protobuf";
+import { Code, type HandlerContext } from "@connectrpc/connect";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { type Call, callOf } from "./context.ts";
+import { type ErrorScope, failure, toConnectError } from "./errors.ts";
+import type { AnyHandler, ServiceRegistration } from "./service.ts";
+import type { StreamLeases } from "./stream-lease.ts";
+import type { RequestValidator } from "./validation.ts";
+
+export interface InvokeDeps {
+  readonly validator: RequestValidator;
+  readonly leases: StreamLeases;
+  readonly metrics: Metrics;
+  readonly scopeOf: (call: Call) => ErrorScope;
+}
+
+/**
+ * The handlers of a service as Connect takes them: each request is validated, each throw becomes an error with
+ * details, and none outlives its signal, whether the handler listens to it or not.
+ */
+export function guardedHandlers(
+  { service, handlers }: ServiceRegistration,
+  deps: InvokeDeps,
+): Record<string, AnyHandler> {
+  return Object.fromEntries(
+    service.methods.map((method) => {
+      const handler = handlers[method.localName] ?? unimplemented(method);
+      const answersOnce = method.methodKind === "unary" || method.methodKind === "client_streaming";
+      return [method.localName, answersOnce ? once(method, handler, deps) : streaming(method, handler, deps)];
+    }),
+  );
+}
+
+function unimplemented(method: DescMethod): AnyHandler {
+  return () => {
+    throw failure({
+      code: Code.Unimplemented,
+      reason: "UNIMPLEMENTED",
+      message: `${method.name} is part of the contract, but this server does not have it yet.`,
+      metadata: { method: `${method.parent.typeName}/${method.name}` },
+    });
+  };
+}
+
+type Input = Message | AsyncIterable<Message>;
+
+function once(method: DescMethod, handler: AnyHandler, { validator, scopeOf }: InvokeDeps): AnyHandler {
+  return async (input: Input, context: HandlerContext) => {
+    const call = callOf(context);
+    try {
+      const request = checked(method, input, validator);
+      const response: unknown = await orAborted(context.signal, handler(request, context));
+      call.succeeded = true;
+      return response;
+    } catch (error) {
+      throw toConnectError(context.signal.aborted ? context.signal.reason : error, scopeOf(call));
+    }
+  };
+}
+
+function streaming(method: DescMethod, handler: AnyHandler, deps: InvokeDeps): AnyHandler {
+  return async function* (input: Input, context: HandlerContext) {
+    const call = callOf(context);
+    const { signal, release } = deps.leases.take(call, context.signal);
+    let iterator: AsyncIterator<unknown> | undefined;
+    deps.metrics.openStreams.inc();
+    try {
+      const request = checked(method, input, deps.validator);
+      const output: AsyncIterable<unknown> = handler(request, { ...context, signal });
+      iterator = output[Symbol.asyncIterator]();
+      while (true) {
+        const { done, value } = await orAborted(signal, iterator.next());
+        // A handler that ends quietly when told to stop must not look as if its stream were complete.
+        signal.throwIfAborted();
+        if (done) break;
+        yield value;
+      }
+      call.succeeded = true;
+    } catch (error) {
+      throw toConnectError(signal.aborted ? signal.reason : error, deps.scopeOf(call));
+    } finally {
+      deps.metrics.openStreams.dec();
+      release();
+      // Not awaited: a generator that waits for something else than its signal answers only after that.
+      void Promise.resolve(iterator?.return?.()).catch(() => {});
+    }
+  };
+}
+
+function checked(method: DescMethod, input: Input, validator: RequestValidator): Input {
+  if (!(Symbol.asyncIterator in input)) {
+    validator.check(method.input, input);
+    return input;
+  }
+  return (async function* () {
+    for await (const message of input) {
+      validator.check(method.input, message);
+      yield message;
+    }
+  })();
+}
+
+/** The outcome of `work`, or a rejection with the signal's reason as soon as it aborts. */
+function orAborted<T>(signal: AbortSignal, work: T | Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    Promise.resolve(work)
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}

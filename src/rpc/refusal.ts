@@ -1,0 +1,30 @@
+import type { ConnectError } from "@connectrpc/connect";
+import {
+  codeToHttpStatus,
+  contentTypeUnaryJson,
+  endStreamFlag,
+  endStreamToJson,
+  errorToJson,
+} from "@connectrpc/connect/protocol-connect";
+import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import type { NodeRequest, NodeResponse } from "./adapter.ts";
+
+/** Answers a call that no handler takes, in the protocol in which it came, without reading its body. */
+export function refuse(req: NodeRequest, res: NodeResponse, error: ConnectError): void {
+  const contentType = req.headers["content-type"] ?? "";
+  if (/^application\/grpc(-web)?\b/.test(contentType)) {
+    const headers = new Headers({ "content-type": contentType });
+    setTrailerStatus(headers, error);
+    res.writeHead(200, Object.fromEntries(headers)).end();
+  } else if (contentType.startsWith("application/connect+")) {
+    const json = JSON.stringify(endStreamToJson(new Headers(), error, undefined));
+    const envelope = Buffer.alloc(5 + Buffer.byteLength(json));
+    envelope.writeUInt8(endStreamFlag, 0);
+    envelope.writeUInt32BE(envelope.length - 5, 1);
+    envelope.write(json, 5);
+    res.writeHead(200, { "content-type": contentType }).end(envelope);
+  } else {
+    const body = JSON.stringify(errorToJson(error, undefined));
+    res.writeHead(codeToHttpStatus(error.code), { "content-type": contentTypeUnaryJson }).end(body);
+  }
+}

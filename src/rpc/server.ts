@@ -1,0 +1,205 @@
+import { setMaxListeners } from "node:events";
+import { Code, ConnectError, createConnectRouter, type HandlerContext } from "@connectrpc/connect";
+import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
+import type { Caller } from "../lib/caller.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
+import { newId } from "../lib/ids.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { createAdapter } from "./adapter.ts";
+import { createBodyGuard } from "./body.ts";
+import { type Call, callOf } from "./context.ts";
+import { createCors } from "./cors.ts";
+import { type ErrorScope, explain, failure, isReset, toConnectError } from "./errors.ts";
+import { type Authenticate, accessRules, createGate } from "./gate.ts";
+import { createHealthState, type HealthState, healthService } from "./health.ts";
+import type { HealthCheck } from "./health-checks.ts";
+import { createPlainHandler, type PlainRoute } from "./http.ts";
+import { guardedHandlers } from "./invoke.ts";
+import { createLedger, type FinishedCall } from "./ledger.ts";
+import { type EdgeLimits, edgeLimits } from "./limits.ts";
+import { createListener } from "./listener.ts";
+import { reflectionServices } from "./reflection.ts";
+import type { ServiceRegistration } from "./service.ts";
+import { createStreamLeases } from "./stream-lease.ts";
+import { createRequestValidator } from "./validation.ts";
+
+export interface RpcServerOptions {
+  readonly addr: { readonly host: string; readonly port: number };
+  /** PEM. With it, cleartext is served to loopback peers only. */
+  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
+  readonly services: readonly ServiceRegistration[];
+  readonly authenticate: Authenticate;
+  /** Throws a `SluiceError` if the credential of an open stream is no longer good; asked every few seconds. */
+  readonly revalidate?: ((caller: Caller) => Promise<void>) | undefined;
+  readonly checks?: readonly HealthCheck[];
+  /** Further plain routes, e.g. signed file URLs; asked in order. */
+  readonly http?: readonly PlainRoute[];
+  /** Origins, exact, whose pages may call from a browser. */
+  readonly corsOrigins?: readonly string[];
+  readonly limits?: Partial<EdgeLimits>;
+  readonly version: string;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly clock?: Clock;
+  readonly newRequestId?: () => string;
+  /** Told of every call's end; must neither throw nor wait. */
+  readonly onCallFinished?: (call: FinishedCall) => void;
+}
+
+export interface RpcServer {
+  /** Listens. @throws ListenError if the address cannot be had, with what to do */
+  start(): Promise<{ url: string; port: number }>;
+  /**
+   * Ends in good order: not serving, no new connections, calls that end by themselves get up to `graceMs`, streams
+   * end with UNAVAILABLE, what is left a second later is cut. Resolves when no connection is open.
+   */
+  stop(graceMs: number): Promise<void>;
+  /** The port that is listened on; 0 before `start`. */
+  readonly port: number;
+  readonly health: HealthState;
+}
+
+const DRAIN_STEP_MS = 10;
+/** Time to send the last errors of streams, after their handlers were told to stop. */
+const CUT_AFTER_MS = 1_000;
+
+/**
+ * The edge: gRPC, gRPC-Web, Connect and plain HTTP on one port; every call passes the gate on its headers, then
+ * validation, then its handler.
+ * @throws Error if a method does not say who may call it
+ */
+export function createRpcServer(options: RpcServerOptions): RpcServer {
+  const { services, authenticate, logger, metrics, clock = systemClock, newRequestId = newId } = options;
+  const limits = edgeLimits(options.limits);
+  const health = createHealthState(
+    services.map(({ service }) => service.typeName),
+    false,
+  );
+  const all = [...services, healthService(health)];
+  const everything = [...all, ...reflectionServices(all)];
+  const gate = createGate(accessRules(everything), authenticate);
+  const validator = createRequestValidator();
+  const leases = createStreamLeases({ ...limits, clock, revalidate: options.revalidate });
+  const ledger = createLedger({ clock, logger, metrics, onFinished: options.onCallFinished });
+  const bodies = createBodyGuard(
+    { idleMs: limits.bodyIdleMs, minBytesPerSecond: limits.bodyMinBytesPerSecond },
+    clock,
+  );
+  const shutdown = new AbortController();
+  // Every open call listens.
+  setMaxListeners(0, shutdown.signal);
+  let stopping: Promise<void> | undefined;
+  let boundPort = 0;
+
+  const scopeOf = ({ method, peer: { requestId } }: Call): ErrorScope => ({
+    requestId,
+    onUnexpected: (error) => logger.error({ requestId, method, err: describe(error) }, "unexpected error"),
+  });
+
+  const requestGate = async (context: HandlerContext) => {
+    const call = callOf(context);
+    const { signal, responseHeader, method } = context;
+    responseHeader.set("x-request-id", call.peer.requestId);
+    ledger.begin(call, method);
+    // Connect aborts the signal at the end of every call, with the error if there was one, before it answers.
+    // Errors that Connect itself has thrown get their details here.
+    const onEnd = () => ledger.finish(call, endOf(call, signal.reason, scopeOf(call)));
+    if (!signal.aborted) signal.addEventListener("abort", onEnd, { once: true });
+    try {
+      signal.throwIfAborted();
+      await gate(context);
+    } catch (error) {
+      const answer = toConnectError(error, scopeOf(call));
+      ledger.finish(call, answer);
+      throw answer;
+    }
+  };
+
+  const router = createConnectRouter({
+    requestGate,
+    shutdownSignal: shutdown.signal,
+    readMaxBytes: limits.maxMessageBytes,
+    acceptCompression: [compressionGzip, compressionBrotli],
+    // A field that the contract does not have is a misspelt one.
+    jsonOptions: { ignoreUnknownFields: false },
+  });
+  for (const registration of everything) {
+    const handlers = guardedHandlers(registration, { validator, leases, metrics, scopeOf });
+    router.service(registration.service, handlers as never);
+  }
+  const plain = createPlainHandler({
+    checks: options.checks ?? [],
+    registry: metrics.registry,
+    routes: options.http ?? [],
+    version: options.version,
+    logger,
+    isAccepting: () => !stopping,
+  });
+  const adapter = createAdapter({ router, bodies, clock, newRequestId, logger, plain });
+  const cors = createCors(options.corsOrigins ?? []);
+  const listener = createListener({
+    ...options.addr,
+    tls: options.tls,
+    limits,
+    clock,
+    handler(req, res, expectsContinue) {
+      if (stopping && req.httpVersionMajor === 1) res.setHeader("connection", "close");
+      if (!cors(req, res)) adapter(req, res, expectsContinue);
+    },
+  });
+
+  const drain = async (graceMs: number) => {
+    health.setAll(false);
+    listener.close();
+    const wait = async (untilMs: number, done: () => boolean) => {
+      while (!done() && clock.now() < untilMs) {
+        listener.closeIdle();
+        await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
+      }
+    };
+    await wait(clock.now() + graceMs, () => ledger.openFinite === 0);
+    shutdown.abort(shuttingDown());
+    await wait(clock.now() + CUT_AFTER_MS, () => listener.openConnections === 0);
+    listener.destroy();
+    bodies.close();
+  };
+
+  return {
+    async start() {
+      validator.warm(services.map(({ service }) => service));
+      const bound = await listener.listen();
+      boundPort = bound.port;
+      health.setAll(true);
+      return bound;
+    },
+    stop(graceMs) {
+      stopping ??= drain(graceMs);
+      return stopping;
+    },
+    get port() {
+      return boundPort;
+    },
+    health,
+  };
+}
+
+function shuttingDown(): ConnectError {
+  return failure({
+    code: Code.Unavailable,
+    reason: "SHUTTING_DOWN",
+    message: "The server is stopping; try again in a moment.",
+    extras: { retryAfterMs: 1_000 },
+  });
+}
+
+function endOf(call: Call, reason: unknown, scope: ErrorScope): ConnectError | null {
+  if (reason instanceof ConnectError && !isReset(reason)) return explain(reason, scope);
+  return call.succeeded ? null : new ConnectError("canceled", Code.Canceled);
+}
+
+function describe(error: unknown): object {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const { name, message, stack, cause } = error;
+  return { name, message, stack, ...(cause === undefined ? {} : { cause: describe(cause) }) };
+}

@@ -1,0 +1,71 @@
+import { constants, type ServerHttp2Session } from "node:http2";
+import type { Clock } from "../lib/clock.ts";
+
+export interface SessionLimits {
+  /** A session whose client has not answered a ping for this long is dead. */
+  readonly pingIntervalMs: number;
+  /** A session without a stream for this long is closed. */
+  readonly idleMs: number;
+  /** Streams that a client may reset within 10 s. */
+  readonly maxResets: number;
+}
+
+export interface Sessions {
+  add(session: ServerHttp2Session): void;
+  /** GOAWAY on every session: no new streams, those that are open go on. */
+  closeAll(): void;
+  destroyAll(): void;
+}
+
+const RESET_WINDOW_MS = 10_000;
+
+/**
+ * Looks after HTTP/2 sessions: finds the dead by pings (a timeout on the session would cut streams that are merely
+ * quiet), closes the idle ones, ends those that open streams only to reset them.
+ */
+export function createSessions({ pingIntervalMs, idleMs, maxResets }: SessionLimits, clock: Clock): Sessions {
+  const all = new Set<ServerHttp2Session>();
+  return {
+    add(session) {
+      all.add(session);
+      let openStreams = 0;
+      let quietSinceMs = clock.now();
+      let resets: number[] = [];
+
+      session.on("stream", (stream) => {
+        openStreams++;
+        stream.once("close", () => {
+          openStreams--;
+          const now = clock.now();
+          quietSinceMs = now;
+          if (!stream.aborted || stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
+          resets = resets.filter((at) => at > now - RESET_WINDOW_MS);
+          resets.push(now);
+          if (resets.length > maxResets) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+        });
+      });
+
+      let unanswered = false;
+      const timer = setInterval(() => {
+        if (unanswered) return session.destroy();
+        if (openStreams === 0 && clock.now() - quietSinceMs > idleMs) return session.close();
+        unanswered = true;
+        const sent = session.ping((error) => {
+          if (!error) unanswered = false;
+        });
+        if (!sent) unanswered = false;
+      }, pingIntervalMs);
+      session.on("error", () => {});
+      session.once("close", () => {
+        clearInterval(timer);
+        all.delete(session);
+      });
+    },
+    closeAll() {
+      for (const session of all) session.close();
+    },
+    destroyAll() {
+      for (const session of all) session.destroy();
+    },
+  };
+}
