@@ -1,8 +1,21 @@
+import { chunkStage } from "./chunk.ts";
+import { detectStage } from "./detect.ts";
+import { enrichStage } from "./enrich.ts";
+import { extractStage } from "./extract.ts";
+import { normalizeStage } from "./normalize.ts";
+import { qualityStage } from "./quality.ts";
 import type { Stage } from "./stage.ts";
 
-const STAGES: readonly Stage[] = [];
+const STAGES: readonly Stage[] = [
+  detectStage,
+  extractStage,
+  normalizeStage,
+  enrichStage,
+  chunkStage,
+  qualityStage,
+];
 
-/** The built-in stages that run in document processes, in the order of the default pipeline. */
+/** The built-in stages that run in document processes, in the order of the default pipeline; `fetch` is not one. */
 export function stageTypes(): readonly Stage[] {
   return STAGES;
 }

@@ -62,6 +62,8 @@ export interface Stage<Options = unknown> {
   readonly description: string;
   /** Checks and completes the options of a pipeline; throws `StageOptionsError` naming each faulty field. */
   parseOptions(raw: unknown): Options;
+  /** JSON Schema of the options, for the catalogue of stages. */
+  optionsSchema?(): { [key: string]: unknown };
   run(document: WorkingDocument, context: StageContext<Options>): Promise<Partial<WorkingDocument>>;
 }
 

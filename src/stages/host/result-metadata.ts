@@ -13,7 +13,7 @@ export function resultMetadata(document: WorkingDocument): { [key: string]: Json
   const truncated: { [path: string]: number } = {};
   const full = {
     source: document.source,
-    media_type: document.mediaType ?? null,
+    mediaType: document.mediaType ?? null,
     encoding: document.encoding ?? null,
     properties: document.properties,
     facts: document.facts,
@@ -22,12 +22,12 @@ export function resultMetadata(document: WorkingDocument): { [key: string]: Json
     pages: document.pages ?? [],
     children: (document.children ?? []).map(({ name, mediaType, sizeBytes, skipped, blocks }) => ({
       name,
-      media_type: mediaType,
-      size_bytes: sizeBytes,
+      mediaType,
+      sizeBytes,
       blocks: blocks?.length ?? 0,
       ...(skipped === undefined ? {} : { skipped }),
     })),
-    chunk_count: document.chunks?.length ?? 0,
+    chunkCount: document.chunks?.length ?? 0,
   };
   // Through JSON: drops what is undefined and gives a copy that may be cut.
   const metadata = JSON.parse(JSON.stringify(full)) as { [key: string]: Json };
@@ -42,14 +42,14 @@ export function resultMetadata(document: WorkingDocument): { [key: string]: Json
 }
 
 /** For documents whose properties are themselves without bound. */
-function onlyTheNeeded({ source, media_type, quality, chunk_count }: { [key: string]: Json }): {
+function onlyTheNeeded({ source, mediaType, quality, chunkCount }: { [key: string]: Json }): {
   [key: string]: Json;
 } {
   return {
     source: source ?? null,
-    media_type: media_type ?? null,
+    mediaType: mediaType ?? null,
     quality: quality ?? null,
-    chunk_count: chunk_count ?? 0,
+    chunkCount: chunkCount ?? 0,
     truncated: { properties: 1, facts: 1 },
   };
 }

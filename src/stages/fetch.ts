@@ -1,0 +1,65 @@
+import { createHash } from "node:crypto";
+import { open } from "node:fs/promises";
+import { z } from "zod";
+import { DocumentFault } from "../extract/errors.ts";
+import { stageOptions } from "./options.ts";
+
+/** Longest time a remote source may be given, in milliseconds. */
+const MAX_TIMEOUT_MS = 24 * 3_600_000;
+
+const Options = z.strictObject({
+  /** Larger documents are refused; 0 = the server's limit, which also caps it. */
+  max_bytes: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
+  /** Milliseconds that a remote source may take. */
+  timeout_ms: z.coerce.number().int().min(1).max(MAX_TIMEOUT_MS).default(60_000),
+});
+
+/**
+ * The stage that brings the source in. It has no `run`: bytes come from the database, the object store or
+ * the network, which only the worker itself can reach; `receiveSource` puts them where document processes
+ * find them.
+ */
+export const fetchStage = {
+  type: "fetch",
+  version: 1,
+  description: "Brings the source in: inline, upload, https or s3.",
+  ...stageOptions(Options),
+} as const;
+
+export interface ReceivedSource {
+  sizeBytes: number;
+  /** Of the bytes received, in hex. */
+  sha256: string;
+}
+
+/**
+ * Streams a source to a new file at `path` (mode 0600), holding one piece of it at a time. On any error the
+ * source is told to stop and what was written is left for the caller to delete with its folder.
+ * @throws DocumentFault DOCUMENT_TOO_LARGE above `maxBytes`, DOCUMENT_EMPTY for no bytes at all
+ */
+export async function receiveSource(
+  body: AsyncIterable<Uint8Array>,
+  path: string,
+  { maxBytes }: { maxBytes: number },
+): Promise<ReceivedSource> {
+  const hash = createHash("sha256");
+  let sizeBytes = 0;
+  const file = await open(path, "wx", 0o600);
+  try {
+    for await (const piece of body) {
+      sizeBytes += piece.byteLength;
+      if (sizeBytes > maxBytes) {
+        throw new DocumentFault(
+          "DOCUMENT_TOO_LARGE",
+          `The document is larger than the ${maxBytes} bytes that are allowed. Split it, or have the limit raised.`,
+        );
+      }
+      hash.update(piece);
+      await file.appendFile(piece);
+    }
+  } finally {
+    await file.close();
+  }
+  if (sizeBytes === 0) throw new DocumentFault("DOCUMENT_EMPTY", "The document has no bytes. Send it again.");
+  return { sizeBytes, sha256: hash.digest("hex") };
+}

@@ -1,0 +1,84 @@
+/** Shares from 0 to 1, weighed by characters; blanks count nowhere. */
+export interface TextQuality {
+  /** Not U+FFFD, not private use, not a glyph name a reader leaves behind. */
+  legible: number;
+  /** Not a control character, not an unassigned code point. */
+  printable: number;
+  /** In words that could be words. */
+  plausible: number;
+  /** Code points judged. */
+  characters: number;
+  /** Those of them that are legible and printable. */
+  sound: number;
+}
+
+const BROKEN = /[\uFFFD\p{Co}\p{Cs}]/u;
+const BROKEN_ALL = /[\uFFFD\p{Co}\p{Cs}]/gu;
+const UNPRINTABLE = /(?!\s)[\p{Cc}\p{Cn}]/gu;
+const PAIRS = /[\uD800-\uDBFF][\uDC00-\uDFFF]/g;
+const GLYPH_NAME = /\(cid:\d+\)|GLYPH<[^>\s]*>|\/[gG]\d{1,4}(?!\w)/g;
+/** UTF-8 that was read as Windows-1252 or Latin-1. */
+const MOJIBAKE = /[ÃÂâ][\u0080-\u00BF€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ¡-¿]|ï¿½/;
+const VOWEL = /[aeiouyàáâãäåæèéêëìíîïòóôõöøùúûüýÿœāēīōūăĕĭŏŭąęįųůűőěıаеёиоуыэюяіїєαεηιουωάέήίόύώϊϋ]/i;
+const LATIN = /\p{Script=Latin}/u;
+const OTHER_ALPHABET = /[\p{Script=Cyrillic}\p{Script=Greek}]/u;
+/** Pairs of letters that no language written in Latin letters uses inside a word. */
+const IMPOSSIBLE =
+  /[jqvwxz]q|q[bcdfghjklmnpqrstvxyz]|[jx][jxz]|[vwz]x|xk|k[xq]|[gdfbp]x|zj[^aeiou]|jv[^aeiou]|vj[^aeiou]|wv|vw[^aeiou]|fq|hx|([^ilostermn\d])\1\1/i;
+/** Longest run without a vowel in a real word; German compounds come to eight. */
+const CONSONANTS = /[bcdfghjklmnpqrstvwxz]{9}/i;
+const MAX_WORD_CHARACTERS = 45;
+
+/** Above this share of plausible characters prose is as good as it gets: names, codes and units are in every text. */
+const ENOUGH_PLAUSIBLE = 0.95;
+
+/**
+ * Judges text. Replacing any character by a broken one, blanks included, lowers or keeps every share.
+ */
+export function judgeText(text: string): TextQuality {
+  let characters = 0;
+  let plausible = 0;
+  for (const { 0: word } of text.matchAll(/\S+/g)) {
+    const length = word.length - count(word, PAIRS);
+    characters += length;
+    if (isPlausible(word)) plausible += length;
+  }
+  if (characters === 0) return { legible: 1, printable: 1, plausible: 1, characters, sound: 0 };
+  const broken = count(text, BROKEN_ALL);
+  const unprintable = count(text, UNPRINTABLE) + broken;
+  return {
+    // A glyph name stands for one sign.
+    legible: Math.max(0, 1 - (broken + count(text, GLYPH_NAME)) / characters),
+    printable: Math.max(0, 1 - unprintable / characters),
+    plausible: Math.min(1, plausible / characters / ENOUGH_PLAUSIBLE),
+    characters,
+    sound: Math.max(0, characters - unprintable),
+  };
+}
+
+/** True for what could be a word, a number or a sign; scripts without a rule here are taken as they are. */
+export function isPlausible(token: string): boolean {
+  if (BROKEN.test(token) || MOJIBAKE.test(token) || token.search(GLYPH_NAME) !== -1) return false;
+  if (/[\p{Cc}\p{Cn}]/u.test(token)) return false;
+  // Addresses, paths and codes are made of parts.
+  for (const { 0: word } of token.matchAll(/\p{L}+/gu)) {
+    if (!isPlausibleWord(word)) return false;
+  }
+  return true;
+}
+
+function isPlausibleWord(word: string): boolean {
+  if (!LATIN.test(word))
+    return !OTHER_ALPHABET.test(word) || word.length < 5 || VOWEL.test(word.normalize("NFC"));
+  if (OTHER_ALPHABET.test(word) && word.length > 2) return false;
+  if (word.length > MAX_WORD_CHARACTERS) return false;
+  if (word.length <= 3 || word === word.toUpperCase()) return true;
+  return VOWEL.test(word) && !IMPOSSIBLE.test(word) && !CONSONANTS.test(word);
+}
+
+function count(text: string, pattern: RegExp): number {
+  let found = 0;
+  pattern.lastIndex = 0;
+  while (pattern.test(text)) found++;
+  return found;
+}
