@@ -1,5 +1,5 @@
 import { child, elements, type XmlElement } from "../../xml.ts";
-import { formatNumber } from "./number-format.ts";
+import { formatNumber } from "../ooxml/list-number.ts";
 
 interface Level {
   start: number;

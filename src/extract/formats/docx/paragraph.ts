@@ -1,8 +1,9 @@
 import { child, descendants, elements, textOf, type XmlElement } from "../../xml.ts";
+import { alternatives } from "../ooxml/alternatives.ts";
 import type { Span } from "../ooxml/inline.ts";
+import { roman } from "../ooxml/list-number.ts";
 import { formulaLatex } from "../ooxml/omml.ts";
 import type { DocxContext, PartReference } from "./context.ts";
-import { roman } from "./number-format.ts";
 import { type CharacterStyle, isMonospaced, runLook } from "./styles.ts";
 import { symbolCharacter } from "./symbols.ts";
 
@@ -219,41 +220,11 @@ export function createParagraphReader(context: DocxContext): ParagraphReader {
   };
 }
 
-/** The one branch of an `mc:AlternateContent` to read: what newer programs read, or else the fallback. */
-export function alternatives(element: XmlElement): XmlElement[] {
-  const choice = child(element, "mc:Choice");
-  const isEmpty = choice === undefined || !hasContent(choice);
-  const taken = isEmpty ? (child(element, "mc:Fallback") ?? choice) : choice;
-  return taken === undefined ? [] : [taken];
-}
-
-const CONTENT = new Set([
-  "w:txbxContent",
-  "pic:pic",
-  "c:chart",
-  "dgm:relIds",
-  "w:t",
-  "m:oMath",
-  "v:imagedata",
-  "a:t",
-  "p:pic",
-  "a:graphic",
-  "p:sp",
-  "wps:wsp",
-]);
-
-function hasContent(element: XmlElement): boolean {
-  for (const each of elements(element)) {
-    if (CONTENT.has(each.name) || hasContent(each)) return true;
-  }
-  return false;
-}
-
 function drawingContent(drawing: XmlElement, context: DocxContext): Attachment[] {
   const found: Attachment[] = [];
   const described = descendants(drawing, "wp:docPr").next().value;
   const alt = (described?.attributes.descr || described?.attributes.title || "").trim();
-  let described_ = alt === "";
+  let isDescribed = alt === "";
   const walk = (parent: XmlElement): void => {
     for (const element of elements(parent)) {
       const { name, attributes } = element;
@@ -269,8 +240,8 @@ function drawingContent(drawing: XmlElement, context: DocxContext): Attachment[]
         const target = context.relationships.get(
           child(element, "pic:blipFill", "a:blip")?.attributes["r:link"] ?? "",
         );
-        const shown = described_ ? (own?.descr ?? "").trim() : alt;
-        described_ = true;
+        const shown = isDescribed ? (own?.descr ?? "").trim() : alt;
+        isDescribed = true;
         found.push({ type: "image", alt: shown, ...(target?.external ? { target: target.target } : {}) });
       } else if (name === "v:imagedata") {
         found.push({ type: "image", alt: (attributes["o:title"] ?? "").trim() });

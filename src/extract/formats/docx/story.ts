@@ -1,10 +1,11 @@
 import type { Block, ListItem } from "../../model.ts";
 import { child, elements, type XmlElement } from "../../xml.ts";
+import { alternatives } from "../ooxml/alternatives.ts";
 import { inlineOf, type Span, withoutEmphasis } from "../ooxml/inline.ts";
 import { formulaLatex } from "../ooxml/omml.ts";
 import type { DocxContext, StoryItem } from "./context.ts";
 import type { ListPlace } from "./numbering.ts";
-import { alternatives, createParagraphReader, type ParagraphContent } from "./paragraph.ts";
+import { createParagraphReader, type ParagraphContent } from "./paragraph.ts";
 import { outlineLevel, type ParagraphStyle } from "./styles.ts";
 import { createTable, type TableBuilder } from "./table.ts";
 
@@ -64,7 +65,7 @@ export function createStory(context: DocxContext): Story {
     const place = listPlace(context, style, properties);
     const { text } = inlineOf(content.spans);
     if (text === "") return;
-    context.budget(text);
+    context.budget(text.length);
     const ownLevel = text.length <= MAX_HEADING_CHARACTERS ? outlineLevel(properties) : undefined;
     const level = ownLevel ?? style.headingLevel;
     if (level !== undefined && level > 0) {
@@ -114,7 +115,7 @@ export function createStory(context: DocxContext): Story {
     formula(element) {
       for (const math of element.name === "m:oMath" ? [element] : elements(element, "m:oMath")) {
         const text = formulaLatex(math);
-        context.budget(text);
+        context.budget(text.length);
         if (text !== "") push({ type: "formula", text });
       }
     },

@@ -1,5 +1,6 @@
 import type { Block, TableCell } from "../../model.ts";
 import { child, descendants, elements, textOf, type XmlElement } from "../../xml.ts";
+import { numberText } from "./number-text.ts";
 import type { OfficePackage } from "./package.ts";
 
 /** Points that one chart's table may have; more are left out. */
@@ -28,10 +29,11 @@ export async function readChart(office: OfficePackage, part: string, page?: numb
     .flatMap((name) => [...elements(child(chart, "c:plotArea"), name)])
     .map((axis) => titleOf(child(axis, "c:title")))
     .filter((text) => text !== "");
-  if (axes.length > 0) blocks.push({ type: "paragraph", text: axes.join(" / "), ...at });
 
   const rows = chartRows(series);
   if (rows.length > 0) blocks.push({ type: "table", rows, headerRows: 1, ...at });
+  // Behind the table, so that the chart's kind stands right before its data.
+  if (axes.length > 0) blocks.push({ type: "paragraph", text: axes.join(" / "), ...at });
   return blocks;
 }
 
@@ -50,7 +52,7 @@ function points(source: XmlElement | undefined): Map<number, string> {
   for (const point of descendants(source, "c:pt")) {
     const index = Number(point.attributes.idx);
     if (!Number.isInteger(index) || index < 0 || index >= MAX_POINTS) continue;
-    const text = textOf(child(point, "c:v")).trim();
+    const text = numberText(textOf(child(point, "c:v")).trim());
     const before = found.get(index);
     found.set(index, before === undefined ? text : `${text} ${before}`);
   }

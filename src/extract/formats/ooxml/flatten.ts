@@ -1,4 +1,4 @@
-import { escapeMarkdown } from "../../escape-markdown.ts";
+import { escapeMarkdown, imageMarkdown } from "../../escape-markdown.ts";
 import type { Block } from "../../model.ts";
 import { type Inline, joinInline } from "./inline.ts";
 
@@ -23,7 +23,7 @@ function linesOf(block: Block): Inline[] {
     case "formula":
       return [{ text: `$${block.text}$`, markdown: `$${block.text}$` }];
     case "image":
-      return block.alt === "" ? [] : [{ text: block.alt }];
+      return block.alt === "" ? [] : [{ text: block.alt, markdown: imageMarkdown(block.alt, block.target) }];
     case "page_break":
       return [];
     case "code":
