@@ -1,0 +1,15 @@
+import { isAbsolute } from "node:path";
+import { fileURLToPath } from "node:url";
+import { StorageUrlError } from "./errors.ts";
+import { createFileStore, type FileStore, type FileStoreDeps } from "./file-store.ts";
+
+/**
+ * The store at `url`: a folder, as `file:///path` or an absolute path.
+ * @throws StorageUrlError for any other scheme, `s3://` among them
+ */
+export function createObjectStore(url: string, deps: Omit<FileStoreDeps, "root">): FileStore {
+  if (isAbsolute(url)) return createFileStore({ ...deps, root: url });
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1]?.toLowerCase() ?? url;
+  if (scheme !== "file") throw new StorageUrlError(scheme);
+  return createFileStore({ ...deps, root: fileURLToPath(url) });
+}

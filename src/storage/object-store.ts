@@ -1,0 +1,62 @@
+/** What a stored object is known by. */
+export interface StoredObject {
+  readonly size: number;
+  /** Lower-case hex. */
+  readonly sha256: string;
+}
+
+export interface PutOptions {
+  /** More bytes than this end the upload with ObjectTooLargeError. */
+  readonly maxBytes?: number;
+  readonly mediaType?: string;
+}
+
+export interface SignGetOptions {
+  /** 1 second to 7 days. */
+  readonly expiresInSeconds: number;
+  /** The name under which a browser saves it. */
+  readonly filename?: string;
+  readonly mediaType?: string;
+}
+
+export interface SignPutOptions {
+  /** 1 second to 7 days. */
+  readonly expiresInSeconds: number;
+  readonly maxBytes: number;
+  readonly mediaType?: string;
+}
+
+/** Bytes under keys. A key is a path of parts `[A-Za-z0-9_-][A-Za-z0-9._-]*`, at most 512 characters. */
+export interface ObjectStore {
+  /**
+   * Streams bytes in; they are durable and visible under the key when it returns, and nothing is visible before.
+   * A key that stands is replaced as a whole.
+   * @throws ObjectTooLargeError, ObjectKeyError, StorageUnavailableError
+   */
+  put(key: string, body: AsyncIterable<Uint8Array> | Uint8Array, options?: PutOptions): Promise<StoredObject>;
+  /**
+   * The bytes [offset, offset + length), cut at the end of the object, read as they are consumed.
+   * `size` is that of the whole object.
+   * @throws ObjectNotFoundError, ObjectRangeError if `offset` lies behind the end
+   */
+  get(
+    key: string,
+    range?: { readonly offset?: number; readonly length?: number },
+    signal?: AbortSignal,
+  ): Promise<{ size: number; body: AsyncIterable<Uint8Array> }>;
+  /** Null when nothing is stored. */
+  head(key: string): Promise<{ size: number } | null>;
+  /** Deleting what is not there is no error. */
+  delete(key: string): Promise<void>;
+  /** A link that lets whoever holds it read the object until it expires; the object need not exist yet. */
+  signGet(key: string, options: SignGetOptions): Promise<{ url: string; expireTime: Date }>;
+  /** A link that takes one PUT of at most `maxBytes`; `headers` must be sent with it. */
+  signPut(
+    key: string,
+    options: SignPutOptions,
+  ): Promise<{ url: string; headers: Record<string, string>; expireTime: Date }>;
+  /** Writes, reads and deletes a probe. @throws StorageUnavailableError */
+  check(): Promise<void>;
+  /** Where the object lies, in a form that is the same on every server. */
+  uriOf(key: string): string;
+}
