@@ -124,3 +124,8 @@ export function isConnectionLoss(error: unknown): boolean {
     )
   );
 }
+
+/** A LIKE pattern that finds `text` anywhere, with its own wildcards taken literally. */
+export function likePattern(text: string): string {
+  return `%${text.replace(/[\\%_]/g, "\\$&")}%`;
+}

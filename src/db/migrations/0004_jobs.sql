@@ -5,11 +5,14 @@ create table documents (
   media_type text not null default '',
   size_bytes bigint not null default 0,
   sha256 text,
+  source text not null check (source in ('TEXT', 'INLINE', 'UPLOAD')),
   -- A ready document has its bytes in exactly one of these two; one that awaits its upload in neither.
   content bytea,
   object_key text,
   -- Where a presigned upload will put the bytes.
   upload_key text,
+  -- The hash that the client announced for a presigned upload.
+  expected_sha256 text,
   created_at timestamptz(3) not null default now(),
   expires_at timestamptz(3)
 );
@@ -46,6 +49,7 @@ create table jobs (
   lease_token uuid,
   stage text,
   stage_share real not null default 0,
+  stage_message text,
   stages_done smallint not null default 0,
   stages_total smallint not null default 0,
   error jsonb,
@@ -76,6 +80,7 @@ create table job_stages (
   started_at timestamptz(3) not null default now(),
   ended_at timestamptz(3),
   error jsonb,
+  from_checkpoint boolean not null default false,
   -- The document as it left this stage, found again by the hash of all that made it.
   checkpoint_key text,
   checkpoint bytea,
@@ -124,6 +129,7 @@ create table workers (
   pid int not null,
   concurrency int not null,
   running int not null default 0,
+  draining boolean not null default false,
   started_at timestamptz(3) not null default now(),
   heartbeat_at timestamptz(3) not null default now()
 );

@@ -1,0 +1,133 @@
+import type { Database } from "../db/sql.ts";
+import { json } from "../db/sql.ts";
+import { messageOf } from "../lib/errors.ts";
+import type { Lifecycle } from "../lib/lifecycle.ts";
+import type { Logger } from "../telemetry/logger.ts";
+
+/** What processes tell each other. All of it is a hint: whoever waits also looks by himself now and then. */
+export type Topic = "events" | "work" | "orders";
+
+export interface EventBus extends Lifecycle {
+  /**
+   * Tells this process at once, and the others with the next batch, that something changed for these ids.
+   * Call it after the commit. Never waits and never fails.
+   */
+  announce(topic: Topic, ids: readonly string[]): void;
+  /** Calls `listener` when something changed for this id, or may have. Returns the way to end it. */
+  onId(topic: Topic, id: string, listener: () => void): () => void;
+  /** Calls `listener` with the ids of each announcement; an empty list means that some were missed. */
+  onAny(topic: Topic, listener: (ids: readonly string[]) => void): () => void;
+}
+
+const CHANNEL = "sluice_bus";
+/** Postgres refuses payloads of 8,000 bytes and more; 150 ids of 39 bytes stay below it. */
+const IDS_PER_NOTIFY = 150;
+const MAX_PENDING = 10_000;
+
+interface Message {
+  readonly from: string;
+  readonly topic: Topic;
+  readonly ids: readonly string[];
+}
+
+/**
+ * The wake-ups between processes, over one listening connection each. NOTIFY holds a server-wide lock at
+ * commit, so it never stands in the transactions of jobs: announcements are gathered while one is on its
+ * way and then go in one statement.
+ */
+export function createEventBus(deps: { db: Database; processId: string; logger: Logger }): EventBus {
+  const { db, processId, logger } = deps;
+  const byId = new Map<string, Set<() => void>>();
+  const any = new Map<Topic, Set<(ids: readonly string[]) => void>>();
+  const pending = new Map<Topic, Set<string>>();
+  let sending: Promise<void> | null = null;
+  let stopped = false;
+
+  const deliver = (topic: Topic, ids: readonly string[]): void => {
+    for (const id of ids) for (const listener of byId.get(`${topic} ${id}`) ?? []) listener();
+    for (const listener of any.get(topic) ?? []) listener(ids);
+  };
+
+  const wakeAll = (): void => {
+    for (const listeners of byId.values()) for (const listener of listeners) listener();
+    for (const listeners of any.values()) for (const listener of listeners) listener([]);
+  };
+
+  const flush = async (): Promise<void> => {
+    while (pending.size > 0) {
+      const payloads: string[] = [];
+      for (const [topic, ids] of pending) {
+        const list = [...ids];
+        for (let at = 0; at < list.length; at += IDS_PER_NOTIFY) {
+          payloads.push(
+            json({ from: processId, topic, ids: list.slice(at, at + IDS_PER_NOTIFY) } satisfies Message),
+          );
+        }
+      }
+      pending.clear();
+      try {
+        await db.sql`select pg_notify(${CHANNEL}, value)
+          from jsonb_array_elements_text(${json(payloads)}::text::jsonb) as value`;
+      } catch (error) {
+        logger.warn(
+          { error: messageOf(error) },
+          "other processes could not be woken; they will look by themselves",
+        );
+        return;
+      }
+    }
+  };
+
+  return {
+    async start() {
+      await db.listen(
+        CHANNEL,
+        (payload) => {
+          const message = JSON.parse(payload) as Message;
+          if (message.from !== processId) deliver(message.topic, message.ids);
+        },
+        wakeAll,
+      );
+    },
+
+    async stop() {
+      stopped = true;
+      await sending;
+      byId.clear();
+      any.clear();
+    },
+
+    announce(topic, ids) {
+      if (ids.length === 0) return;
+      deliver(topic, ids);
+      if (stopped) return;
+      const gathered = pending.get(topic) ?? new Set();
+      pending.set(topic, gathered);
+      for (const id of ids) if (gathered.size < MAX_PENDING) gathered.add(id);
+      // In a later turn, so that what one turn announces shares a statement.
+      sending ??= Promise.resolve()
+        .then(flush)
+        .finally(() => {
+          sending = null;
+        });
+    },
+
+    onId(topic, id, listener) {
+      const key = `${topic} ${id}`;
+      const listeners = byId.get(key) ?? new Set();
+      byId.set(key, listeners);
+      listeners.add(listener);
+      return () => {
+        listeners.delete(listener);
+        if (listeners.size === 0 && byId.get(key) === listeners) byId.delete(key);
+      };
+    },
+
+    onAny(topic, listener) {
+      const listeners = any.get(topic) ?? new Set();
+      any.set(topic, listeners);
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}

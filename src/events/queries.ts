@@ -1,0 +1,28 @@
+import { type Fragment, json, type Sql } from "../db/sql.ts";
+import type { LoggedEvent, NewEvent } from "./model.ts";
+
+/**
+ * The insert that logs `events` for every row of the CTE `source`, to be used inside the statement that
+ * changes the job. `source` yields `id`, `owner_id` and `last_sequence` as it is after it was raised by the
+ * number of events: the row lock of that update is what keeps the sequence without gaps.
+ */
+export function eventInsert(sql: Sql, source: string, events: readonly NewEvent[]): Fragment {
+  return sql`
+    insert into job_events (job_id, sequence, owner_id, type, payload)
+    select s.id, s.last_sequence - ${events.length}::int + e.ord, s.owner_id, e.event->>'type', e.event->'payload'
+    from ${sql(source)} s cross join
+      jsonb_array_elements(${json(events)}::text::jsonb) with ordinality as e(event, ord)`;
+}
+
+/** Events of one job after `afterSequence`, oldest first, at most `limit`. */
+export async function readEvents(
+  sql: Sql,
+  jobId: string,
+  afterSequence: number,
+  limit: number,
+): Promise<LoggedEvent[]> {
+  const rows = await sql<{ sequence: string; time: Date; type: string; payload: unknown }[]>`
+    select sequence, time, type, payload from job_events
+    where job_id = ${jobId} and sequence > ${afterSequence} order by sequence limit ${limit}`;
+  return rows.map((row) => ({ ...row, jobId, sequence: Number(row.sequence) }));
+}

@@ -1,0 +1,252 @@
+import { createHash } from "node:crypto";
+import type { Auditor } from "../audit/auditor.ts";
+import type { Database } from "../db/sql.ts";
+import type { EventBus } from "../events/bus.ts";
+import type { Json } from "../extract/model.ts";
+import type { Caller } from "../lib/caller.ts";
+import { createCoalescer } from "../lib/coalesce.ts";
+import type { SecretBox } from "../lib/secret-box.ts";
+import type { PipelinesService } from "../pipelines/service.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { NewDocument } from "./documents/queries.ts";
+import type { DocumentsService } from "./documents/service.ts";
+import { RequestIdReusedError, UriSourceUnsupportedError } from "./errors.ts";
+import type { Job, JobPriority } from "./model.ts";
+import { findByRequestIds, insertJobs, type NewJob, releaseRequestIds } from "./queries.ts";
+
+export type JobSource =
+  | { kind: "text"; text: string; filename: string }
+  | { kind: "inline"; bytes: Uint8Array; filename: string; mediaType: string }
+  | { kind: "document"; documentId: string }
+  | { kind: "uri"; uri: string };
+
+/** What a caller asks for; already checked against the rules of the contract. */
+export interface JobRequest {
+  pipelineId: string;
+  pipelineName: string;
+  /** 0 = the newest. */
+  pipelineVersion: number;
+  source: JobSource;
+  priority: JobPriority;
+  labels: Record<string, string>;
+  parameters: { [key: string]: Json };
+  password: string;
+  /** Null: at once. */
+  runTime: Date | null;
+  timeoutMs: number | null;
+  /** 0 = the default. */
+  maxAttempts: number;
+  requestId: string;
+  concurrencyKey: string;
+}
+
+export const DEFAULT_MAX_ATTEMPTS = 3;
+/** Bounds of one coalesced insert. */
+const BATCH = { lanes: 2, maxItems: 500, maxWeight: 4 * 1024 * 1024 };
+
+/** A job ready to be written, with its document when the request brought one. */
+interface Prepared {
+  caller: Caller;
+  job: NewJob;
+  document: NewDocument | null;
+}
+
+interface CreatorDeps {
+  db: Database;
+  documents: DocumentsService;
+  pipelines: PipelinesService;
+  audit: Auditor;
+  bus: EventBus;
+  metrics: Metrics;
+  passwords: SecretBox;
+  newId: () => string;
+}
+
+/** Creates jobs: single calls that come at once share one transaction. */
+export function createJobCreator(deps: CreatorDeps) {
+  const { db, documents, pipelines, audit, bus, metrics, passwords, newId } = deps;
+
+  const prepare = async (caller: Caller, request: JobRequest): Promise<Prepared> => {
+    const { source } = request;
+    if (source.kind === "uri") throw new UriSourceUnsupportedError();
+    const pipeline = await pipelines.forNewJob({
+      id: request.pipelineId,
+      name: request.pipelineName,
+      version: request.pipelineVersion,
+    });
+    const id = newId();
+    const document =
+      source.kind === "document"
+        ? null
+        : await documents.prepare(caller.userId, {
+            filename: source.filename,
+            mediaType: source.kind === "text" ? "text/plain" : source.mediaType,
+            bytes: source.kind === "text" ? Buffer.from(source.text) : source.bytes,
+            source: source.kind === "text" ? "TEXT" : "INLINE",
+          });
+    const documentId =
+      document?.id ??
+      (source.kind === "document" ? (await documents.getReady(caller, source.documentId)).id : "");
+    return {
+      caller,
+      document,
+      job: {
+        id,
+        ownerId: caller.userId,
+        priority: request.priority,
+        pipelineId: pipeline.pipelineId,
+        pipelineName: pipeline.name,
+        pipelineVersion: pipeline.version,
+        stagesTotal: pipeline.stages.length,
+        documentId,
+        labels: request.labels,
+        parameters: request.parameters,
+        password: request.password ? passwords.seal(request.password, id) : null,
+        requestId: request.requestId || null,
+        requestHash: request.requestId ? hashOf(request, document?.sha256 ?? documentId) : null,
+        concurrencyKey: request.concurrencyKey || null,
+        maxAttempts: request.maxAttempts || DEFAULT_MAX_ATTEMPTS,
+        runTime: request.runTime,
+        timeoutMs: request.timeoutMs,
+      },
+    };
+  };
+
+  /** Writes all in one transaction; answers in order, an error for a request id that was used for something else. */
+  const write = async (items: readonly Prepared[]): Promise<(Job | Error)[]> => {
+    const { answers, created } = await db.begin(async (tx) => {
+      const repeated = await findRepeated(tx, items);
+      const fresh = items.filter((item) => !repeated.has(item.job.id));
+      await documents.insert(
+        tx,
+        fresh.flatMap(({ document }) => document ?? []),
+      );
+      const inserted =
+        fresh.length > 0
+          ? await insertJobs(
+              tx,
+              fresh.map(({ job }) => job),
+            )
+          : [];
+      const byId = new Map(inserted.map((job) => [job.id, job]));
+      // Those that another transaction, or an earlier item of this batch, beat to their request id.
+      const beaten = fresh.filter(({ job }) => !byId.has(job.id));
+      const late = await findRepeated(tx, beaten);
+      await audit.recordMany(
+        tx,
+        fresh
+          .filter(({ job }) => byId.has(job.id))
+          .map(({ caller, job }) => ({
+            actor: caller,
+            action: "jobs.create",
+            resourceType: "job",
+            resourceId: job.id,
+            details: { pipeline: job.pipelineName, document_id: job.documentId },
+          })),
+      );
+      return {
+        created: inserted,
+        answers: items.map(
+          ({ job }) =>
+            byId.get(job.id) ??
+            repeated.get(job.id) ??
+            late.get(job.id) ??
+            new Error(`job ${job.id} was neither created nor found`),
+        ),
+      };
+    });
+    for (const job of created)
+      metrics.jobsCreated.inc({ pipeline: job.pipelineName, priority: job.priority });
+    bus.announce(
+      "work",
+      created.map(({ id }) => id),
+    );
+    return answers;
+  };
+
+  const findRepeated = async (
+    tx: Parameters<typeof findByRequestIds>[0],
+    items: readonly Prepared[],
+  ): Promise<Map<string, Job | Error>> => {
+    const asked = items.filter(({ job }) => job.requestId !== null);
+    if (asked.length === 0) return new Map();
+    const found = await findByRequestIds(
+      tx,
+      asked.map(({ job }) => ({ ownerId: job.ownerId, requestId: job.requestId ?? "" })),
+    );
+    const outdated = found.filter(({ withinWindow }) => !withinWindow);
+    if (outdated.length > 0)
+      await releaseRequestIds(
+        tx,
+        outdated.map(({ job }) => job.id),
+      );
+    const byKey = new Map(
+      found
+        .filter(({ withinWindow }) => withinWindow)
+        .map((hit) => [`${hit.job.ownerId} ${hit.job.requestId}`, hit]),
+    );
+    const answers = new Map<string, Job | Error>();
+    for (const { job } of asked) {
+      const hit = byKey.get(`${job.ownerId} ${job.requestId}`);
+      if (!hit) continue;
+      const same = hit.requestHash === job.requestHash;
+      answers.set(job.id, same ? hit.job : new RequestIdReusedError(job.requestId ?? "", hit.job.id));
+    }
+    return answers;
+  };
+
+  const coalesced = createCoalescer<Prepared, Job>({
+    ...BATCH,
+    weigh: ({ document }) =>
+      (document && "content" in document.body ? document.body.content.length : 0) + 1_000,
+    run: write,
+  });
+
+  return {
+    async create(caller: Caller, request: JobRequest): Promise<Job> {
+      return await coalesced(await prepare(caller, request));
+    },
+
+    async createBatch(caller: Caller, requests: readonly (JobRequest | Error)[]): Promise<(Job | Error)[]> {
+      const prepared = await Promise.all(
+        requests.map(async (request) => {
+          if (request instanceof Error) return request;
+          try {
+            return await prepare(caller, request);
+          } catch (error) {
+            return error instanceof Error ? error : new Error(String(error));
+          }
+        }),
+      );
+      const good = prepared.filter((item): item is Prepared => !(item instanceof Error));
+      const written = good.length > 0 ? await write(good) : [];
+      const answers = new Map(good.map((item, index) => [item, written[index]]));
+      return prepared.map((item) =>
+        item instanceof Error ? item : (answers.get(item) ?? new Error("no answer for this item")),
+      );
+    },
+  };
+}
+
+/** What makes two requests the same: everything but the request id, documents by their content. */
+function hashOf(request: JobRequest, documentKey: string): string {
+  const { source, requestId: _, ...rest } = request;
+  const filename = "filename" in source ? source.filename : "";
+  return createHash("sha256")
+    .update(
+      JSON.stringify(
+        canonical({ ...rest, runTime: rest.runTime?.toISOString() ?? null, documentKey, filename }),
+      ),
+    )
+    .digest("hex");
+}
+
+function canonical(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(canonical);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, item]) => [key, canonical(item)]),
+  );
+}

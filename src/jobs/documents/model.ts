@@ -1,0 +1,27 @@
+/** How a document came in. */
+export type DocumentSource = "TEXT" | "INLINE" | "UPLOAD";
+
+/** A document as it was handed in. It is ready once its bytes have arrived. */
+export interface Document {
+  id: string;
+  ownerId: string;
+  filename: string;
+  /** As the client said; what it is, the detect stage finds out. */
+  mediaType: string;
+  sizeBytes: number;
+  /** Hex; null while the upload is awaited. */
+  sha256: string | null;
+  source: DocumentSource;
+  createTime: Date;
+}
+
+/** Where the bytes of a document lie. */
+export type DocumentBody = { content: Uint8Array } | { objectKey: string };
+
+/** Documents up to this size stand in their row; larger ones in the object store. */
+export const INLINE_DOCUMENT_BYTES = 64 * 1024;
+
+/** The object that holds bytes with this hash: equal documents share it. */
+export function documentObjectKey(sha256: string): string {
+  return `documents/${sha256.slice(0, 2)}/${sha256}`;
+}

@@ -1,0 +1,89 @@
+import { json, type Sql } from "../../db/sql.ts";
+import type { Scope } from "../../lib/caller.ts";
+import type { Document, DocumentBody, DocumentSource } from "./model.ts";
+
+type DocumentRow = Omit<Document, "sizeBytes"> & { sizeBytes: string };
+
+const fromRow = (row: DocumentRow): Document => ({ ...row, sizeBytes: Number(row.sizeBytes) });
+
+/** A document with its bytes, or with the key of the object that holds them. */
+export interface NewDocument {
+  id: string;
+  ownerId: string;
+  filename: string;
+  mediaType: string;
+  sizeBytes: number;
+  sha256: string;
+  source: DocumentSource;
+  body: DocumentBody;
+}
+
+export async function insertDocuments(sql: Sql, documents: readonly NewDocument[]): Promise<void> {
+  const records = documents.map(({ body, ...document }) => ({
+    ...document,
+    content: "content" in body ? Buffer.from(body.content).toString("base64") : null,
+    objectKey: "objectKey" in body ? body.objectKey : null,
+  }));
+  await sql`
+    insert into documents (id, owner_id, filename, media_type, size_bytes, sha256, source, content, object_key)
+    select r.id, r."ownerId", r.filename, r."mediaType", r."sizeBytes", r.sha256, r.source, decode(r.content, 'base64'), r."objectKey"
+    from jsonb_to_recordset(${json(records)}::text::jsonb) as r(id uuid, "ownerId" uuid, filename text,
+      "mediaType" text, "sizeBytes" bigint, sha256 text, source text, content text, "objectKey" text)`;
+}
+
+export async function insertAwaitedDocument(
+  sql: Sql,
+  document: {
+    id: string;
+    ownerId: string;
+    filename: string;
+    mediaType: string;
+    uploadKey: string;
+    expectedSha256: string | null;
+  },
+): Promise<void> {
+  await sql`insert into documents (id, owner_id, filename, media_type, source, upload_key, expected_sha256)
+    values (${document.id}, ${document.ownerId}, ${document.filename}, ${document.mediaType}, 'UPLOAD', ${document.uploadKey},
+      ${document.expectedSha256})`;
+}
+
+/**
+ * Notes that the bytes of an awaited upload have arrived. False when these are not the bytes that
+ * were announced, or the address was used before: then the object is not wanted.
+ */
+export async function completeUpload(
+  sql: Sql,
+  uploadKey: string,
+  stored: { sizeBytes: number; sha256: string },
+): Promise<boolean> {
+  const rows = await sql`update documents set size_bytes = ${stored.sizeBytes}, sha256 = ${stored.sha256},
+    object_key = upload_key where upload_key = ${uploadKey} and sha256 is null
+      and ${stored.sizeBytes} > 0 and coalesce(expected_sha256, ${stored.sha256}) = ${stored.sha256} returning id`;
+  return rows.length > 0;
+}
+
+export async function findDocument(sql: Sql, scope: Scope, id: string): Promise<Document | null> {
+  const [row] = await sql<DocumentRow[]>`
+    select id, owner_id, filename, media_type, size_bytes, sha256, source, created_at as create_time from documents
+    where id = ${id} and (${scope.ownerId}::uuid is null or owner_id = ${scope.ownerId})`;
+  return row ? fromRow(row) : null;
+}
+
+/** The documents of these jobs, for listings. */
+export async function findDocuments(sql: Sql, ids: readonly string[]): Promise<Document[]> {
+  const rows = await sql<DocumentRow[]>`
+    select id, owner_id, filename, media_type, size_bytes, sha256, source, created_at as create_time from documents
+    where id = any(${ids as string[]}::uuid[])`;
+  return rows.map(fromRow);
+}
+
+/** Where the bytes of a document lie; null when it is gone or was never uploaded. */
+export async function findBody(sql: Sql, id: string): Promise<(Document & { body: DocumentBody }) | null> {
+  const [row] = await sql<(DocumentRow & { content: Uint8Array | null; objectKey: string | null })[]>`
+    select id, owner_id, filename, media_type, size_bytes, sha256, source, created_at as create_time, content, object_key
+    from documents where id = ${id}`;
+  if (!row) return null;
+  const { content, objectKey, ...document } = row;
+  if (objectKey !== null) return { ...fromRow(document), body: { objectKey } };
+  return content ? { ...fromRow(document), body: { content } } : null;
+}

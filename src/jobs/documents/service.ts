@@ -1,0 +1,195 @@
+import { createHash } from "node:crypto";
+import type { Database, Sql } from "../../db/sql.ts";
+import { type Caller, scopeOf } from "../../lib/caller.ts";
+import type { ObjectStore } from "../../storage/object-store.ts";
+import {
+  DocumentEmptyError,
+  DocumentHashMismatchError,
+  DocumentNotFoundError,
+  DocumentNotUploadedError,
+  DocumentTooLargeError,
+} from "../errors.ts";
+import { type Document, type DocumentSource, documentObjectKey, INLINE_DOCUMENT_BYTES } from "./model.ts";
+import {
+  completeUpload,
+  findBody,
+  findDocument,
+  findDocuments,
+  insertAwaitedDocument,
+  insertDocuments,
+  type NewDocument,
+} from "./queries.ts";
+
+export interface DocumentsDeps {
+  db: Database;
+  store: ObjectStore;
+  newId: () => string;
+  /** Largest document taken, in bytes. */
+  maxBytes: number;
+}
+
+/** What the client says about the bytes it sends. */
+export interface DocumentHeader {
+  filename: string;
+  mediaType: string;
+  /** 0 = unknown. */
+  sizeBytes: number;
+  /** Hex, in lower case; empty = unknown. */
+  sha256: string;
+}
+
+/** How long the address of a presigned upload is good. */
+const UPLOAD_SECONDS = 60 * 60;
+
+export type DocumentsService = ReturnType<typeof createDocumentsService>;
+
+export function createDocumentsService({ db, store, newId, maxBytes }: DocumentsDeps) {
+  const refuseTooLarge = (size: number): void => {
+    if (size > maxBytes) throw new DocumentTooLargeError(maxBytes);
+  };
+
+  return {
+    /**
+     * Makes the bytes of a request ready to be inserted with their job: small ones go into the row, larger
+     * ones are in the object store before this returns.
+     */
+    async prepare(
+      ownerId: string,
+      source: { filename: string; mediaType: string; bytes: Uint8Array; source: DocumentSource },
+    ): Promise<NewDocument> {
+      if (source.bytes.length === 0) throw new DocumentEmptyError();
+      refuseTooLarge(source.bytes.length);
+      const sha256 = createHash("sha256").update(source.bytes).digest("hex");
+      const document = {
+        id: newId(),
+        ownerId,
+        filename: source.filename,
+        mediaType: source.mediaType,
+        sizeBytes: source.bytes.length,
+        sha256,
+        source: source.source,
+      };
+      if (source.bytes.length <= INLINE_DOCUMENT_BYTES)
+        return { ...document, body: { content: source.bytes } };
+      const objectKey = documentObjectKey(sha256);
+      if (!(await store.head(objectKey))) await store.put(objectKey, source.bytes);
+      return { ...document, body: { objectKey } };
+    },
+
+    async insert(sql: Sql, documents: readonly NewDocument[]): Promise<void> {
+      if (documents.length > 0) await insertDocuments(sql, documents);
+    },
+
+    /**
+     * Takes a document as a stream, in constant memory; durable before this returns.
+     * @throws DocumentTooLargeError, DocumentEmptyError, DocumentHashMismatchError: then nothing is kept
+     */
+    async upload(caller: Caller, header: DocumentHeader, body: AsyncIterable<Uint8Array>): Promise<Document> {
+      refuseTooLarge(header.sizeBytes);
+      const id = newId();
+      // The hash is known only at the end, so the bytes arrive under a key of their own.
+      const objectKey = `uploads/${id}`;
+      const stored = await store.put(objectKey, capped(body, maxBytes));
+      try {
+        if (stored.size === 0) throw new DocumentEmptyError();
+        if (header.sha256 && header.sha256 !== stored.sha256) {
+          throw new DocumentHashMismatchError(header.sha256, stored.sha256);
+        }
+        await insertDocuments(db.sql, [
+          {
+            id,
+            ownerId: caller.userId,
+            filename: header.filename,
+            mediaType: header.mediaType,
+            sizeBytes: stored.size,
+            sha256: stored.sha256,
+            source: "UPLOAD",
+            body: { objectKey },
+          },
+        ]);
+      } catch (error) {
+        await store.delete(objectKey);
+        throw error;
+      }
+      return await this.get(caller, id);
+    },
+
+    /** An address to which a browser may PUT the bytes without a credential, for an hour. */
+    async createUpload(
+      caller: Caller,
+      header: DocumentHeader,
+    ): Promise<{ documentId: string; url: string; headers: Record<string, string>; expireTime: Date }> {
+      refuseTooLarge(header.sizeBytes);
+      const id = newId();
+      const uploadKey = `uploads/${id}`;
+      const signed = await store.signPut(uploadKey, { expiresInSeconds: UPLOAD_SECONDS, maxBytes });
+      await insertAwaitedDocument(db.sql, {
+        id,
+        ownerId: caller.userId,
+        filename: header.filename,
+        mediaType: header.mediaType,
+        uploadKey,
+        expectedSha256: header.sha256 || null,
+      });
+      return { documentId: id, url: signed.url, headers: signed.headers, expireTime: signed.expireTime };
+    },
+
+    /** Notes that the object store has received the bytes of an awaited upload. */
+    async uploaded(key: string, stored: { size: number; sha256: string }): Promise<void> {
+      const wanted = await completeUpload(db.sql, key, { sizeBytes: stored.size, sha256: stored.sha256 });
+      if (!wanted) await store.delete(key);
+    },
+
+    /** @throws DocumentNotFoundError */
+    async get(caller: Caller, id: string): Promise<Document> {
+      const document = await findDocument(db.sql, scopeOf(caller, "documents:read"), id);
+      if (!document) throw new DocumentNotFoundError(id);
+      return document;
+    },
+
+    /** @throws DocumentNotFoundError, DocumentNotUploadedError when its bytes are not there */
+    async getReady(caller: Caller, id: string): Promise<Document> {
+      const document = await this.get(caller, id);
+      if (document.sha256 === null) throw new DocumentNotUploadedError(id);
+      return document;
+    },
+
+    async many(ids: readonly string[]): Promise<Map<string, Document>> {
+      const documents = ids.length > 0 ? await findDocuments(db.sql, ids) : [];
+      return new Map(documents.map((document) => [document.id, document]));
+    },
+
+    /** Without a caller, for the worker that holds a job on it. @throws DocumentNotFoundError */
+    async find(id: string): Promise<Document> {
+      const [document] = await findDocuments(db.sql, [id]);
+      if (!document) throw new DocumentNotFoundError(id);
+      return document;
+    },
+
+    /** The bytes, for the worker that holds a job on it. @throws DocumentNotFoundError */
+    async open(
+      id: string,
+      signal: AbortSignal,
+    ): Promise<{ document: Document; body: AsyncIterable<Uint8Array> }> {
+      const found = await findBody(db.sql, id);
+      if (!found) throw new DocumentNotFoundError(id);
+      const { body, ...document } = found;
+      if ("content" in body) return { document, body: once(body.content) };
+      const object = await store.get(body.objectKey, {}, signal);
+      return { document, body: object.body };
+    },
+  };
+}
+
+async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  yield bytes;
+}
+
+async function* capped(body: AsyncIterable<Uint8Array>, maxBytes: number): AsyncIterable<Uint8Array> {
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > maxBytes) throw new DocumentTooLargeError(maxBytes);
+    yield chunk;
+  }
+}

@@ -1,0 +1,67 @@
+import type { Fragment, Sql } from "../db/sql.ts";
+import { type Job, priorityOfRank } from "./model.ts";
+
+type Derived = "priority" | "timeoutMs" | "lastSequence" | "concurrencyKey" | "requestId" | "stageMessage";
+
+/** A row of `jobs` as the driver gives it: bigints as text. */
+export type JobRow = Omit<Job, Derived> & {
+  concurrencyKey: string | null;
+  requestId: string | null;
+  stageMessage: string | null;
+  priority: number;
+  timeoutMs: string | null;
+  lastSequence: string;
+};
+
+const COLUMNS = [
+  ["id"],
+  ["owner_id"],
+  ["status"],
+  ["priority"],
+  ["pipeline_id"],
+  ["pipeline_name"],
+  ["pipeline_version"],
+  ["document_id"],
+  ["labels"],
+  ["parameters"],
+  ["attempt"],
+  ["max_attempts"],
+  ["run_time"],
+  ["timeout_ms"],
+  ["concurrency_key"],
+  ["request_id"],
+  ["locked_by", "worker_id"],
+  ["stage"],
+  ["stage_share"],
+  ["stage_message"],
+  ["stages_done"],
+  ["stages_total"],
+  ["error"],
+  ["last_sequence"],
+  ["version"],
+  ["created_at", "create_time"],
+  ["updated_at", "update_time"],
+  ["started_at", "start_time"],
+  ["ended_at", "end_time"],
+  ["expires_at", "expire_time"],
+] as const;
+
+/** The columns of a `Job`, named as its fields, of the table or CTE `from`. */
+export function jobColumns(sql: Sql, from?: "j" | "jobs"): Fragment {
+  const prefix = from ? `${from}.` : "";
+  return sql.unsafe(
+    COLUMNS.map(([column, field]) => `${prefix}${column}${field ? ` as ${field}` : ""}`).join(", "),
+  );
+}
+
+export function jobFromRow(row: JobRow): Job {
+  return {
+    ...row,
+    priority: priorityOfRank(row.priority),
+    timeoutMs: row.timeoutMs === null ? null : Number(row.timeoutMs),
+    lastSequence: Number(row.lastSequence),
+    concurrencyKey: row.concurrencyKey ?? "",
+    requestId: row.requestId ?? "",
+    stageMessage: row.stageMessage ?? "",
+  };
+}

@@ -1,0 +1,409 @@
+import { type Fragment, json, type Sql } from "../db/sql.ts";
+import type { NewEvent } from "../events/model.ts";
+import { eventInsert } from "../events/queries.ts";
+import type { StageConfig } from "../pipelines/model.ts";
+import { type JobRow, jobColumns, jobFromRow } from "./job-row.ts";
+import type { Job, JobError, ResultFormat } from "./model.ts";
+
+/** What a worker holds while it runs an attempt. Every write names it; a write that no longer fits changes nothing. */
+export interface Lease {
+  readonly jobId: string;
+  readonly token: string;
+}
+
+export interface ClaimedJob {
+  readonly job: Job;
+  readonly lease: Lease;
+  readonly stages: readonly StageConfig[];
+  /** Encrypted password of the document, if the job has one. */
+  readonly password: Uint8Array | null;
+}
+
+/**
+ * Gives up to `limit` waiting jobs to the worker, by priority and then by the time they could run. Each gets
+ * a fresh lease token, one attempt more and an event. Safe to lose by a crash before its flush: the job then
+ * still waits.
+ */
+export async function claimJobs(
+  sql: Sql,
+  claim: { workerId: string; limit: number; leaseMs: number },
+): Promise<ClaimedJob[]> {
+  const rows = await sql<
+    (JobRow & { leaseToken: string; config: { stages: StageConfig[] }; password: Uint8Array | null })[]
+  >`
+    with picked as (
+      select id from jobs where status = 'CREATED' and run_time <= now()
+      order by priority, run_time, id limit ${claim.limit} for update skip locked
+    ), j as (
+      update jobs set status = 'PROCESSING', attempt = attempt + 1, lease_token = gen_random_uuid(),
+        locked_by = ${claim.workerId}, locked_at = now(), heartbeat_at = now(),
+        lease_until = now() + ${claim.leaseMs}::int * interval '1 millisecond',
+        started_at = coalesce(started_at, now()), error = null,
+        last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
+      from picked where jobs.id = picked.id
+      returning jobs.*
+    ), e as (
+      insert into job_events (job_id, sequence, owner_id, type, payload)
+      select id, last_sequence, owner_id, 'status_changed',
+        jsonb_build_object('status', 'PROCESSING', 'previousStatus', 'CREATED', 'attempt', attempt) from j
+    )
+    select ${jobColumns(sql, "j")}, j.lease_token, j.password, v.config
+    from j join pipeline_versions v on v.pipeline_id = j.pipeline_id and v.version = j.pipeline_version
+    order by j.priority, j.run_time, j.id`;
+  return rows.map(({ leaseToken, config, password, ...row }) => ({
+    job: jobFromRow(row),
+    lease: { jobId: row.id, token: leaseToken },
+    stages: config.stages,
+    password,
+  }));
+}
+
+/** What a heartbeat answers for a lease that still holds. */
+export interface LeaseOrder {
+  readonly jobId: string;
+  readonly cancel: boolean;
+}
+
+/** What the table of workers shows of one. */
+export interface WorkerFacts {
+  readonly id: string;
+  readonly host: string;
+  readonly version: string;
+  readonly pid: number;
+  readonly concurrency: number;
+  readonly running: number;
+  readonly draining: boolean;
+}
+
+function workerUpsert(sql: Sql, worker: WorkerFacts): Fragment {
+  return sql`
+    insert into workers (id, host, version, pid, concurrency, running, draining)
+    values (${worker.id}, ${worker.host}, ${worker.version}, ${worker.pid}, ${worker.concurrency},
+      ${worker.running}, ${worker.draining})
+    on conflict (id) do update set heartbeat_at = now(), running = excluded.running, draining = excluded.draining`;
+}
+
+export async function removeWorker(sql: Sql, id: string): Promise<void> {
+  await sql`delete from workers where id = ${id}`;
+}
+
+/** Prolongs the leases and the worker's own entry, in one statement. A lease that is missing in the answer is lost. */
+export async function renewLeases(
+  sql: Sql,
+  worker: WorkerFacts,
+  leases: readonly Lease[],
+  leaseMs: number,
+): Promise<LeaseOrder[]> {
+  return await sql<LeaseOrder[]>`
+    with w as (${workerUpsert(sql, worker)})
+    update jobs set heartbeat_at = now(), lease_until = now() + ${leaseMs}::int * interval '1 millisecond'
+    from jsonb_to_recordset(${json(leases)}::text::jsonb) as l("jobId" uuid, token uuid)
+    where jobs.id = l."jobId" and jobs.lease_token = l.token and jobs.status in ('PROCESSING', 'CANCELLING')
+    returning jobs.id as job_id, jobs.status = 'CANCELLING' as cancel`;
+}
+
+/** Which of these leases have an order to cancel. */
+export async function readOrders(sql: Sql, leases: readonly Lease[]): Promise<LeaseOrder[]> {
+  return await sql<LeaseOrder[]>`
+    select jobs.id as job_id, true as cancel
+    from jobs join jsonb_to_recordset(${json(leases)}::text::jsonb) as l("jobId" uuid, token uuid)
+      on jobs.id = l."jobId" and jobs.lease_token = l.token
+    where jobs.status = 'CANCELLING'`;
+}
+
+/** The end of a stage, as it is written down. */
+export interface StageEnd {
+  position: number;
+  status: "SUCCEEDED" | "FAILED" | "SKIPPED";
+  error: JobError | null;
+  fromCheckpoint: boolean;
+  checkpointKey: string | null;
+  /** The document after the stage: in the row when small, else in the object store. */
+  checkpoint: Uint8Array | null;
+  checkpointObject: string | null;
+}
+
+export interface StageStart {
+  position: number;
+  name: string;
+  type: string;
+}
+
+/**
+ * Writes one step of the pipeline: the end of a stage, the start of the next, and their events, in one
+ * statement. Answers whether the lease still held and whether the job is to be cancelled.
+ */
+export async function recordStep(
+  sql: Sql,
+  lease: Lease,
+  step: {
+    ended: StageEnd | null;
+    started: StageStart | null;
+    stagesDone: number;
+    stagesTotal: number;
+    /** Stages from the first on whose outputs were taken from earlier attempts. */
+    restored: number;
+    events: readonly NewEvent[];
+  },
+): Promise<{ held: boolean; cancel: boolean }> {
+  const { ended, started } = step;
+  const [row] = await sql<{ cancel: boolean }[]>`
+    with j as (
+      update jobs set stage = ${started?.name ?? null}, stage_share = 0, stage_message = null,
+        stages_done = ${step.stagesDone},
+        stages_total = ${step.stagesTotal}, last_sequence = last_sequence + ${step.events.length},
+        version = version + 1, updated_at = now()
+      where id = ${lease.jobId} and lease_token = ${lease.token} and status in ('PROCESSING', 'CANCELLING')
+      returning id, owner_id, last_sequence, attempt, status
+    ), ended as (
+      update job_stages s set status = ${ended?.status ?? null}, ended_at = now(),
+        error = ${ended?.error ? json(ended.error) : null}::text::jsonb,
+        from_checkpoint = ${ended?.fromCheckpoint ?? false},
+        checkpoint_key = ${ended?.checkpointKey ?? null}, checkpoint = ${ended?.checkpoint ?? null},
+        checkpoint_object = ${ended?.checkpointObject ?? null}
+      from j where s.job_id = j.id and s.position = ${ended?.position ?? -1}
+    ), restored as (
+      update job_stages s set from_checkpoint = true from j where s.job_id = j.id and s.position < ${step.restored}
+    ), started as (
+      insert into job_stages as s (job_id, position, name, type, status, attempt)
+      select j.id, ${started?.position ?? 0}, ${started?.name ?? ""}, ${started?.type ?? ""}, 'RUNNING', j.attempt
+      from j where ${started !== null}
+      on conflict (job_id, position) do update set status = 'RUNNING', attempt = excluded.attempt,
+        started_at = now(), ended_at = null, error = null, from_checkpoint = false, checkpoint_key = null, checkpoint = null,
+        checkpoint_object = null
+    ), e as (${eventInsert(sql, "j", step.events)})
+    select j.status = 'CANCELLING' as cancel from j`;
+  return { held: row !== undefined, cancel: row?.cancel ?? false };
+}
+
+/** Notes how far the running stage is, with events. Same answer as `recordStep`. */
+export async function recordProgress(
+  sql: Sql,
+  lease: Lease,
+  progress: { share: number; message: string | null; events: readonly NewEvent[] },
+): Promise<{ held: boolean; cancel: boolean }> {
+  const [row] = await sql<{ cancel: boolean }[]>`
+    with j as (
+      update jobs set stage_share = ${progress.share}, stage_message = ${progress.message},
+        last_sequence = last_sequence + ${progress.events.length},
+        updated_at = now()
+      where id = ${lease.jobId} and lease_token = ${lease.token} and status in ('PROCESSING', 'CANCELLING')
+      returning id, owner_id, last_sequence, status
+    ), e as (${eventInsert(sql, "j", progress.events)})
+    select j.status = 'CANCELLING' as cancel from j`;
+  return { held: row !== undefined, cancel: row?.cancel ?? false };
+}
+
+/** A stage of an earlier attempt whose output can be used again. */
+export interface Checkpoint {
+  readonly position: number;
+  readonly key: string;
+  readonly content: Uint8Array | null;
+  readonly objectKey: string | null;
+}
+
+/** The keys of the checkpoints that earlier attempts left, in order; contents are read one by one. */
+export async function listCheckpoints(sql: Sql, jobId: string): Promise<{ position: number; key: string }[]> {
+  return await sql<{ position: number; key: string }[]>`
+    select position, checkpoint_key as key from job_stages
+    where job_id = ${jobId} and status = 'SUCCEEDED' and checkpoint_key is not null order by position`;
+}
+
+export async function readCheckpoint(sql: Sql, jobId: string, position: number): Promise<Checkpoint | null> {
+  const [row] = await sql<Checkpoint[]>`
+    select position, checkpoint_key as key, checkpoint as content, checkpoint_object as object_key
+    from job_stages where job_id = ${jobId} and position = ${position}`;
+  return row ?? null;
+}
+
+/** All that a completed attempt leaves behind. */
+export interface Completion {
+  extractedText: string | null;
+  metadata: unknown;
+  qualityScore: number | null;
+  outputUri: string | null;
+  sizeBytes: number;
+  sha256: string;
+  contents: readonly {
+    format: ResultFormat;
+    content: string | null;
+    objectKey: string | null;
+    sizeBytes: number;
+    sha256: string;
+  }[];
+}
+
+/**
+ * Completes the job: status, result and final event commit together, or, when the lease is lost or a cancel
+ * came first, nothing does and the answer is null. Checkpoints end with the job; the keys of those that lie
+ * in the object store are answered.
+ */
+export async function completeJob(
+  sql: Sql,
+  lease: Lease,
+  result: Completion,
+): Promise<{ orphans: string[] } | null> {
+  const [row] = await sql<{ orphans: string[] }[]>`
+    with j as (
+      update jobs set status = 'COMPLETED', ended_at = now(), password = null, lease_token = null, lease_until = null,
+        stage = null, stage_share = 0, stages_done = stages_total,
+        last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
+      where id = ${lease.jobId} and lease_token = ${lease.token} and status = 'PROCESSING'
+      returning id, owner_id, last_sequence, attempt
+    ), r as (
+      insert into job_results (job_id, extracted_text, result_metadata, quality_score, processing_time_ms,
+        output_uri, size_bytes, sha256)
+      select j.id, ${result.extractedText}, ${json(result.metadata)}::text::jsonb, ${result.qualityScore},
+        coalesce((select sum(extract(epoch from st.ended_at - st.started_at) * 1000)::bigint
+          from job_stages st where st.job_id = j.id and st.status = 'SUCCEEDED'), 0),
+        ${result.outputUri}, ${result.sizeBytes}, ${result.sha256} from j
+      returning job_id
+    ), c as (
+      insert into job_result_contents (job_id, format, content, object_key, size_bytes, sha256)
+      select r.job_id, x.format, x.content, x."objectKey", x."sizeBytes", x.sha256
+      from r cross join jsonb_to_recordset(${json(result.contents)}::text::jsonb) as x(
+        format text, content text, "objectKey" text, "sizeBytes" bigint, sha256 text)
+    ), old as (
+      select s.job_id, s.position, s.checkpoint_object from job_stages s join j on s.job_id = j.id
+      where s.checkpoint_key is not null
+    ), s as (
+      update job_stages set checkpoint = null, checkpoint_object = null, checkpoint_key = null
+      from old where job_stages.job_id = old.job_id and job_stages.position = old.position
+    ), e as (
+      insert into job_events (job_id, sequence, owner_id, type, payload)
+      select id, last_sequence, owner_id, 'status_changed',
+        jsonb_build_object('status', 'COMPLETED', 'previousStatus', 'PROCESSING', 'attempt', attempt) from j
+    )
+    select coalesce((select array_agg(checkpoint_object) filter (where checkpoint_object is not null) from old), '{}') as orphans
+    from j`;
+  return row ?? null;
+}
+
+/**
+ * Ends an attempt that failed: FAILED, or CREATED again with `retryInMs` when it may be tried again. Null
+ * when the lease is lost or a cancel came first.
+ */
+export async function failAttempt(
+  sql: Sql,
+  lease: Lease,
+  failure: { error: JobError; retryInMs: number | null },
+): Promise<{ status: "FAILED" | "CREATED" } | null> {
+  const retry = failure.retryInMs !== null;
+  const [row] = await sql<{ status: "FAILED" | "CREATED" }[]>`
+    with j as (
+      update jobs set status = ${retry ? "CREATED" : "FAILED"}, error = ${json(failure.error)}::text::jsonb,
+        run_time = case when ${retry} then now() + ${failure.retryInMs ?? 0}::int * interval '1 millisecond' else run_time end,
+        ended_at = case when ${retry} then null else now() end,
+        lease_token = null, lease_until = null, locked_by = case when ${retry} then null else locked_by end,
+        stage_share = 0, last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
+      where id = ${lease.jobId} and lease_token = ${lease.token} and status = 'PROCESSING'
+      returning id, owner_id, last_sequence, attempt, status, error
+    ), e as (
+      insert into job_events (job_id, sequence, owner_id, type, payload)
+      select id, last_sequence, owner_id, 'status_changed',
+        jsonb_build_object('status', status, 'previousStatus', 'PROCESSING', 'attempt', attempt, 'error', error)
+      from j
+    )
+    select status from j`;
+  return row ?? null;
+}
+
+/** Ends a job whose worker has stopped working on it by order. False when the lease is lost. */
+export async function confirmCancel(sql: Sql, lease: Lease): Promise<boolean> {
+  const rows = await sql`
+    with j as (
+      update jobs set status = 'CANCELLED', ended_at = now(), lease_token = null, lease_until = null,
+        stage_share = 0, last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
+      where id = ${lease.jobId} and lease_token = ${lease.token} and status = 'CANCELLING'
+      returning id, owner_id, last_sequence, attempt
+    ), e as (
+      insert into job_events (job_id, sequence, owner_id, type, payload)
+      select id, last_sequence, owner_id, 'status_changed',
+        jsonb_build_object('status', 'CANCELLED', 'previousStatus', 'CANCELLING', 'attempt', attempt) from j
+    )
+    select id from j`;
+  return rows.length > 0;
+}
+
+/**
+ * Hands jobs back untouched, because the worker stops: neither a failure nor a lost claim, so the attempt is
+ * taken back too. Answers the ids handed back.
+ */
+export async function releaseLeases(sql: Sql, leases: readonly Lease[]): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    with j as (
+      update jobs set status = 'CREATED', attempt = attempt - 1, lease_token = null, lease_until = null,
+        locked_by = null, stage_share = 0,
+        last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
+      from jsonb_to_recordset(${json(leases)}::text::jsonb) as l("jobId" uuid, token uuid)
+      where jobs.id = l."jobId" and jobs.lease_token = l.token and jobs.status = 'PROCESSING'
+      returning jobs.id, jobs.owner_id, jobs.last_sequence, jobs.attempt
+    ), e as (
+      insert into job_events (job_id, sequence, owner_id, type, payload)
+      select id, last_sequence, owner_id, 'status_changed',
+        jsonb_build_object('status', 'CREATED', 'previousStatus', 'PROCESSING', 'attempt', attempt) from j
+    )
+    select id from j`;
+  return rows.map(({ id }) => id);
+}
+
+/** Any number, the same in every process: the lock of the sweep. */
+const SWEEP_LOCK = 5_105_171_003;
+
+/** True when no other process sweeps now; holds until the transaction ends. */
+export async function tryLockSweep(sql: Sql): Promise<boolean> {
+  const [lock] = await sql<{ mine: boolean }[]>`select pg_try_advisory_xact_lock(${SWEEP_LOCK}) as mine`;
+  return lock?.mine ?? false;
+}
+
+/** Drops workers that have not been heard of for an hour. */
+export async function forgetWorkers(sql: Sql): Promise<void> {
+  await sql`delete from workers where heartbeat_at < now() - interval '1 hour'`;
+}
+
+/** What a sweep did with one job. */
+export interface Recovered {
+  readonly id: string;
+  readonly status: "CREATED" | "FAILED" | "CANCELLED";
+  readonly workerId: string;
+}
+
+/** Claims that may be lost before a job is set aside: one poison document must not take worker after worker down. */
+export const MAX_LOST_CLAIMS = 3;
+
+/**
+ * Takes back up to `limit` jobs whose lease ran out: in the line again, CANCELLED if that was ordered, and
+ * FAILED with QUARANTINED after `MAX_LOST_CLAIMS` lost claims.
+ */
+export async function recoverExpired(sql: Sql, limit: number): Promise<Recovered[]> {
+  return await sql<Recovered[]>`
+    with expired as (
+      select id, status, locked_by, stage from jobs
+      where status in ('PROCESSING', 'CANCELLING') and lease_until < now()
+      order by id limit ${limit} for update skip locked
+    ), j as (
+      update jobs set
+        status = case when expired.status = 'CANCELLING' then 'CANCELLED'
+          when lost_claims + 1 >= ${MAX_LOST_CLAIMS} then 'FAILED' else 'CREATED' end,
+        error = case when expired.status = 'PROCESSING' and lost_claims + 1 >= ${MAX_LOST_CLAIMS}
+          then jsonb_build_object('reason', 'QUARANTINED', 'retryable', false, 'stage', expired.stage,
+            'message', format('The job was set aside: %s workers in a row stopped answering while they ran it, last in stage %s on worker %s. Look at the document before you retry it.',
+              lost_claims + 1, coalesce(expired.stage, '(none)'), expired.locked_by))
+          else error end,
+        ended_at = case when expired.status = 'CANCELLING' or lost_claims + 1 >= ${MAX_LOST_CLAIMS} then now() end,
+        run_time = case when expired.status = 'PROCESSING' then now() else run_time end,
+        attempt = case when expired.status = 'PROCESSING' then greatest(attempt - 1, 0) else attempt end,
+        lost_claims = lost_claims + 1, lease_token = null, lease_until = null, stage_share = 0,
+        last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
+      from expired where jobs.id = expired.id
+      returning jobs.id, jobs.owner_id, jobs.last_sequence, jobs.attempt, jobs.status, jobs.error,
+        expired.status as previous_status, expired.locked_by
+    ), e as (
+      insert into job_events (job_id, sequence, owner_id, type, payload)
+      select id, last_sequence, owner_id, 'status_changed',
+        jsonb_strip_nulls(jsonb_build_object('status', status, 'previousStatus', previous_status,
+          'attempt', attempt, 'lostWorker', locked_by, 'error', case when status = 'FAILED' then error end))
+      from j
+    )
+    select id, status, locked_by as worker_id from j`;
+}

@@ -1,0 +1,279 @@
+import { json, likePattern, type Sql } from "../db/sql.ts";
+import { eventInsert } from "../events/queries.ts";
+import type { Json } from "../extract/model.ts";
+import type { Scope } from "../lib/caller.ts";
+import { type JobRow, jobColumns, jobFromRow } from "./job-row.ts";
+import {
+  type Job,
+  type JobPriority,
+  type JobResult,
+  type JobStage,
+  type JobStatus,
+  priorityRank,
+  type ResultContent,
+  type ResultFormat,
+  statusesBefore,
+} from "./model.ts";
+
+/** A job to insert; everything that may differ between two jobs of one batch. */
+export interface NewJob {
+  id: string;
+  ownerId: string;
+  priority: JobPriority;
+  pipelineId: string;
+  pipelineName: string;
+  pipelineVersion: number;
+  stagesTotal: number;
+  documentId: string;
+  labels: Record<string, string>;
+  parameters: { [key: string]: Json };
+  password: Uint8Array | null;
+  requestId: string | null;
+  requestHash: string | null;
+  concurrencyKey: string | null;
+  maxAttempts: number;
+  /** Null: at once. */
+  runTime: Date | null;
+  timeoutMs: number | null;
+}
+
+/**
+ * Inserts the jobs and logs their first event, in one statement. Answers which were inserted: a job whose
+ * owner has used its request id before is left out. Two equal request ids in one call: the first wins.
+ */
+export async function insertJobs(sql: Sql, jobs: readonly NewJob[]): Promise<Job[]> {
+  const records = jobs.map((job) => ({
+    ...job,
+    priority: priorityRank(job.priority),
+    password: job.password ? Buffer.from(job.password).toString("base64") : null,
+  }));
+  const created = {
+    type: "status_changed",
+    payload: { status: "CREATED", previousStatus: null, attempt: 0 },
+  };
+  const rows = await sql<JobRow[]>`
+    with j as (
+      insert into jobs (id, owner_id, priority, pipeline_id, pipeline_name, pipeline_version, stages_total,
+        document_id, labels, parameters, password, request_id, request_hash, concurrency_key, max_attempts,
+        run_time, timeout_ms, last_sequence)
+      select r.id, r."ownerId", r.priority, r."pipelineId", r."pipelineName", r."pipelineVersion",
+        r."stagesTotal", r."documentId", r.labels, r.parameters, decode(r.password, 'base64'), r."requestId",
+        r."requestHash", r."concurrencyKey", r."maxAttempts", coalesce(r."runTime", now()), r."timeoutMs", 1
+      from jsonb_to_recordset(${json(records)}::text::jsonb) as r(
+        id uuid, "ownerId" uuid, priority smallint, "pipelineId" uuid, "pipelineName" text,
+        "pipelineVersion" int, "stagesTotal" smallint, "documentId" uuid, labels jsonb, parameters jsonb,
+        password text, "requestId" text, "requestHash" text, "concurrencyKey" text, "maxAttempts" int,
+        "runTime" timestamptz(3), "timeoutMs" bigint)
+      on conflict (owner_id, request_id) where request_id is not null do nothing
+      returning *
+    ), e as (${eventInsert(sql, "j", [created])})
+    select ${jobColumns(sql)} from j`;
+  return rows.map(jobFromRow);
+}
+
+/** The jobs that these owners' request ids made, with the hash of the request that made them. */
+export async function findByRequestIds(
+  sql: Sql,
+  keys: readonly { ownerId: string; requestId: string }[],
+): Promise<{ job: Job; requestHash: string; withinWindow: boolean }[]> {
+  const rows = await sql<(JobRow & { requestHash: string; withinWindow: boolean })[]>`
+    select ${jobColumns(sql)}, request_hash, created_at > now() - interval '24 hours' as within_window
+    from jobs where (owner_id, request_id) in (
+      select k."ownerId", k."requestId"
+      from jsonb_to_recordset(${json(keys)}::text::jsonb) as k("ownerId" uuid, "requestId" text))`;
+  return rows.map(({ requestHash, withinWindow, ...row }) => ({
+    job: jobFromRow(row),
+    requestHash,
+    withinWindow,
+  }));
+}
+
+/** Frees request ids whose 24 hours are over, so that they may make new jobs. */
+export async function releaseRequestIds(sql: Sql, jobIds: readonly string[]): Promise<void> {
+  await sql`update jobs set request_id = null, request_hash = null
+    where id = any(${jobIds as string[]}::uuid[]) and created_at <= now() - interval '24 hours'`;
+}
+
+export async function findJob(sql: Sql, scope: Scope, id: string): Promise<Job | null> {
+  const [row] = await sql<JobRow[]>`
+    select ${jobColumns(sql)} from jobs
+    where id = ${id} and (${scope.ownerId}::uuid is null or owner_id = ${scope.ownerId})`;
+  return row ? jobFromRow(row) : null;
+}
+
+export async function listStages(sql: Sql, jobId: string): Promise<JobStage[]> {
+  return await sql<JobStage[]>`
+    select position, name, type, status, attempt, started_at as start_time, ended_at as end_time, error,
+      from_checkpoint
+    from job_stages where job_id = ${jobId} order by position`;
+}
+
+/** What a listing asks for; absent conditions do not narrow it. */
+export interface JobFilter {
+  statuses?: readonly JobStatus[];
+  pipelineId?: string;
+  labels?: Record<string, string>;
+  createdAfter?: Date;
+  createdBefore?: Date;
+  /** Part of the id, file name, pipeline name, a label's value or the error, in any case. */
+  text?: string;
+}
+
+function conditions(sql: Sql, scope: Scope, filter: JobFilter) {
+  const like = filter.text ? likePattern(filter.text) : null;
+  return sql`(${scope.ownerId}::uuid is null or j.owner_id = ${scope.ownerId})
+    ${filter.statuses?.length ? sql`and j.status = any(${filter.statuses as JobStatus[]}::text[])` : sql``}
+    ${filter.pipelineId ? sql`and j.pipeline_id = ${filter.pipelineId}` : sql``}
+    ${filter.labels && Object.keys(filter.labels).length ? sql`and j.labels @> ${json(filter.labels)}::text::jsonb and j.labels <> '{}'` : sql``}
+    ${filter.createdAfter ? sql`and j.created_at >= ${filter.createdAfter}` : sql``}
+    ${filter.createdBefore ? sql`and j.created_at < ${filter.createdBefore}` : sql``}
+    ${
+      like
+        ? sql`and (j.id::text ilike ${like} or j.pipeline_name ilike ${like} or j.error::text ilike ${like}
+      or exists (select from jsonb_each_text(j.labels) l where l.value ilike ${like})
+      or exists (select from documents d where d.id = j.document_id and d.filename ilike ${like}))`
+        : sql``
+    }`;
+}
+
+/** A page of jobs, newest first: those with an id below `beforeId`. */
+export async function listJobs(
+  sql: Sql,
+  scope: Scope,
+  filter: JobFilter,
+  page: { limit: number; beforeId: string | null },
+): Promise<Job[]> {
+  const rows = await sql<JobRow[]>`
+    select ${jobColumns(sql, "j")} from jobs j
+    where ${conditions(sql, scope, filter)} ${page.beforeId ? sql`and j.id < ${page.beforeId}` : sql``}
+    order by j.id desc limit ${page.limit}`;
+  return rows.map(jobFromRow);
+}
+
+/** How many jobs match, by status. */
+export async function countJobs(
+  sql: Sql,
+  scope: Scope,
+  filter: JobFilter,
+): Promise<{ status: JobStatus; count: number }[]> {
+  return await sql<{ status: JobStatus; count: number }[]>`
+    select j.status, count(*)::int as count from jobs j where ${conditions(sql, scope, filter)} group by j.status`;
+}
+
+/**
+ * Asks for the end of a job: a waiting one is CANCELLED, a running one CANCELLING, one that is CANCELLING
+ * stays so. Null when no such job is in scope or it has ended.
+ */
+export async function requestCancel(sql: Sql, scope: Scope, id: string): Promise<Job | null> {
+  const rows = await sql<JobRow[]>`
+    with old as (
+      select id, status from jobs
+      where id = ${id} and (${scope.ownerId}::uuid is null or owner_id = ${scope.ownerId}) for update
+    ), j as (
+      update jobs set
+        status = case when old.status = any(${statusesBefore("CANCELLING")}::text[]) then 'CANCELLING' else 'CANCELLED' end,
+        ended_at = case when old.status = 'CREATED' then now() end,
+        last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
+      from old where jobs.id = old.id and old.status in ('CREATED', 'PROCESSING')
+      returning jobs.*, old.status as previous_status
+    ), e as (
+      insert into job_events (job_id, sequence, owner_id, type, payload)
+      select id, last_sequence, owner_id, 'status_changed',
+        jsonb_build_object('status', status, 'previousStatus', previous_status, 'attempt', attempt) from j
+    )
+    select ${jobColumns(sql)} from j
+    union all
+    select ${jobColumns(sql, "jobs")} from jobs join old on old.id = jobs.id where old.status = 'CANCELLING'`;
+  return rows[0] ? jobFromRow(rows[0]) : null;
+}
+
+/** Puts an ended job back in the line, with its attempts counted anew. Null when it is not in scope or not in such a status. */
+export async function requeue(sql: Sql, scope: Scope, id: string): Promise<Job | null> {
+  const from = statusesBefore("CREATED").filter((status) => status !== "PROCESSING");
+  const rows = await sql<JobRow[]>`
+    with old as (
+      select id, status from jobs
+      where id = ${id} and (${scope.ownerId}::uuid is null or owner_id = ${scope.ownerId})
+        and status = any(${from}::text[]) for update
+    ), j as (
+      update jobs set status = 'CREATED', run_time = now(), attempt = 0, lost_claims = 0, error = null,
+        ended_at = null, stage = null, stage_share = 0, last_sequence = last_sequence + 1,
+        version = version + 1, updated_at = now()
+      from old where jobs.id = old.id
+      returning jobs.*, old.status as previous_status
+    ), e as (
+      insert into job_events (job_id, sequence, owner_id, type, payload)
+      select id, last_sequence, owner_id, 'status_changed',
+        jsonb_build_object('status', 'CREATED', 'previousStatus', previous_status, 'attempt', 0) from j
+    )
+    select ${jobColumns(sql)} from j`;
+  return rows[0] ? jobFromRow(rows[0]) : null;
+}
+
+/**
+ * Removes an ended job with all that hangs on it, and its document when no other job uses it. Answers the
+ * keys of the objects that nothing refers to any more; null when the job is not in scope or has not ended.
+ */
+export async function deleteJob(sql: Sql, scope: Scope, id: string): Promise<string[] | null> {
+  const [job] = await sql<{ documentId: string }[]>`
+    select document_id from jobs
+    where id = ${id} and (${scope.ownerId}::uuid is null or owner_id = ${scope.ownerId})
+      and status in ('COMPLETED', 'FAILED', 'CANCELLED') for update`;
+  if (!job) return null;
+  const keys = await sql<{ key: string }[]>`
+    select object_key as key from job_result_contents where job_id = ${id} and object_key is not null
+    union all
+    select checkpoint_object from job_stages where job_id = ${id} and checkpoint_object is not null`;
+  await sql`delete from jobs where id = ${id}`;
+  const documents = await sql<{ objectKey: string | null }[]>`
+    delete from documents d where d.id = ${job.documentId}
+      and not exists (select from jobs where document_id = d.id)
+    returning object_key`;
+  const orphans = await sql<{ key: string }[]>`
+    select key from unnest(${documents.flatMap((row) => row.objectKey ?? [])}::text[]) as key
+    where not exists (select from documents where object_key = key)`;
+  return [...keys, ...orphans].map(({ key }) => key);
+}
+
+export async function findResult(sql: Sql, jobId: string): Promise<JobResult | null> {
+  const [row] = await sql<
+    (Omit<JobResult, "processingTimeMs" | "sizeBytes"> & { processingTimeMs: string; sizeBytes: string })[]
+  >`
+    select job_id, extracted_text, result_metadata as metadata, quality_score, processing_time_ms, output_uri,
+      size_bytes, sha256, created_at as create_time, expires_at as expire_time
+    from job_results where job_id = ${jobId}`;
+  return row
+    ? { ...row, processingTimeMs: Number(row.processingTimeMs), sizeBytes: Number(row.sizeBytes) }
+    : null;
+}
+
+export async function findResultContent(
+  sql: Sql,
+  jobId: string,
+  format: ResultFormat,
+): Promise<ResultContent | null> {
+  // The text of a small result stands in its own row, once.
+  const [row] = await sql<(Omit<ResultContent, "sizeBytes"> & { sizeBytes: string })[]>`
+    select c.format, coalesce(c.content, case when c.format = 'TEXT' then r.extracted_text end) as content,
+      c.object_key, c.size_bytes, c.sha256
+    from job_result_contents c join job_results r using (job_id)
+    where c.job_id = ${jobId} and c.format = ${format}`;
+  return row ? { ...row, sizeBytes: Number(row.sizeBytes) } : null;
+}
+
+/** Jobs that would be claimed before this one, and whether any worker is alive. */
+export async function queuePosition(
+  sql: Sql,
+  job: Pick<Job, "id" | "priority" | "runTime">,
+): Promise<{ ahead: number; workers: number; slots: number }> {
+  const rank = priorityRank(job.priority);
+  // Counting stops at 10,000: nobody reads a position beyond it, and an exact one would cost a long scan.
+  const [row] = await sql<{ ahead: number; workers: number; slots: number }[]>`
+    select
+      (select count(*)::int from (select from jobs where status = 'CREATED' and run_time <= now()
+        and (priority, run_time, id) < (${rank}::smallint, ${job.runTime}::timestamptz, ${job.id}::uuid)
+        limit 10000) as front) as ahead,
+      count(*)::int as workers, coalesce(sum(concurrency), 0)::int as slots
+    from workers where heartbeat_at > now() - interval '30 seconds'`;
+  return row ?? { ahead: 0, workers: 0, slots: 0 };
+}

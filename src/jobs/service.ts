@@ -1,0 +1,290 @@
+import type { Auditor } from "../audit/auditor.ts";
+import type { Database } from "../db/sql.ts";
+import type { EventBus } from "../events/bus.ts";
+import type { LoggedEvent } from "../events/model.ts";
+import { type Caller, scopeOf } from "../lib/caller.ts";
+import type { SecretBox } from "../lib/secret-box.ts";
+import type { PipelineVersion } from "../pipelines/model.ts";
+import type { PipelinesService } from "../pipelines/service.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { createJobCreator, type JobRequest } from "./create.ts";
+import type { Document } from "./documents/model.ts";
+import type { DocumentsService } from "./documents/service.ts";
+import {
+  JobAlreadyFinalError,
+  JobNotFinalError,
+  JobNotFoundError,
+  JobNotRetryableError,
+  ResultExpiredError,
+  ResultNotReadyError,
+} from "./errors.ts";
+import type { Job, JobResult, JobStage, JobStatus, ResultContent, ResultFormat, Waiting } from "./model.ts";
+import {
+  countJobs,
+  deleteJob,
+  findJob,
+  findResult,
+  findResultContent,
+  type JobFilter,
+  listJobs,
+  listStages,
+  requestCancel,
+  requeue,
+} from "./queries.ts";
+import { createWaiting } from "./waiting.ts";
+import { watchJob } from "./watch.ts";
+
+export interface JobsDeps {
+  db: Database;
+  documents: DocumentsService;
+  pipelines: PipelinesService;
+  audit: Auditor;
+  bus: EventBus;
+  store: ObjectStore;
+  metrics: Metrics;
+  passwords: SecretBox;
+  newId: () => string;
+  now: () => number;
+}
+
+/** A job with what its full view shows. */
+export interface JobDetails {
+  job: Job;
+  document: Document | null;
+  stages: JobStage[];
+  snapshot: PipelineVersion;
+  waiting: Waiting | null;
+}
+
+export type JobsService = ReturnType<typeof createJobsService>;
+
+/** How long the address of a large result is good. */
+const DOWNLOAD_SECONDS = 15 * 60;
+
+/** The verbs of callers. Every change commits together with its event and its audit entry. */
+export function createJobsService(deps: JobsDeps) {
+  const { db, documents, pipelines, audit, bus, store, metrics } = deps;
+  const creator = createJobCreator(deps);
+  const waitingOf = createWaiting(deps);
+
+  const detailsOf = async (job: Job): Promise<JobDetails> => {
+    const [document, stages, snapshot, waiting] = await Promise.all([
+      documents.many([job.documentId]).then((found) => found.get(job.documentId) ?? null),
+      listStages(db.sql, job.id),
+      pipelines.snapshot(job.pipelineId, job.pipelineVersion),
+      waitingOf(job),
+    ]);
+    return { job, document, stages: completeStages(job, snapshot, stages), snapshot, waiting };
+  };
+
+  const find = async (caller: Caller, id: string, permission: string): Promise<Job> => {
+    const job = await findJob(db.sql, scopeOf(caller, permission), id);
+    if (!job) throw new JobNotFoundError(id);
+    return job;
+  };
+
+  const withDocuments = async (jobs: Job[]): Promise<{ job: Job; document: Document | null }[]> => {
+    const found = await documents.many([...new Set(jobs.map(({ documentId }) => documentId))]);
+    return jobs.map((job) => ({ job, document: found.get(job.documentId) ?? null }));
+  };
+
+  const result = async (caller: Caller, id: string): Promise<{ job: Job; result: JobResult }> => {
+    const job = await find(caller, id, "results:read");
+    if (job.status !== "COMPLETED") throw new ResultNotReadyError(id, job.status);
+    const found = await findResult(db.sql, id);
+    if (!found) throw new ResultExpiredError(id);
+    return { job, result: found };
+  };
+
+  return {
+    /** Durable before it returns; a repeated `requestId` returns the job that it made. */
+    async create(caller: Caller, request: JobRequest): Promise<{ job: Job; document: Document | null }> {
+      const job = await creator.create(caller, request);
+      const [view] = await withDocuments([job]);
+      return view ?? { job, document: null };
+    },
+
+    /** All in one transaction; an item that is at fault gets its error in its place and the others are created. */
+    async createBatch(
+      caller: Caller,
+      requests: readonly (JobRequest | Error)[],
+    ): Promise<({ job: Job; document: Document | null } | Error)[]> {
+      const results = await creator.createBatch(caller, requests);
+      const views = await withDocuments(results.filter((item): item is Job => !(item instanceof Error)));
+      const byId = new Map(views.map((view) => [view.job.id, view]));
+      return results.map((item) =>
+        item instanceof Error ? item : (byId.get(item.id) ?? { job: item, document: null }),
+      );
+    },
+
+    /** @throws JobNotFoundError */
+    async get(caller: Caller, id: string): Promise<JobDetails> {
+      return await detailsOf(await find(caller, id, "jobs:read"));
+    },
+
+    /** A page of jobs, newest first, without stages and snapshots. */
+    async list(
+      caller: Caller,
+      filter: JobFilter,
+      page: { limit: number; beforeId: string | null },
+    ): Promise<{ job: Job; document: Document | null }[]> {
+      return await withDocuments(await listJobs(db.sql, scopeOf(caller, "jobs:read"), filter, page));
+    },
+
+    async count(caller: Caller, filter: JobFilter): Promise<{ status: JobStatus; count: number }[]> {
+      return await countJobs(db.sql, scopeOf(caller, "jobs:read"), filter);
+    },
+
+    /**
+     * A waiting job is CANCELLED at once, a running one CANCELLING until its worker has stopped.
+     * @throws JobNotFoundError, JobAlreadyFinalError
+     */
+    async cancel(caller: Caller, id: string, reason: string): Promise<JobDetails> {
+      const scope = scopeOf(caller, "jobs:cancel");
+      const job = await db.begin(async (tx) => {
+        const changed = await requestCancel(tx, scope, id);
+        if (!changed) {
+          const current = await findJob(tx, scope, id);
+          throw current ? new JobAlreadyFinalError(id, current.status) : new JobNotFoundError(id);
+        }
+        await audit.record(tx, caller, {
+          action: "jobs.cancel",
+          resourceType: "job",
+          resourceId: id,
+          details: reason ? { reason } : {},
+        });
+        return changed;
+      });
+      if (job.status === "CANCELLED")
+        metrics.jobsCancelled.inc({ pipeline: job.pipelineName, priority: job.priority });
+      bus.announce("orders", [id]);
+      bus.announce("events", [id]);
+      return await detailsOf(job);
+    },
+
+    /**
+     * A failed or cancelled job runs again from its first unfinished stage.
+     * @throws JobNotFoundError, JobNotRetryableError
+     */
+    async retry(caller: Caller, id: string): Promise<JobDetails> {
+      const scope = scopeOf(caller, "jobs:create");
+      const job = await db.begin(async (tx) => {
+        const changed = await requeue(tx, scope, id);
+        if (!changed) {
+          const current = await findJob(tx, scope, id);
+          throw current ? new JobNotRetryableError(id, current.status) : new JobNotFoundError(id);
+        }
+        await audit.record(tx, caller, { action: "jobs.retry", resourceType: "job", resourceId: id });
+        return changed;
+      });
+      bus.announce("work", [id]);
+      bus.announce("events", [id]);
+      return await detailsOf(job);
+    },
+
+    /** @throws JobNotFoundError, JobNotFinalError */
+    async delete(caller: Caller, id: string): Promise<void> {
+      const scope = scopeOf(caller, "jobs:delete");
+      const orphans = await db.begin(async (tx) => {
+        const keys = await deleteJob(tx, scope, id);
+        if (!keys) {
+          const current = await findJob(tx, scope, id);
+          throw current ? new JobNotFinalError(id, current.status) : new JobNotFoundError(id);
+        }
+        await audit.record(tx, caller, { action: "jobs.delete", resourceType: "job", resourceId: id });
+        return keys;
+      });
+      for (const key of orphans) await store.delete(key);
+    },
+
+    /**
+     * The events of a job after `afterSequence`, then those to come, until the final one; null stands for a
+     * keep-alive. @throws JobNotFoundError
+     */
+    async *watch(
+      caller: Caller,
+      id: string,
+      afterSequence: number,
+      signal: AbortSignal,
+    ): AsyncGenerator<LoggedEvent | null> {
+      const scope = scopeOf(caller, "jobs:read");
+      await find(caller, id, "jobs:read");
+      yield* watchJob({ db, bus }, { scope, id, afterSequence, signal });
+    },
+
+    /**
+     * The result, with an address for its text when that is too large to stand in the answer.
+     * @throws JobNotFoundError, ResultNotReadyError, ResultExpiredError
+     */
+    async result(
+      caller: Caller,
+      id: string,
+    ): Promise<{ result: JobResult; download: { url: string; expireTime: Date } | null }> {
+      const { job, result: found } = await result(caller, id);
+      const content = found.extractedText === null ? await findResultContent(db.sql, id, "TEXT") : null;
+      if (!content?.objectKey) return { result: found, download: null };
+      const download = await store.signGet(content.objectKey, {
+        expiresInSeconds: DOWNLOAD_SECONDS,
+        filename: `${job.id}.txt`,
+        mediaType: "text/plain; charset=utf-8",
+      });
+      return { result: found, download };
+    },
+
+    /**
+     * The bytes of one format from `offset` on, in constant memory.
+     * @throws JobNotFoundError, ResultNotReadyError, ResultExpiredError
+     */
+    async download(
+      caller: Caller,
+      id: string,
+      format: ResultFormat,
+      offset: number,
+      signal: AbortSignal,
+    ): Promise<{ content: ResultContent; body: AsyncIterable<Uint8Array> }> {
+      await result(caller, id);
+      const content = await findResultContent(db.sql, id, format);
+      if (!content) throw new ResultExpiredError(id);
+      if (content.objectKey === null) {
+        const bytes = Buffer.from(content.content ?? "").subarray(offset);
+        return { content, body: bytes.length > 0 ? slices(bytes) : slices(Buffer.alloc(0)) };
+      }
+      if (offset >= content.sizeBytes) return { content, body: slices(Buffer.alloc(0)) };
+      const object = await store.get(content.objectKey, { offset }, signal);
+      return { content, body: object.body };
+    },
+  };
+}
+
+const SLICE_BYTES = 256 * 1024;
+
+async function* slices(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += SLICE_BYTES) yield bytes.subarray(at, at + SLICE_BYTES);
+}
+
+/** Every stage of the pipeline: those that have not begun as PENDING, one that was left in the middle as what became of it. */
+function completeStages(job: Job, snapshot: PipelineVersion, begun: readonly JobStage[]): JobStage[] {
+  const runs = job.status === "PROCESSING" || job.status === "CANCELLING";
+  const left = job.status === "CANCELLED" ? "CANCELLED" : job.status === "FAILED" ? "FAILED" : "PENDING";
+  const byPosition = new Map(
+    begun.map((stage) => [
+      stage.position,
+      stage.status === "RUNNING" && !runs ? ({ ...stage, status: left } as const) : stage,
+    ]),
+  );
+  return snapshot.stages.map(
+    (stage, position) =>
+      byPosition.get(position) ?? {
+        position,
+        name: stage.name,
+        type: stage.type,
+        status: "PENDING",
+        attempt: 0,
+        startTime: null,
+        endTime: null,
+        error: null,
+        fromCheckpoint: false,
+      },
+  );
+}

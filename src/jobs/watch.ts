@@ -1,0 +1,72 @@
+import type { Database } from "../db/sql.ts";
+import type { EventBus } from "../events/bus.ts";
+import type { LoggedEvent } from "../events/model.ts";
+import { readEvents } from "../events/queries.ts";
+import type { Scope } from "../lib/caller.ts";
+import { JobNotFoundError } from "./errors.ts";
+import { isFinal } from "./model.ts";
+import { findJob } from "./queries.ts";
+
+/** Events read at once: what a slow reader makes the server hold at the most. */
+const PAGE = 200;
+/** A look without a wake-up, so that a lost one delays a stream but never stops it. */
+const POLL_MS = 2_000;
+const KEEP_ALIVE_MS = 15_000;
+
+/**
+ * Replays the events after `afterSequence`, then follows. Ends when the job is final and all of its events
+ * were given; a job that is retried later goes on in a new call. Null is a keep-alive.
+ */
+export async function* watchJob(
+  { db, bus }: { db: Database; bus: EventBus },
+  watch: { scope: Scope; id: string; afterSequence: number; signal: AbortSignal },
+): AsyncGenerator<LoggedEvent | null> {
+  const { id, signal } = watch;
+  let sequence = watch.afterSequence;
+  let changed = true;
+  let wake = (): void => {};
+  const unsubscribe = bus.onId("events", id, () => {
+    changed = true;
+    wake();
+  });
+  const onAbort = (): void => wake();
+  signal.addEventListener("abort", onAbort);
+  let lastSent = performance.now();
+  try {
+    while (true) {
+      signal.throwIfAborted();
+      changed = false;
+      let events: LoggedEvent[];
+      do {
+        events = await readEvents(db.sql, id, sequence, PAGE);
+        for (const event of events) {
+          yield event;
+          sequence = event.sequence;
+          lastSent = performance.now();
+        }
+      } while (events.length === PAGE);
+      // Read after the events: a final job whose last sequence was given has no further ones.
+      const job = await findJob(db.sql, watch.scope, id);
+      if (!job) throw new JobNotFoundError(id);
+      if (isFinal(job.status) && sequence >= job.lastSequence) return;
+      if (sequence < job.lastSequence) continue;
+      if (performance.now() - lastSent >= KEEP_ALIVE_MS) {
+        yield null;
+        lastSent = performance.now();
+      }
+      if (!changed && !signal.aborted) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, POLL_MS);
+          wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+        wake = () => {};
+      }
+    }
+  } finally {
+    unsubscribe();
+    signal.removeEventListener("abort", onAbort);
+  }
+}

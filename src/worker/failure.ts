@@ -1,0 +1,51 @@
+import { DocumentFault } from "../extract/errors.ts";
+import type { JobError } from "../jobs/model.ts";
+import { SluiceError } from "../lib/errors.ts";
+import { StageFailure } from "../stages/stage.ts";
+
+/** The attempt took longer than the job may. */
+export class JobTimeout extends Error {
+  override name = "JobTimeout";
+  constructor(timeoutMs: number) {
+    super(
+      `The attempt took longer than the ${Math.round(timeoutMs / 1000)} seconds that the job may take. Give it a longer timeout.`,
+    );
+  }
+}
+
+/** The caller has ordered the job to stop. */
+export class CancelOrdered extends Error {
+  override name = "CancelOrdered";
+  constructor() {
+    super("The job was cancelled.");
+  }
+}
+
+/** The worker stops and hands the job back. */
+export class WorkerStopping extends Error {
+  override name = "WorkerStopping";
+  constructor() {
+    super("The worker stops.");
+  }
+}
+
+/** What a throw of a stage or of the run means for the job. Nothing of an unexpected throw is shown. */
+export function jobErrorOf(error: unknown, stage: string | null): JobError {
+  const at = stage ? { stage } : {};
+  if (error instanceof DocumentFault)
+    return { reason: error.reason, message: error.message, retryable: false, ...at };
+  if (error instanceof StageFailure) {
+    return { reason: error.reason, message: error.message, retryable: error.retryable, ...at };
+  }
+  if (error instanceof JobTimeout)
+    return { reason: "JOB_TIMEOUT", message: error.message, retryable: false, ...at };
+  if (error instanceof SluiceError) {
+    return { reason: error.reason, message: error.message, retryable: error.kind === "unavailable", ...at };
+  }
+  return {
+    reason: "INTERNAL",
+    message: "The worker failed unexpectedly; its log has the cause. The job may be tried again.",
+    retryable: true,
+    ...at,
+  };
+}

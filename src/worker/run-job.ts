@@ -1,0 +1,361 @@
+import { createReadStream, createWriteStream } from "node:fs";
+import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline as streamPipeline } from "node:stream/promises";
+import { isConnectionLoss } from "../db/sql.ts";
+import type { ExtractLimits } from "../extract/extractor.ts";
+import type { DocumentsService } from "../jobs/documents/service.ts";
+import { LeaseLostError } from "../jobs/errors.ts";
+import { newEvent } from "../jobs/job-events.ts";
+import type { ClaimedJob, Completion, Leases, StageEnd } from "../jobs/leases.ts";
+import { INLINE_RESULT_BYTES, type ResultFormat } from "../jobs/model.ts";
+import { messageOf } from "../lib/errors.ts";
+import type { SecretBox } from "../lib/secret-box.ts";
+import { type PlannedStage, planStages, runPipeline, type StageReport } from "../pipelines/runner.ts";
+import { fetchStage, receiveSource } from "../stages/fetch.ts";
+import type { RenderedFiles, StagePool } from "../stages/host/pool.ts";
+import type { WorkingDocument } from "../stages/stage.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { CancelOrdered, JobTimeout, jobErrorOf, WorkerStopping } from "./failure.ts";
+import { createProgressWriter } from "./progress-writer.ts";
+import { nextAttemptInMs } from "./retry.ts";
+
+export interface RunJobDeps {
+  leases: Leases;
+  documents: DocumentsService;
+  pool: StagePool;
+  store: ObjectStore;
+  passwords: SecretBox;
+  metrics: Metrics;
+  logger: Logger;
+  /** Folder for the files of running attempts; inside the pool's. */
+  tempDir: string;
+  limits: ExtractLimits;
+  /** Of an attempt whose job names none. */
+  defaultTimeoutMs: number;
+  /** Of a stage whose pipeline names none. */
+  defaultStageTimeoutMs: number;
+  now: () => number;
+  random: () => number;
+}
+
+/** How an attempt ended, for logs and metrics. */
+export type Outcome = "completed" | "failed" | "retried" | "cancelled" | "released" | "lost";
+
+/** Checkpoints up to this size stand in the row of their stage. */
+const INLINE_CHECKPOINT_BYTES = 256 * 1024;
+
+const FORMAT_OF: Record<RenderedFiles["files"][number]["name"], ResultFormat> = {
+  "text.txt": "TEXT",
+  "document.md": "MARKDOWN",
+  "document.json": "JSON",
+  "chunks.ndjson": "CHUNKS",
+};
+
+/**
+ * Runs one attempt to its end. Never throws. `stop` ends it from outside: its reason says whether the job was
+ * cancelled, the lease was lost or the worker stops.
+ */
+export function createJobRunner(deps: RunJobDeps) {
+  const { leases, documents, pool, store, passwords, metrics, logger, limits } = deps;
+
+  return async function runJob(claimed: ClaimedJob, stop: AbortController): Promise<Outcome> {
+    const { job, lease } = claimed;
+    const folder = join(deps.tempDir, `job-${lease.token}`);
+    const startedAt = performance.now();
+    const timeoutMs = job.timeoutMs ?? deps.defaultTimeoutMs;
+    const timer = setTimeout(() => stop.abort(new JobTimeout(timeoutMs)), timeoutMs);
+    let running: PlannedStage | null = null;
+    let outcome: Outcome;
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const attempt = createAttempt(claimed, folder, stop, (stage) => {
+        running = stage;
+      });
+      outcome = await attempt();
+    } catch (thrown) {
+      const error = stop.signal.aborted ? stop.signal.reason : thrown;
+      outcome = await endAttempt(claimed, error, running);
+    } finally {
+      clearTimeout(timer);
+      await rm(folder, { recursive: true, force: true }).catch((error) => {
+        logger.warn(
+          { jobId: job.id, error: messageOf(error) },
+          "the files of an attempt could not be removed",
+        );
+      });
+    }
+    const seconds = (performance.now() - startedAt) / 1000;
+    metrics.jobSeconds.observe({ pipeline: job.pipelineName, outcome }, seconds);
+    logger.info(
+      { jobId: job.id, attempt: job.attempt, outcome, seconds: Number(seconds.toFixed(3)) },
+      "attempt ended",
+    );
+    return outcome;
+  };
+
+  /** Writes down how an attempt ended that did not complete. */
+  async function endAttempt(
+    claimed: ClaimedJob,
+    error: unknown,
+    stage: PlannedStage | null,
+  ): Promise<Outcome> {
+    const { job, lease } = claimed;
+    try {
+      if (error instanceof LeaseLostError) {
+        metrics.leasesLost.inc({ cause: "refused" });
+        return "lost";
+      }
+      if (error instanceof CancelOrdered) return (await leases.cancelled(claimed)) ? "cancelled" : "lost";
+      if (error instanceof WorkerStopping || isConnectionLoss(error)) {
+        await leases.release([lease]);
+        return "released";
+      }
+      const jobError = jobErrorOf(error, stage?.config.name ?? null);
+      if (jobError.reason === "INTERNAL")
+        logger.error({ jobId: job.id, err: error }, "a stage failed unexpectedly");
+      const retryInMs = nextAttemptInMs(
+        { error: jobError, attempt: job.attempt, maxAttempts: job.maxAttempts, stage: stage?.config ?? null },
+        deps.random,
+      );
+      const ended = await leases.fail(claimed, { error: jobError, retryInMs });
+      if (ended) return ended === "FAILED" ? "failed" : "retried";
+      // Nothing changed: either the lease is lost, or a cancel came first and is now confirmed.
+      return (await leases.cancelled(claimed)) ? "cancelled" : "lost";
+    } catch (failure) {
+      // The lease runs out by itself, and the sweep takes the job back.
+      logger.warn({ jobId: job.id, error: messageOf(failure) }, "the end of an attempt could not be written");
+      return "lost";
+    }
+  }
+
+  function createAttempt(
+    claimed: ClaimedJob,
+    folder: string,
+    stop: AbortController,
+    onStage: (stage: PlannedStage | null) => void,
+  ): () => Promise<Outcome> {
+    const { job, lease } = claimed;
+    const { signal } = stop;
+    const sourcePath = join(folder, "source");
+    const password = claimed.password ? passwords.open(claimed.password, job.id).toString() : undefined;
+    const obey = ({ cancel }: { cancel: boolean }): void => {
+      if (cancel) stop.abort(new CancelOrdered());
+      signal.throwIfAborted();
+    };
+    let source: WorkingDocument["source"] | null = null;
+
+    const receive = async (maxBytes: number): Promise<WorkingDocument["source"]> => {
+      const { document, body } = await documents.open(job.documentId, signal);
+      const received = await receiveSource(body, sourcePath, { maxBytes: maxBytes || limits.maxInputBytes });
+      return { filename: document.filename, declaredMediaType: document.mediaType, ...received };
+    };
+
+    const runStage = async (stage: PlannedStage, inputPath: string | null): Promise<string | null> => {
+      if (stage.config.type === fetchStage.type) {
+        source = await receive((stage.options as { max_bytes: number }).max_bytes);
+        return null;
+      }
+      // A resumed attempt skips the fetch stage, and a pipeline may have none.
+      source ??= await receive(0);
+      const outputPath = join(folder, `stage-${stage.position}.json`);
+      const progress = createProgressWriter({
+        write: async (update) => obey(await leases.progress(lease, update)),
+        onError: (error) => stop.abort(error),
+        stage: stage.config.name,
+        jobPercent: (share) => Math.round(((stage.position + share) / claimed.stages.length) * 1000) / 10,
+      });
+      try {
+        const outcome = await pool.run({
+          stageType: stage.config.type,
+          options: stage.options,
+          inputPath,
+          outputPath,
+          sourcePath,
+          source,
+          limits,
+          timeoutMs: stage.config.timeoutMs ?? deps.defaultStageTimeoutMs,
+          onProgress: progress.progress,
+          onLog: progress.log,
+          signal,
+          ...(password === undefined ? {} : { password }),
+        });
+        metrics.stageSeconds.observe(
+          { stage: stage.config.type, outcome: "succeeded" },
+          outcome.durationMs / 1000,
+        );
+        return outputPath;
+      } catch (error) {
+        metrics.stageSeconds.observe({ stage: stage.config.type, outcome: "failed" }, 0);
+        throw error;
+      } finally {
+        await progress.flush();
+      }
+    };
+
+    const endOf = async (report: StageReport): Promise<StageEnd> => {
+      const { stage, status } = report;
+      const base = {
+        position: stage.position,
+        status,
+        error: report.error ? jobErrorOf(report.error, stage.config.name) : null,
+        fromCheckpoint: false,
+        checkpointKey: status === "SUCCEEDED" ? stage.key : null,
+      };
+      if (!report.outputPath || status !== "SUCCEEDED")
+        return { ...base, checkpoint: null, checkpointObject: null };
+      const { size } = await stat(report.outputPath);
+      if (size <= INLINE_CHECKPOINT_BYTES) {
+        return { ...base, checkpoint: await readFile(report.outputPath), checkpointObject: null };
+      }
+      const key = `checkpoints/${job.id}/${lease.token}/${stage.position}.json`;
+      await store.put(key, createReadStream(report.outputPath));
+      return { ...base, checkpoint: null, checkpointObject: key };
+    };
+
+    return async () => {
+      const document = await documents.find(job.documentId);
+      const plan = planStages(claimed.stages, document.sha256 ?? document.id);
+      const finished = await runPipeline(plan, {
+        now: deps.now,
+        keys: async () =>
+          new Map((await leases.checkpoints(job.id)).map(({ position, key }) => [position, key])),
+        async restore(position) {
+          const checkpoint = await leases.checkpoint(job.id, position);
+          const path = join(folder, `restored-${position}.json`);
+          if (checkpoint?.content) {
+            await writeFile(path, checkpoint.content);
+            return path;
+          }
+          if (!checkpoint?.objectKey) return null;
+          const { body } = await store.get(checkpoint.objectKey, {}, signal);
+          await streamPipeline(body, createWriteStream(path), { signal });
+          return path;
+        },
+        async step({ ended, started, restored }) {
+          signal.throwIfAborted();
+          onStage(started);
+          const stagesTotal = plan.length;
+          const end = ended ? await endOf(ended) : null;
+          const events = [
+            ...restored.map((stage) =>
+              finishedEvent(stage, { status: "SUCCEEDED", durationMs: 0, fromCheckpoint: true }),
+            ),
+            ...(ended && end
+              ? [
+                  finishedEvent(ended.stage, {
+                    status: ended.status,
+                    durationMs: Math.max(0, Math.round(ended.durationMs)),
+                    fromCheckpoint: false,
+                    ...(end.error ? { error: end.error } : {}),
+                  }),
+                ]
+              : []),
+            ...(started
+              ? [
+                  newEvent({
+                    type: "stage_started",
+                    name: started.config.name,
+                    stageType: started.config.type,
+                    index: started.position,
+                    stagesTotal,
+                    attempt: 1,
+                  }),
+                ]
+              : []),
+          ];
+          if (events.length === 0) return;
+          const stagesDone = started
+            ? started.position
+            : ended?.status === "FAILED"
+              ? ended.stage.position
+              : stagesTotal;
+          obey(
+            await leases.step(lease, {
+              ended: end,
+              started: started
+                ? { position: started.position, name: started.config.name, type: started.config.type }
+                : null,
+              stagesDone,
+              stagesTotal,
+              restored: restored.length,
+              events,
+            }),
+          );
+          if (ended?.status === "FAILED") onStage(ended.stage);
+        },
+        run: runStage,
+      });
+      return await complete(finished);
+    };
+
+    async function complete(documentPath: string | null): Promise<Outcome> {
+      if (!documentPath) throw new Error("no stage of the pipeline wrote a document");
+      const output = join(folder, "output");
+      await mkdir(output);
+      const rendered = await pool.render({
+        documentPath,
+        folder: output,
+        timeoutMs: deps.defaultStageTimeoutMs,
+        signal,
+      });
+      const result = await storeResult(rendered);
+      signal.throwIfAborted();
+      const done = await leases.complete(claimed, result);
+      if (!done) {
+        for (const { objectKey } of result.contents) if (objectKey) await store.delete(objectKey);
+        return (await leases.cancelled(claimed)) ? "cancelled" : "lost";
+      }
+      for (const key of done.orphans) await store.delete(key);
+      return "completed";
+    }
+
+    /** Small formats go into rows, large ones into the object store, under the token of this attempt. */
+    async function storeResult(rendered: RenderedFiles): Promise<Completion> {
+      const contents = await Promise.all(
+        rendered.files.map(async (file) => {
+          const format = FORMAT_OF[file.name];
+          const base = { format, sizeBytes: file.size, sha256: file.sha256 };
+          if (file.size <= INLINE_RESULT_BYTES) {
+            return { ...base, content: await readFile(file.path, "utf8"), objectKey: null };
+          }
+          const objectKey = `results/${job.id}/${lease.token}/${file.name}`;
+          await store.put(objectKey, createReadStream(file.path));
+          return { ...base, content: null, objectKey };
+        }),
+      );
+      const text = contents.find(({ format }) => format === "TEXT");
+      if (!text) throw new Error("the rendered files lack the text");
+      return {
+        extractedText: text.content,
+        metadata: rendered.metadata,
+        qualityScore: rendered.qualityScore ?? null,
+        outputUri: text.objectKey ? store.uriOf(text.objectKey) : null,
+        sizeBytes: text.sizeBytes,
+        sha256: text.sha256,
+        // The text of a small result stands in the result's own row.
+        contents: contents.map((item) => (item.format === "TEXT" ? { ...item, content: null } : item)),
+      };
+    }
+  }
+}
+
+function finishedEvent(
+  stage: PlannedStage,
+  end: {
+    status: StageReport["status"];
+    durationMs: number;
+    fromCheckpoint: boolean;
+    error?: ReturnType<typeof jobErrorOf>;
+  },
+) {
+  return newEvent({
+    type: "stage_finished",
+    name: stage.config.name,
+    stageType: stage.config.type,
+    index: stage.position,
+    ...end,
+  });
+}

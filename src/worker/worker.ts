@@ -1,0 +1,180 @@
+import { mkdir, rm } from "node:fs/promises";
+import type { EventBus } from "../events/bus.ts";
+import type { ClaimedJob, Leases } from "../jobs/leases.ts";
+import { messageOf } from "../lib/errors.ts";
+import type { Lifecycle } from "../lib/lifecycle.ts";
+import type { StagePool } from "../stages/host/pool.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { WorkerStopping } from "./failure.ts";
+import { createHeartbeat, type RunningAttempt } from "./heartbeat.ts";
+import type { Outcome } from "./run-job.ts";
+
+export interface WorkerDeps {
+  leases: Leases;
+  bus: EventBus;
+  pool: StagePool;
+  runJob: (claimed: ClaimedJob, stop: AbortController) => Promise<Outcome>;
+  logger: Logger;
+  id: string;
+  host: string;
+  version: string;
+  pid: number;
+  /** Attempts at once. */
+  concurrency: number;
+  heartbeatMs: number;
+  /** Longest wait between two looks at the queue. */
+  pollMs: number;
+  /** How long running attempts may go on after `stop`. */
+  graceMs: number;
+  tempDir: string;
+  now: () => number;
+  random: () => number;
+}
+
+export interface Worker extends Lifecycle {
+  /** @throws Error when the claim loop has not completed a round for 30 s: alive but not working */
+  check(): void;
+}
+
+const STALLED_AFTER_MS = 30_000;
+
+/** Claims jobs as places come free and runs them; on stop it finishes or hands back what it holds. */
+export function createWorker(deps: WorkerDeps): Worker {
+  const { leases, bus, pool, logger, concurrency } = deps;
+  const running = new Map<string, RunningAttempt>();
+  const ends = new Set<Promise<void>>();
+  let stopping = false;
+  let wake = (): void => {};
+  let woken = false;
+  let loop: Promise<void> = Promise.resolve();
+  let lastRound = performance.now();
+  let unsubscribe: (() => void)[] = [];
+
+  const heartbeat = createHeartbeat({
+    leases,
+    running,
+    intervalMs: deps.heartbeatMs,
+    logger,
+    facts: () => ({
+      id: deps.id,
+      host: deps.host,
+      version: deps.version,
+      pid: deps.pid,
+      concurrency,
+      running: running.size,
+      draining: stopping,
+    }),
+  });
+
+  const poke = (): void => {
+    woken = true;
+    wake();
+  };
+
+  const sleep = async (ms: number): Promise<void> => {
+    if (woken || stopping) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    wake = () => {};
+  };
+
+  const launch = (claimed: ClaimedJob, claimedAt: number): void => {
+    const stop = new AbortController();
+    const attempt: RunningAttempt = { lease: claimed.lease, stop, renewedAt: claimedAt };
+    running.set(claimed.job.id, attempt);
+    const end = deps.runJob(claimed, stop).then(() => {
+      running.delete(claimed.job.id);
+      ends.delete(end);
+      poke();
+    });
+    ends.add(end);
+  };
+
+  const claimRound = async (): Promise<number> => {
+    const free = concurrency - running.size;
+    if (free <= 0) return 0;
+    const claimedAt = performance.now();
+    const claimed = await leases.claim(deps.id, free, deps.now);
+    for (const job of claimed) launch(job, claimedAt);
+    return claimed.length;
+  };
+
+  const work = async (): Promise<void> => {
+    let failures = 0;
+    while (!stopping) {
+      woken = false;
+      try {
+        const claimed = await claimRound();
+        failures = 0;
+        lastRound = performance.now();
+        // With all places taken, the end of an attempt is the next reason to look.
+        if (claimed > 0 && running.size < concurrency) continue;
+      } catch (error) {
+        failures++;
+        logger.warn({ error: messageOf(error) }, "no jobs could be claimed; tried again soon");
+      }
+      // Spread, so that many workers do not look at the same moment.
+      const pause = failures > 0 ? Math.min(10_000, 200 * 2 ** failures) : deps.pollMs;
+      await sleep(pause * (0.75 + deps.random() / 2));
+    }
+  };
+
+  return {
+    async start() {
+      await mkdir(deps.tempDir, { recursive: true, mode: 0o700 });
+      await pool.start();
+      await heartbeat.start();
+      unsubscribe = [
+        bus.onAny("work", poke),
+        bus.onAny("orders", (ids) => {
+          if (ids.length > 0 && !ids.some((id) => running.has(id))) return;
+          heartbeat.readOrders().catch((error) => {
+            logger.warn(
+              { error: messageOf(error) },
+              "orders could not be read; the next heartbeat brings them",
+            );
+          });
+        }),
+      ];
+      loop = work();
+      logger.info({ worker: deps.id, concurrency }, "worker started");
+    },
+
+    async stop() {
+      stopping = true;
+      wake();
+      await loop;
+      let timer: NodeJS.Timeout | undefined;
+      const grace = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, deps.graceMs);
+      });
+      await Promise.race([Promise.all(ends), grace]);
+      clearTimeout(timer);
+      for (const { stop } of running.values()) stop.abort(new WorkerStopping());
+      await Promise.all(ends);
+      for (const end of unsubscribe) end();
+      await heartbeat.stop();
+      await pool.stop();
+      await leases.removeWorker(deps.id).catch((error) => {
+        logger.warn(
+          { error: messageOf(error) },
+          "the worker could not sign off; it is forgotten within an hour",
+        );
+      });
+      await rm(deps.tempDir, { recursive: true, force: true });
+      logger.info({ worker: deps.id }, "worker stopped");
+    },
+
+    check() {
+      const idleMs = performance.now() - lastRound;
+      if (running.size < concurrency && idleMs > STALLED_AFTER_MS) {
+        throw new Error(`the claim loop has not completed a round for ${Math.round(idleMs / 1000)} s`);
+      }
+    },
+  };
+}
