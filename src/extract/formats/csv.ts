@@ -1,0 +1,111 @@
+import { parse } from "csv-parse";
+import { DocumentFault } from "../errors.ts";
+import type { ExtractInput, Extractor } from "../extractor.ts";
+import { outputBudget } from "../flow.ts";
+import { MEDIA } from "../media-types.ts";
+import type { Block, TableCell, Warning } from "../model.ts";
+import { readText } from "../read-text.ts";
+import { delimitedBy } from "./csv-dialect.ts";
+
+/** One row may have at most this many characters, quotes running over lines included. */
+const MAX_ROW_CHARACTERS = 16 * 1024 * 1024;
+const MAX_CELLS = 10_000_000;
+const PIECE_CHARACTERS = 256 * 1024;
+
+/** Tables in text: one table block; its first row is the header unless it holds numbers only. */
+export const extractor: Extractor = {
+  name: "csv",
+  mediaTypes: [MEDIA.csv, MEDIA.tsv],
+  async extract(input) {
+    const { text, encoding } = await readText(input);
+    const fallback = input.mediaType === MEDIA.tsv ? "\t" : ",";
+    const delimiter = delimitedBy(text, { cut: text.length > 65_536, lenient: true }) ?? fallback;
+    const rows = await readRows(text, delimiter, input);
+    const warnings: Warning[] = [];
+    const widths = new Set(rows.map((row) => row.length));
+    if (widths.size > 1) {
+      warnings.push({
+        code: "UNEVEN_ROWS",
+        message: "The rows have different numbers of columns; they were kept as they are.",
+      });
+    }
+    const table: Block = { type: "table", rows, headerRows: rows.length > 1 && hasHeader(rows[0]) ? 1 : 0 };
+    const blocks = rows.length > 0 && input.options.includeTables ? [table] : [];
+    const columns = Math.max(0, ...widths);
+    return { blocks, properties: { extra: { encoding, delimiter, rows: rows.length, columns } }, warnings };
+  },
+};
+
+async function readRows(text: string, delimiter: string, input: ExtractInput): Promise<TableCell[][]> {
+  const { limits, signal } = input;
+  const budget = outputBudget(limits.maxOutputCharacters);
+  const rows: TableCell[][] = [];
+  let cells = 0;
+  const parser = parse({
+    delimiter,
+    bom: true,
+    relax_quotes: true,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    max_record_size: MAX_ROW_CHARACTERS,
+  });
+  const fed = feed(parser, text, input);
+  try {
+    for await (const record of parser as AsyncIterable<string[]>) {
+      signal.throwIfAborted();
+      cells += record.length;
+      if (cells > MAX_CELLS)
+        throw new DocumentFault(
+          "LIMIT_EXCEEDED",
+          `The table has more than the ${MAX_CELLS} cells allowed; split it.`,
+        );
+      const row = record.map((cell) => ({ text: cell.trim() }));
+      budget.spend(row.reduce((sum, cell) => sum + cell.text.length + 1, 0));
+      if (row.some((cell) => cell.text !== "")) rows.push(row);
+    }
+    await fed;
+  } catch (error) {
+    parser.destroy();
+    await fed.catch(() => undefined);
+    if (error instanceof DocumentFault || signal.aborted) throw error;
+    throw fault(error);
+  }
+  return rows;
+}
+
+async function feed(
+  parser: ReturnType<typeof parse>,
+  text: string,
+  { progress }: ExtractInput,
+): Promise<void> {
+  for (let at = 0; at < text.length && !parser.destroyed; at += PIECE_CHARACTERS) {
+    const ready = parser.write(text.slice(at, at + PIECE_CHARACTERS));
+    progress(at, text.length);
+    if (!ready)
+      await new Promise<void>((resolve) =>
+        parser
+          .once("drain", resolve)
+          .once("close", resolve)
+          .once("error", () => resolve()),
+      );
+  }
+  parser.end();
+}
+
+function fault(error: unknown): DocumentFault {
+  if (error instanceof Error && "code" in error && error.code === "CSV_MAX_RECORD_SIZE") {
+    return new DocumentFault(
+      "LIMIT_EXCEEDED",
+      `A row of the table is longer than ${MAX_ROW_CHARACTERS} characters; a quotation mark may be left open.`,
+      error,
+    );
+  }
+  return new DocumentFault(
+    "DOCUMENT_CORRUPT",
+    "The table cannot be read as CSV; check its quotation marks.",
+    error,
+  );
+}
+
+const hasHeader = (row: readonly TableCell[] | undefined) =>
+  row?.some((cell) => /\p{L}/u.test(cell.text)) ?? false;
