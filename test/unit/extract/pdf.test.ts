@@ -8,6 +8,7 @@ import {
   type ExtractInput,
   type ExtractOptions,
 } from "../../../src/extract/extractor.ts";
+import { getEngine } from "../../../src/extract/formats/pdf/engine.ts";
 import { extractor } from "../../../src/extract/formats/pdf.ts";
 import type { Block } from "../../../src/extract/model.ts";
 import { buildPdf, column, type PdfSpec, type Text } from "../../fixtures/pdf/build.ts";
@@ -322,7 +323,9 @@ describe("documents at fault", () => {
   });
 
   it("gives up on a document that inflates without bound, and reads the next one", async () => {
+    const engine = await getEngine();
     await expect(extract(await fixture("inflating.pdf"))).rejects.toMatchObject({ reason: "LIMIT_EXCEEDED" });
+    expect(await getEngine()).not.toBe(engine);
     expect(texts((await read({ pages: [{ texts: column(LEFT, 72, 600) }] })).blocks)).toEqual([
       LEFT.join(" "),
     ]);
@@ -356,8 +359,9 @@ describe("the same process", () => {
   });
 
   it("holds no more memory after 500 extractions than after 100", async () => {
-    const { getEngine } = await import("../../../src/extract/formats/pdf/engine.ts");
-    const bytes = buildPdf(spec);
+    const lines = Array.from({ length: 55 }, (_, i) => LEFT[i % LEFT.length] as string);
+    const page = { ...spec.pages[0], texts: column(lines, 72, 740) };
+    const bytes = buildPdf({ pages: [page, page, page] });
     for (let i = 0; i < 100; i += 1) await extract(bytes);
     const engine = await getEngine();
     const before = engine.heapBytes();
