@@ -1,0 +1,15 @@
+import type { Sql } from "../db/sql.ts";
+
+/** The channel on which processes tell each other that a credential changed. */
+export const CHANGE_CHANNEL = "sluice_auth";
+
+/** Whose credentials changed: those of a user, of a session or an API key. */
+export interface CredentialChange {
+  readonly kind: "user" | "session" | "key";
+  readonly id: string;
+}
+
+/** Tells all processes, when the transaction commits. */
+export async function notifyChange(tx: Sql, { kind, id }: CredentialChange): Promise<void> {
+  await tx`select pg_notify(${CHANGE_CHANNEL}, ${`${kind}:${id}`})`;
+}

@@ -1,0 +1,174 @@
+import { SluiceError } from "../lib/errors.ts";
+
+/** The request carries no credential. */
+export class UnauthenticatedError extends SluiceError {
+  override name = "UnauthenticatedError";
+  readonly kind = "unauthenticated";
+  readonly reason = "UNAUTHENTICATED";
+  constructor() {
+    super("This call needs a credential: send `authorization: Bearer …` with an access token or an API key.");
+  }
+}
+
+/** The credential is malformed, unknown, revoked, or of a disabled user: callers do not learn which. */
+export class CredentialInvalidError extends SluiceError {
+  override name = "CredentialInvalidError";
+  readonly kind = "unauthenticated";
+  readonly reason = "CREDENTIAL_INVALID";
+  constructor() {
+    super("The credential is not valid, or no longer. Log in again, or use another API key.");
+  }
+}
+
+export class CredentialExpiredError extends SluiceError {
+  override name = "CredentialExpiredError";
+  readonly kind = "unauthenticated";
+  readonly reason = "CREDENTIAL_EXPIRED";
+  constructor() {
+    super("The credential has expired. Refresh the access token, or create a new API key.");
+  }
+}
+
+export class CredentialsConflictError extends SluiceError {
+  override name = "CredentialsConflictError";
+  readonly kind = "unauthenticated";
+  readonly reason = "CREDENTIALS_CONFLICT";
+  constructor() {
+    super("The call carries more than one credential; send exactly one authorization or x-api-key header.");
+  }
+}
+
+export class LoginFailedError extends SluiceError {
+  override name = "LoginFailedError";
+  readonly kind = "unauthenticated";
+  readonly reason = "LOGIN_FAILED";
+  constructor() {
+    super("E-mail address or password is wrong.");
+  }
+}
+
+export class LoginThrottledError extends SluiceError {
+  override name = "LoginThrottledError";
+  readonly kind = "resource_exhausted";
+  readonly reason = "LOGIN_THROTTLED";
+  constructor(retryAfterMs: number) {
+    const seconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
+    super(
+      `Too many failed logins. Try again in ${seconds} s.`,
+      { retry_after_seconds: String(seconds) },
+      { retryAfterMs: seconds * 1000 },
+    );
+  }
+}
+
+/** More passwords wait to be checked than the processor can do soon. */
+export class PasswordsBusyError extends SluiceError {
+  override name = "PasswordsBusyError";
+  readonly kind = "resource_exhausted";
+  readonly reason = "RATE_LIMITED";
+  constructor() {
+    super("Too many logins at once. Try again in a second.", {}, { retryAfterMs: 1000 });
+  }
+}
+
+export class RefreshTokenInvalidError extends SluiceError {
+  override name = "RefreshTokenInvalidError";
+  readonly kind = "unauthenticated";
+  readonly reason = "REFRESH_TOKEN_INVALID";
+  constructor() {
+    super("The refresh token is not valid, or no longer. Log in again.");
+  }
+}
+
+export class RefreshTokenReusedError extends SluiceError {
+  override name = "RefreshTokenReusedError";
+  readonly kind = "unauthenticated";
+  readonly reason = "REFRESH_TOKEN_REUSED";
+  constructor() {
+    super(
+      "The refresh token was used before, so its session was ended: someone else may have had it. Log in again.",
+    );
+  }
+}
+
+export class PermissionTooWideError extends SluiceError {
+  override name = "PermissionTooWideError";
+  readonly kind = "permission_denied";
+  readonly reason = "PERMISSION_TOO_WIDE";
+  constructor(what: string, metadata: Readonly<Record<string, string>>) {
+    super(`Nobody can give more than they hold: ${what}.`, metadata);
+  }
+}
+
+export class ApiKeyNotFoundError extends SluiceError {
+  override name = "ApiKeyNotFoundError";
+  readonly kind = "not_found";
+  readonly reason = "API_KEY_NOT_FOUND";
+  constructor(id: string) {
+    super(
+      `No API key has the id ${id}, or it is not yours.`,
+      { api_key_id: id },
+      { resource: { type: "api_key", name: id } },
+    );
+  }
+}
+
+export class UserNotFoundError extends SluiceError {
+  override name = "UserNotFoundError";
+  readonly kind = "not_found";
+  readonly reason = "USER_NOT_FOUND";
+  constructor(user: string) {
+    super(`There is no user ${user}.`, { user }, { resource: { type: "user", name: user } });
+  }
+}
+
+export class UserExistsError extends SluiceError {
+  override name = "UserExistsError";
+  readonly kind = "already_exists";
+  readonly reason = "USER_EXISTS";
+  constructor(email: string) {
+    super(`A user with the e-mail address ${email} exists already.`, { email });
+  }
+}
+
+export class RoleNotFoundError extends SluiceError {
+  override name = "RoleNotFoundError";
+  readonly kind = "not_found";
+  readonly reason = "ROLE_NOT_FOUND";
+  constructor(role: string) {
+    super(`There is no role ${role}.`, { role }, { resource: { type: "role", name: role } });
+  }
+}
+
+export class RequestIdReusedError extends SluiceError {
+  override name = "RequestIdReusedError";
+  readonly kind = "already_exists";
+  readonly reason = "REQUEST_ID_REUSED";
+  constructor(requestId: string) {
+    super(`The request_id ${requestId} was used for another request within 24 hours. Use a new one.`, {
+      request_id: requestId,
+    });
+  }
+}
+
+/** The master key is not the one that the database's secrets were encrypted with. */
+export class MasterKeyMismatchError extends SluiceError {
+  override name = "MasterKeyMismatchError";
+  readonly kind = "failed_precondition";
+  readonly reason = "MASTER_KEY_MISMATCH";
+  constructor() {
+    super(
+      "The secrets in the database were encrypted with another master key. Restore `<data dir>/master-key` (or SLUICE_MASTER_KEY) as it was when this database was set up.",
+    );
+  }
+}
+
+/** A secret file of the data folder cannot be read or does not hold what it should. */
+export class SecretFileError extends SluiceError {
+  override name = "SecretFileError";
+  readonly kind = "failed_precondition";
+  readonly reason = "SECRET_FILE_UNUSABLE";
+  constructor(path: string, problem: string, cause?: unknown) {
+    super(`${path} ${problem}`, { path }, { cause });
+  }
+}

@@ -1,0 +1,56 @@
+/** Someone who calls: a person, or a service account, which has no password. */
+export interface User {
+  readonly id: string;
+  readonly email: string;
+  readonly displayName: string;
+  readonly roles: readonly string[];
+  readonly isActive: boolean;
+  readonly isServiceAccount: boolean;
+  readonly mustChangePassword: boolean;
+  readonly tokenVersion: number;
+  readonly version: number;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+  readonly lastLoginAt: Date | null;
+}
+
+/** A user with the hash of the password; it goes no further than the verbs that check it. */
+export interface UserWithHash extends User {
+  readonly passwordHash: string | null;
+}
+
+/** An API key without its secret. */
+export interface ApiKey {
+  readonly id: string;
+  readonly name: string;
+  readonly ownerId: string;
+  readonly permissions: readonly string[];
+  readonly createdAt: Date;
+  readonly expiresAt: Date;
+  readonly lastUsedAt: Date | null;
+  readonly revokedAt: Date | null;
+}
+
+/** What a login or a refresh yields. */
+export interface Tokens {
+  readonly accessToken: string;
+  readonly expireTime: Date;
+  readonly refreshToken: string;
+  readonly refreshExpireTime: Date;
+  readonly user: User;
+}
+
+/** Where a request comes from. */
+export interface Peer {
+  readonly ipAddress: string;
+  readonly userAgent: string;
+  readonly requestId: string;
+}
+
+/** The form in which addresses are stored and compared. */
+export function normalizeEmail(email: string): string {
+  return email.trim().normalize("NFC").toLowerCase();
+}
+
+/** The user that calls belong to when the server runs without authentication. It has no row in the database. */
+export const LOCAL_USER_ID = "00000000-0000-7000-8000-00000000000a";

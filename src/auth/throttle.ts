@@ -1,0 +1,113 @@
+import { createHash } from "node:crypto";
+import { isIPv6 } from "node:net";
+import type { Database } from "../db/sql.ts";
+import { LoginThrottledError } from "./errors.ts";
+import { clearFailures, lockThrottle, removeOldThrottles, saveThrottle } from "./throttle-queries.ts";
+
+export interface ThrottlePolicy {
+  /** Failures that cost no wait. */
+  readonly free: number;
+  /** The first wait; each further failure doubles it. */
+  readonly baseMs: number;
+  readonly capMs: number;
+  /** Failures forgotten in a millisecond. */
+  readonly forgetPerMs: number;
+}
+
+/** Per account: five failures are free, then the wait doubles from 1 s to 15 min. An hour of quiet forgets all. */
+export const ACCOUNT_POLICY: ThrottlePolicy = {
+  free: 5,
+  baseMs: 1_000,
+  capMs: 15 * 60_000,
+  forgetPerMs: 5 / 3_600_000,
+};
+/** Per address or /64 network: 60 failures are free and one more every 2 s; beyond that waits up to 1 min. */
+export const ADDRESS_POLICY: ThrottlePolicy = {
+  free: 60,
+  baseMs: 1_000,
+  capMs: 60_000,
+  forgetPerMs: 1 / 2_000,
+};
+
+/**
+ * Wait after a number of failures, in milliseconds: 0 up to `free`, then `baseMs` doubling to `capMs`; never
+ * more, so nobody can lock an account for ever.
+ */
+export function throttleDelayMs(failures: number, { free, baseMs, capMs }: ThrottlePolicy): number {
+  const beyond = Math.ceil(failures) - free;
+  return beyond <= 0 ? 0 : Math.min(capMs, baseMs * 2 ** Math.min(beyond - 1, 40));
+}
+
+/** Failures that still count after a time without any. */
+export function decayedFailures(
+  failures: number,
+  elapsedMs: number,
+  { forgetPerMs }: ThrottlePolicy,
+): number {
+  return Math.max(0, failures - Math.max(0, elapsedMs) * forgetPerMs);
+}
+
+/** Slows down those who guess passwords; shared by all processes. */
+export interface LoginThrottle {
+  /**
+   * Counts an attempt as failed before it is made, so that many at once cannot slip through.
+   * @throws LoginThrottledError while account or address must wait
+   */
+  reserve(email: string, ipAddress: string): Promise<void>;
+  /** Takes the count back: the password was right. */
+  succeeded(email: string, ipAddress: string): Promise<void>;
+}
+
+export function createLoginThrottle(db: Database, databaseTime?: () => Date): LoginThrottle {
+  const now = () => databaseTime?.() ?? null;
+
+  /** Counts one failure and returns 0, or returns the wait that is left and changes nothing. */
+  const count = (subject: string, policy: ThrottlePolicy): Promise<number> =>
+    db.begin(async (tx) => {
+      const { failures, elapsedMs, waitMs } = await lockThrottle(tx, subject, now());
+      if (waitMs > 0) return waitMs;
+      const counted = decayedFailures(failures, elapsedMs, policy) + 1;
+      await saveThrottle(
+        tx,
+        subject,
+        { failures: counted, delayMs: throttleDelayMs(counted, policy) },
+        now(),
+      );
+      return 0;
+    });
+
+  return {
+    async reserve(email, ipAddress) {
+      const waitMs =
+        (await count(addressSubject(ipAddress), ADDRESS_POLICY)) ||
+        (await count(accountSubject(email), ACCOUNT_POLICY));
+      if (waitMs > 0) throw new LoginThrottledError(waitMs);
+    },
+    async succeeded(email, ipAddress) {
+      await clearFailures(db.sql, accountSubject(email), addressSubject(ipAddress));
+      await removeOldThrottles(db.sql, now());
+    },
+  };
+}
+
+/** Hashed: what people type into the e-mail field is not always one. */
+function accountSubject(email: string): string {
+  return `account:${createHash("sha256").update(email).digest("base64url")}`;
+}
+
+/** One subject for a whole /64 network, since whoever has one address of it has them all. */
+export function addressSubject(ipAddress: string): string {
+  const address = ipAddress.replace(/%.*$/s, "").replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, "");
+  if (!isIPv6(address)) return `address:${address.slice(0, 45)}`;
+  const [head = "", tail] = address.split("::");
+  const groups = (text: string) => (text === "" ? [] : text.split(":"));
+  const left = groups(head);
+  const right = groups(tail ?? "");
+  const width = (list: string[]) => list.reduce((sum, group) => sum + (group.includes(".") ? 2 : 1), 0);
+  const zeros = tail === undefined ? 0 : 8 - width(left) - width(right);
+  const all = [...left, ...Array.from({ length: zeros }, () => "0"), ...right];
+  return `address:${all
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(":")}::/64`;
+}
