@@ -121,7 +121,8 @@ function reasonsOf(
   const reasons: string[] = [];
   if (read.length === 0) reasons.push("The document has no text.");
   else if (read.length < pages.length) {
-    const missing = pages.filter((page) => !read.includes(page)).map((page) => page.page);
+    const known = new Set(read.map((page) => page.page));
+    const missing = pages.map((page) => page.page).filter((page) => !known.has(page));
     const named = missing.length > 10 ? "" : `: ${missing.join(", ")}`;
     reasons.push(`${missing.length} of ${pages.length} pages have no text${named}.`);
   }

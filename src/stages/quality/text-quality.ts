@@ -19,12 +19,14 @@ const PAIRS = /[\uD800-\uDBFF][\uDC00-\uDFFF]/g;
 const GLYPH_NAME = /\(cid:\d+\)|GLYPH<[^>\s]*>|\/[gG]\d{1,4}(?!\w)/g;
 /** UTF-8 that was read as Windows-1252 or Latin-1. */
 const MOJIBAKE = /[ÃÂâ][\u0080-\u00BF€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ¡-¿]|ï¿½/;
-const VOWEL = /[aeiouyàáâãäåæèéêëìíîïòóôõöøùúûüýÿœāēīōūăĕĭŏŭąęįųůűőěıаеёиоуыэюяіїєαεηιουωάέήίόύώϊϋ]/i;
+const VOWEL = /[aeiouyæœøıəаеёиоуыэюяієўαεηιουω]/i;
+/** Words that live without a vowel. */
+const BARE = /^(https?|html|xhtml|xml|psst|hmmm+)$/i;
 const LATIN = /\p{Script=Latin}/u;
 const OTHER_ALPHABET = /[\p{Script=Cyrillic}\p{Script=Greek}]/u;
 /** Pairs of letters that no language written in Latin letters uses inside a word. */
 const IMPOSSIBLE =
-  /[jqvwxz]q|q[bcdfghjklmnpqrstvxyz]|[jx][jxz]|[vwz]x|xk|k[xq]|[gdfbp]x|zj[^aeiou]|jv[^aeiou]|vj[^aeiou]|wv|vw[^aeiou]|fq|hx|([^ilostermn\d])\1\1/i;
+  /[jqvwxz]q|q[bcdfghjklmnpqrstvxyz]|[jx][jxz]|[vwz]x|xk|k[xq]|[gdfbp]x|zj[^aeiou]|jv[^aeiou]|vj[^aeiou]|wv|vw[^aeiou]|fq|hx|([acdghjkquvxyz])\1\1/i;
 /** Longest run without a vowel in a real word; German compounds come to eight. */
 const CONSONANTS = /[bcdfghjklmnpqrstvwxz]{9}/i;
 const MAX_WORD_CHARACTERS = 45;
@@ -68,12 +70,12 @@ export function isPlausible(token: string): boolean {
 }
 
 function isPlausibleWord(word: string): boolean {
-  if (!LATIN.test(word))
-    return !OTHER_ALPHABET.test(word) || word.length < 5 || VOWEL.test(word.normalize("NFC"));
+  const bare = word.normalize("NFD").replace(/\p{M}/gu, "");
+  if (!LATIN.test(word)) return !OTHER_ALPHABET.test(word) || word.length < 5 || VOWEL.test(bare);
   if (OTHER_ALPHABET.test(word) && word.length > 2) return false;
   if (word.length > MAX_WORD_CHARACTERS) return false;
-  if (word.length <= 3 || word === word.toUpperCase()) return true;
-  return VOWEL.test(word) && !IMPOSSIBLE.test(word) && !CONSONANTS.test(word);
+  if (word.length <= 3 || word === word.toUpperCase() || BARE.test(word)) return true;
+  return VOWEL.test(bare) && !IMPOSSIBLE.test(bare) && !CONSONANTS.test(bare);
 }
 
 function count(text: string, pattern: RegExp): number {
