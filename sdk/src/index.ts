@@ -1,0 +1,20 @@
+export type { CallOptions, Methods, RetryOptions } from "./calls.ts";
+export type { Sluice } from "./client.ts";
+export type { CredentialOptions, SessionTokens, TokenStore } from "./credentials.ts";
+export type { Download, DownloadOptions, Format } from "./download.ts";
+export {
+  type ClientReason,
+  JobFailedError,
+  type ServerReason,
+  type SluiceCode,
+  SluiceError,
+  type SluiceErrorInit,
+  type SluiceReason,
+} from "./errors.ts";
+export type { JobOutcome, Jobs, RunOptions, SubmitOptions, WaitOptions } from "./jobs.ts";
+export type { SluiceOptions } from "./platform.ts";
+export type { ByteSource, DocumentInput, DocumentName } from "./sources.ts";
+export * from "./types.ts";
+export type { UploadOptions, UploadProgress, Uploads } from "./uploads.ts";
+export { VERSION } from "./version.ts";
+export { isFinal, type WatchOptions } from "./watch.ts";
