@@ -6,7 +6,8 @@ const MAX_WORDS_IN_PHRASE = 4;
 /** Words that are looked at, from the start. */
 const MAX_WORDS = 200_000;
 const MAX_CANDIDATES = 50_000;
-const MIN_SCRIPT_LETTERS = /\p{L}.*\p{L}.*\p{L}/u;
+const MAX_WORD = 40;
+const THREE_LETTERS = /\p{L}.*\p{L}.*\p{L}/u;
 const SIGN = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
 
 interface Candidate {
@@ -15,20 +16,26 @@ interface Candidate {
   first: number;
 }
 
+interface Collected {
+  candidates: Candidate[];
+  /** Of each word, the mean length of its runs. */
+  scores: Map<string, number>;
+}
+
 /**
  * Up to 15 phrases that say what the text is about, best first, in lower case.
  *
- * RAKE (Rose et al. 2010), with two changes. Candidates are runs of one to four words between stop words,
- * punctuation and line ends. A word scores degree / frequency, where degree adds up the lengths of the
- * candidates it stands in. A phrase scores the sum over its words times log2(1 + times it occurs): without that
- * factor RAKE favours whatever is long and occurs once. Phrases that occur once only count where nothing occurs
- * twice. Ties go to the earlier phrase; a phrase inside a better one is left out.
- * Languages without a stop word list here have only punctuation to part phrases; Chinese and Japanese give none.
+ * RAKE (Rose et al. 2010), changed in two ways. Runs are words between stop words, punctuation and line ends;
+ * candidates are the runs and their parts of one to four words, so that `coral reefs` is found in
+ * `coral reefs protect`. A word scores degree / frequency, where degree adds up the lengths (at most four) of the
+ * runs it stands in. A phrase scores the sum over its words times log2 of the times it occurs plus one: without
+ * that factor RAKE favours whatever is long and occurs once. Phrases that occur once only count where fewer than
+ * three occur twice. Ties go to the earlier phrase; a phrase inside a better one is left out.
+ * Languages without a stop word list here have only punctuation to part runs; Chinese and Japanese give none.
  */
 export function keyPhrases(text: string, language: string): string[] {
-  const candidates = collect(text, stopWords(language));
+  const { candidates, scores } = collect(text, stopWords(language));
   const repeated = candidates.filter((candidate) => candidate.count > 1);
-  const scores = wordScores(candidates);
   const scored = (repeated.length >= 3 ? repeated : candidates).map((candidate) => ({
     phrase: candidate.words.join(" "),
     first: candidate.first,
@@ -45,41 +52,43 @@ export function keyPhrases(text: string, language: string): string[] {
   return best;
 }
 
-function collect(text: string, stops: ReadonlySet<string>): Candidate[] {
+function collect(text: string, stops: ReadonlySet<string>): Collected {
   const candidates = new Map<string, Candidate>();
+  const degrees = new Map<string, { degree: number; frequency: number }>();
   let run: string[] = [];
   let lastEnd = 0;
   let seen = 0;
   const close = () => {
-    const phrase = run.join(" ");
-    if (run.length > 0 && run.length <= MAX_WORDS_IN_PHRASE && MIN_SCRIPT_LETTERS.test(phrase)) {
-      const known = candidates.get(phrase);
-      if (known !== undefined) known.count++;
-      else if (candidates.size < MAX_CANDIDATES)
-        candidates.set(phrase, { words: run, count: 1, first: seen });
+    for (const [at, word] of run.entries()) {
+      const known = degrees.get(word) ?? { degree: 0, frequency: 0 };
+      known.degree += Math.min(run.length, MAX_WORDS_IN_PHRASE);
+      known.frequency++;
+      degrees.set(word, known);
+      for (let length = 1; length <= MAX_WORDS_IN_PHRASE && at + length <= run.length; length++) {
+        add(candidates, run.slice(at, at + length), seen);
+      }
     }
     run = [];
   };
   for (const { word, start, end } of wordsOf(text)) {
     if (++seen > MAX_WORDS) break;
-    // Anything but one blank or hyphen between two words parts phrases.
-    if (!/^[ \u00A0-]?$/.test(text.slice(lastEnd, start)) || start === lastEnd) close();
+    // Anything but one blank or hyphen between two words parts runs.
+    if (!/^[ \u00A0-]$/.test(text.slice(lastEnd, start))) close();
     lastEnd = end;
-    if (stops.has(word) || SIGN.test(word) || !/\p{L}/u.test(word) || word.length > 40) close();
+    if (stops.has(word) || SIGN.test(word) || !/\p{L}/u.test(word) || word.length > MAX_WORD) close();
     else run.push(word);
   }
   close();
-  return [...candidates.values()];
+  return {
+    candidates: [...candidates.values()],
+    scores: new Map([...degrees].map(([word, { degree, frequency }]) => [word, degree / frequency])),
+  };
 }
 
-function wordScores(candidates: readonly Candidate[]): Map<string, number> {
-  const degree = new Map<string, number>();
-  const frequency = new Map<string, number>();
-  for (const { words, count } of candidates) {
-    for (const word of words) {
-      degree.set(word, (degree.get(word) ?? 0) + words.length * count);
-      frequency.set(word, (frequency.get(word) ?? 0) + count);
-    }
-  }
-  return new Map([...degree].map(([word, sum]) => [word, sum / (frequency.get(word) ?? 1)]));
+function add(candidates: Map<string, Candidate>, words: string[], first: number): void {
+  const phrase = words.join(" ");
+  const known = candidates.get(phrase);
+  if (known !== undefined) known.count++;
+  else if (candidates.size < MAX_CANDIDATES && THREE_LETTERS.test(phrase))
+    candidates.set(phrase, { words, count: 1, first });
 }

@@ -1,4 +1,5 @@
 /** Entry of a document process: reads, changes and writes documents; knows no network and no other files. */
+import { once } from "node:events";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { findStage } from "../registry.ts";
@@ -22,9 +23,9 @@ const settings = JSON.parse(process.argv[2] ?? "{}") as ChildSettings;
 const customStages = new Map<string, Stage>();
 
 process.on("disconnect", () => process.exit(0));
-if (settings.watchParent) watchParent();
 process.on("message", (message) => void serve(message as ToChild));
 try {
+  if (settings.watchParent) await watchParent();
   for (const path of settings.customModules) await loadCustomModule(path);
   tell({ kind: "ready" });
 } catch (error) {
@@ -106,11 +107,13 @@ async function loadCustomModule(path: string): Promise<void> {
 }
 
 /** Ends the process when its parent is gone, even while the main thread is busy; for systems without a death signal. */
-function watchParent(): void {
+async function watchParent(): Promise<void> {
   const watcher = new Worker(
     `const parent = process.ppid;
-     setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, "SIGKILL"); }, 500);`,
+     setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, "SIGKILL"); }, 500);
+     require("node:worker_threads").parentPort.postMessage("watching");`,
     { eval: true, stdout: true, stderr: true, resourceLimits: { maxOldGenerationSizeMb: 8 } },
   );
+  await once(watcher, "message");
   watcher.unref();
 }

@@ -72,6 +72,6 @@ function withoutPaths(message: string, hiddenPaths: readonly string[]): string {
   for (const path of hiddenPaths) {
     if (path.length > 1) text = text.replaceAll(path, "…");
   }
-  text = text.replace(/(?:file:\/\/)?(?<![\w/:])(?:\/[\w.@+~-]+){2,}/g, "…").trim();
+  text = text.replace(/(?:file:\/\/|(?<![\w/:]))(?:\/[\w.@+~-]+){2,}/g, "…").trim();
   return clip(text === "" ? "no reason was given" : text);
 }

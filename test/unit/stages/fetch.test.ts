@@ -1,0 +1,53 @@
+import { createHash } from "node:crypto";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { fetchStage, receiveSource } from "../../../src/stages/fetch.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "sluice-fetch-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+async function* pieces(count: number, size: number, onEnd = () => {}): AsyncGenerator<Uint8Array> {
+  try {
+    for (let i = 0; i < count; i++) yield new Uint8Array(size).fill(i);
+  } finally {
+    onEnd();
+  }
+}
+
+test("a source is written piece by piece, with size and hash of what came", async () => {
+  const path = join(folder, "source");
+  const received = await receiveSource(pieces(3, 1_000), path, { maxBytes: 3_000 });
+  const bytes = await readFile(path);
+  expect(received).toEqual({ sizeBytes: 3_000, sha256: createHash("sha256").update(bytes).digest("hex") });
+  expect(bytes[2_999]).toBe(2);
+});
+
+test("a source over the limit is refused at the first byte too many, and told to stop", async () => {
+  let stopped = false;
+  const endless = pieces(Number.POSITIVE_INFINITY, 1_000, () => {
+    stopped = true;
+  });
+  const receiving = receiveSource(endless, join(folder, "source"), { maxBytes: 2_500 });
+  await expect(receiving).rejects.toMatchObject({ name: "DocumentFault", reason: "DOCUMENT_TOO_LARGE" });
+  expect(stopped).toBe(true);
+});
+
+test("a source without bytes is DOCUMENT_EMPTY, and a file that exists is not overwritten", async () => {
+  const path = join(folder, "source");
+  await expect(receiveSource(pieces(0, 1), path, { maxBytes: 1 })).rejects.toMatchObject({
+    reason: "DOCUMENT_EMPTY",
+  });
+  await expect(receiveSource(pieces(1, 1), path, { maxBytes: 1 })).rejects.toMatchObject({ code: "EEXIST" });
+});
+
+test("options have defaults, and all faults are named at once", () => {
+  expect(fetchStage.parseOptions(undefined)).toEqual({ max_bytes: 0, timeout_ms: 60_000 });
+  expect(() => fetchStage.parseOptions({ max_bytes: -1, timeout_ms: 0, url: "x" })).toThrow(
+    /max_bytes.*timeout_ms.*url/,
+  );
+});
