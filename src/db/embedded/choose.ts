@@ -1,5 +1,4 @@
 import { chown } from "node:fs/promises";
-import { join } from "node:path";
 import { messageOf } from "../../lib/errors.ts";
 import { type BinarySource, copyPackage, findBinaries, linkLibraries } from "./binaries.ts";
 import { PostgresUnavailableError } from "./errors.ts";
@@ -61,7 +60,9 @@ async function trySource(
       PROBE_MS,
     );
     const major = /PostgreSQL\) (\d+)/.exec(stdout)?.[1];
-    if (code === 0 && major !== undefined) return { binDir, identity, major };
+    // A server that may not look itself up by its own path runs, but initdb then does not find it.
+    const findsItself = !stderr.includes("invalid binary");
+    if (code === 0 && major !== undefined && findsItself) return { binDir, identity, major };
     const why = code === DATA_UNREACHABLE ? `cannot reach ${options.dataDir}` : (stderr || stdout).trim();
     tried.push(`${source.name} as ${identity.kind}: ${why.slice(-200)}`);
     return null;
@@ -74,7 +75,7 @@ async function trySource(
   try {
     return await probe(await copyPackage(packageDir, options.cacheDir));
   } catch (error) {
-    tried.push(`copy to ${join(options.cacheDir)}: ${messageOf(error)}`);
+    tried.push(`copy to ${options.cacheDir}: ${messageOf(error)}`);
     return null;
   }
 }

