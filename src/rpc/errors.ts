@@ -74,8 +74,8 @@ export function toConnectError(error: unknown, scope: ErrorScope): ConnectError 
 export function failure({ code, reason, message, metadata = {}, extras = {} }: Failure): ConnectError {
   const details: { desc: never; value: never }[] = [];
   const add = (desc: unknown, value: unknown) => details.push({ desc: desc as never, value: value as never });
-  const cut = Object.entries(metadata).map(([key, value]) => [key, value.slice(0, MAX_METADATA_CHARS)]);
-  add(ErrorInfoSchema, { reason, domain: DOMAIN, metadata: Object.fromEntries(cut) });
+  const shortened = Object.entries(metadata).map(([key, value]) => [key, short(value, MAX_METADATA_CHARS)]);
+  add(ErrorInfoSchema, { reason, domain: DOMAIN, metadata: Object.fromEntries(shortened) });
   const { retryAfterMs, fields, resource, quota } = extras;
   const headers = new Headers();
   if (retryAfterMs !== undefined) {
@@ -85,10 +85,15 @@ export function failure({ code, reason, message, metadata = {}, extras = {} }: F
     headers.set("retry-after", String(Math.ceil(ms / 1_000)));
   }
   if (fields) add(BadRequestSchema, { fieldViolations: fitting(fields) });
-  if (resource) add(ResourceInfoSchema, { resourceType: resource.type, resourceName: resource.name });
+  if (resource)
+    add(ResourceInfoSchema, { resourceType: resource.type, resourceName: short(resource.name, 256) });
   if (quota) add(QuotaFailureSchema, { violations: [quota] });
-  const text = message.length > MAX_MESSAGE_CHARS ? `${message.slice(0, MAX_MESSAGE_CHARS - 1)}…` : message;
-  return new ConnectError(text, code, headers, details);
+  return new ConnectError(short(message, MAX_MESSAGE_CHARS), code, headers, details);
+}
+
+/** Cut to a length, and never in the middle of a character: neither protobuf nor a header takes half a one. */
+function short(text: string, maxChars: number): string {
+  return (text.length > maxChars ? `${text.slice(0, maxChars - 1)}…` : text).toWellFormed();
 }
 
 /** As many faults as fit into the headers of an answer; the last entry counts the others. */
@@ -96,7 +101,7 @@ function fitting(faults: readonly FieldFault[]): FieldFault[] {
   const kept: FieldFault[] = [];
   let bytes = 0;
   for (const { field, description } of faults) {
-    const fault = { field: field.slice(0, 200), description: description.slice(0, 300) };
+    const fault = { field: short(field, 200), description: short(description, 300) };
     bytes += Buffer.byteLength(fault.field) + Buffer.byteLength(fault.description) + 8;
     if (bytes > MAX_FAULT_BYTES) {
       return [...kept, { field: "", description: `${faults.length - kept.length} further faults` }];

@@ -4,7 +4,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { type Call, callOf } from "./context.ts";
 import { type ErrorScope, failure, toConnectError } from "./errors.ts";
 import type { AnyHandler, ServiceRegistration } from "./service.ts";
-import type { StreamLeases } from "./stream-lease.ts";
+import type { StreamLease, StreamLeases } from "./stream-lease.ts";
 import type { RequestValidator } from "./validation.ts";
 
 export interface InvokeDeps {
@@ -61,7 +61,7 @@ function once(method: DescMethod, handler: AnyHandler, { validator, scopeOf }: I
 function streaming(method: DescMethod, handler: AnyHandler, deps: InvokeDeps): AnyHandler {
   return async function* (input: Input, context: HandlerContext) {
     const call = callOf(context);
-    const { signal, release } = deps.leases.take(call, context.signal);
+    const { signal, release } = leaseOf(call, context, deps);
     let iterator: AsyncIterator<unknown> | undefined;
     deps.metrics.openStreams.inc();
     try {
@@ -85,6 +85,14 @@ function streaming(method: DescMethod, handler: AnyHandler, deps: InvokeDeps): A
       void Promise.resolve(iterator?.return?.()).catch(() => {});
     }
   };
+}
+
+function leaseOf(call: Call, { signal }: HandlerContext, { leases, scopeOf }: InvokeDeps): StreamLease {
+  try {
+    return leases.take(call, signal);
+  } catch (error) {
+    throw toConnectError(error, scopeOf(call));
+  }
 }
 
 function checked(method: DescMethod, input: Input, validator: RequestValidator): Input {

@@ -8,12 +8,14 @@ import {
 } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import type { NodeRequest, NodeResponse } from "./adapter.ts";
+import { spellGrpcMessage } from "./grpc-message.ts";
 
 /** Answers a call that no handler takes, in the protocol in which it came, without reading its body. */
 export function refuse(req: NodeRequest, res: NodeResponse, error: ConnectError): void {
   const contentType = req.headers["content-type"] ?? "";
   if (/^application\/grpc(-web)?\b/.test(contentType)) {
     const headers = new Headers({ "content-type": contentType });
+    spellGrpcMessage(headers);
     setTrailerStatus(headers, error);
     res.writeHead(200, Object.fromEntries(headers)).end();
   } else if (contentType.startsWith("application/connect+")) {

@@ -12,6 +12,7 @@ import { type Call, callOf } from "./context.ts";
 import { createCors } from "./cors.ts";
 import { type ErrorScope, explain, failure, isReset, toConnectError } from "./errors.ts";
 import { type Authenticate, accessRules, createGate } from "./gate.ts";
+import { spellGrpcMessage } from "./grpc-message.ts";
 import { createHealthState, type HealthState, healthService } from "./health.ts";
 import type { HealthCheck } from "./health-checks.ts";
 import { createPlainHandler, type PlainRoute } from "./http.ts";
@@ -61,6 +62,8 @@ export interface RpcServer {
 }
 
 const DRAIN_STEP_MS = 10;
+/** Time for those who watch the health to hear of its change, before their streams end. */
+const TELL_MS = 100;
 /** Time to send the last errors of streams, after their handlers were told to stop. */
 const CUT_AFTER_MS = 1_000;
 
@@ -100,6 +103,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   const requestGate = async (context: HandlerContext) => {
     const call = callOf(context);
     const { signal, responseHeader, method } = context;
+    spellGrpcMessage(context.responseTrailer);
     responseHeader.set("x-request-id", call.peer.requestId);
     ledger.begin(call, method);
     // Connect aborts the signal at the end of every call, with the error if there was one, before it answers.
@@ -158,7 +162,9 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
         await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
       }
     };
-    await wait(clock.now() + graceMs, () => ledger.openFinite === 0);
+    const beginMs = clock.now();
+    const told = () => clock.now() - beginMs >= Math.min(TELL_MS, graceMs);
+    await wait(beginMs + graceMs, () => ledger.openFinite === 0 && told());
     shutdown.abort(shuttingDown());
     await wait(clock.now() + CUT_AFTER_MS, () => listener.openConnections === 0);
     listener.destroy();

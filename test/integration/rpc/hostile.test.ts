@@ -1,0 +1,299 @@
+import http from "node:http";
+import http2 from "node:http2";
+import net from "node:net";
+import { gzipSync } from "node:zlib";
+import { describe, expect, test } from "vitest";
+import { JobsService } from "../../../gen/sluice/v1/jobs_pb.ts";
+import { allClients } from "./clients.ts";
+import { JOB_ID, MIB, startEdge, until } from "./edge-harness.ts";
+
+const WATCH_FLOOD = { id: JOB_ID, afterSequence: 1 };
+const json = { "content-type": "application/json" };
+
+/** A TCP connection that collects what comes back. */
+function connect(port: number) {
+  const socket = net.connect(port, "127.0.0.1");
+  socket.on("error", () => {});
+  const state = { socket, text: "", closed: false };
+  socket.on("data", (chunk) => {
+    state.text += chunk.toString("latin1");
+  });
+  socket.on("close", () => {
+    state.closed = true;
+  });
+  return state;
+}
+
+test("an HTTP/2 preface that arrives byte by byte is understood", async () => {
+  await using edge = await startEdge();
+  const { socket } = connect(edge.port);
+  const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+  let answer = Buffer.alloc(0);
+  socket.on("data", (chunk: Buffer) => {
+    answer = Buffer.concat([answer, chunk]);
+  });
+  for (const byte of Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), settings])) {
+    await new Promise((resolve) => socket.write(Buffer.from([byte]), resolve));
+    await new Promise(setImmediate);
+  }
+  await until(() => answer.length >= 9);
+  expect(answer[3]).toBe(4);
+  socket.destroy();
+});
+
+test("an HTTP/1.1 request line that arrives in pieces is understood", async () => {
+  await using edge = await startEdge();
+  const connection = connect(edge.port);
+  for (const piece of ["P", "OST /nothing HT", "TP/1.1\r\nhost: x\r\nconnec", "tion: close\r\n\r\n"]) {
+    await new Promise((resolve) => connection.socket.write(piece, resolve));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  await until(() => connection.closed);
+  expect(connection.text).toContain("HTTP/1.1 404 Not Found");
+});
+
+test("connections that say nothing, half a preface or half a header are closed in time", async () => {
+  await using edge = await startEdge({ limits: { headersMs: 200 } });
+  const silent = connect(edge.port);
+  const half = connect(edge.port);
+  half.socket.write("PRI * HT");
+  const slow = connect(edge.port);
+  slow.socket.write("GET / HTTP/1.1\r\nhost: x\r\n");
+  const drip = setInterval(() => slow.socket.write("x-a: b\r\n"), 50);
+  await until(() => silent.closed && half.closed && slow.closed, 3_000);
+  clearInterval(drip);
+  expect(slow.text).toContain("408");
+});
+
+test.each([
+  ["a Host that is none", "POST /sluice.v1.JobsService/GetJob HTTP/1.1\r\nhost: [[[\r\n", "400"],
+  ["HTTP/1.0 without Host", "POST /sluice.v1.JobsService/GetJob HTTP/1.0\r\n", "400"],
+  ["garbage", "\x01\x02\x03garbage\r\n", "400"],
+  ["headers over 16 KiB", `GET / HTTP/1.1\r\nhost: x\r\nx-a: ${"a".repeat(17_000)}\r\n`, "431"],
+])("%s is answered and hurts nobody", async (_, head, status) => {
+  await using edge = await startEdge();
+  const connection = connect(edge.port);
+  connection.socket.write(`${head}content-type: application/json\r\ncontent-length: 2\r\n\r\n{}`);
+  await until(() => connection.text.includes(status));
+  expect((await fetch(`${edge.url}/health/live`)).status).toBe(200);
+  connection.socket.destroy();
+});
+
+describe("a body that nobody may send", () => {
+  const path = "/sluice.v1.JobsService/CreateJob";
+
+  test("a gzip bomb without a credential is refused before any of it is read", async () => {
+    await using edge = await startEdge();
+    const request = http.request({
+      port: edge.port,
+      path,
+      method: "POST",
+      headers: { ...json, "content-encoding": "gzip", "transfer-encoding": "chunked" },
+    });
+    request.on("error", () => {});
+    request.flushHeaders();
+    const response = await new Promise<http.IncomingMessage>((resolve) => request.on("response", resolve));
+    expect(response.statusCode).toBe(401);
+    request.destroy();
+  });
+
+  test("with Expect: 100-continue, the body is not even asked for", async () => {
+    await using edge = await startEdge();
+    const connection = connect(edge.port);
+    const head = "host: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\nexpect: 100-continue\r\n";
+    connection.socket.write(`POST ${path} HTTP/1.1\r\n${head}\r\n`);
+    await until(() => connection.text.includes("HTTP/1.1 "));
+    expect(connection.text).toMatch(/^HTTP\/1\.1 401/);
+    connection.socket.destroy();
+  });
+
+  test("with Expect: 100-continue and a credential, the body is asked for and used", async () => {
+    await using edge = await startEdge();
+    const connection = connect(edge.port);
+    const head =
+      "host: x\r\ncontent-type: application/json\r\ncontent-length: 12\r\nexpect: 100-continue\r\n";
+    connection.socket.write(`POST ${path} HTTP/1.1\r\n${head}authorization: Bearer good\r\n\r\n`);
+    await until(() => connection.text.startsWith("HTTP/1.1 100 Continue"));
+    connection.socket.write('{"text":"a"}');
+    await until(() => connection.text.includes("HTTP/1.1 200 OK"));
+    connection.socket.destroy();
+  });
+
+  test("a gzip bomb with a credential ends at the limit", async () => {
+    await using edge = await startEdge();
+    const bomb = gzipSync(Buffer.alloc(64 * MIB));
+    const response = await fetch(`${edge.url}${path}`, {
+      method: "POST",
+      headers: { ...json, "content-encoding": "gzip", authorization: "Bearer good" },
+      body: bomb,
+    });
+    expect(response.status).toBe(429);
+    expect(await response.json()).toMatchObject({ details: [{ debug: { reason: "MESSAGE_TOO_LARGE" } }] });
+  });
+
+  test("a body that stops arriving ends its call", async () => {
+    await using edge = await startEdge({ limits: { bodyIdleMs: 200 } });
+    const connection = connect(edge.port);
+    const head =
+      "host: x\r\ncontent-type: application/json\r\ncontent-length: 900\r\nauthorization: Bearer good\r\n";
+    connection.socket.write(`POST ${path} HTTP/1.1\r\n${head}\r\n{"te`);
+    await until(() => connection.text.includes("deadline_exceeded"));
+    expect(connection.text).toContain("too slowly");
+    connection.socket.destroy();
+  });
+
+  test("a body that arrives by drops ends its call", async () => {
+    await using edge = await startEdge({ limits: { bodyIdleMs: 200 } });
+    const connection = connect(edge.port);
+    const head =
+      "host: x\r\ncontent-type: application/json\r\ncontent-length: 900\r\nauthorization: Bearer good\r\n";
+    connection.socket.write(`POST ${path} HTTP/1.1\r\n${head}\r\n{"te`);
+    const drip = setInterval(() => connection.socket.write(" "), 20);
+    await until(() => connection.text.includes("deadline_exceeded"));
+    clearInterval(drip);
+    connection.socket.destroy();
+  });
+});
+
+test.each(["1.1", "2"])("two authorization headers over HTTP/%s are refused", async (version) => {
+  await using edge = await startEdge();
+  let text = "";
+  if (version === "1.1") {
+    const connection = connect(edge.port);
+    const lines =
+      "content-type: application/json\r\nauthorization: Bearer good\r\nauthorization: Bearer other\r\n";
+    const head = `host: x\r\n${lines}content-length: 2\r\nconnection: close\r\n\r\n`;
+    connection.socket.write(`POST /sluice.v1.SystemService/GetServerInfo HTTP/1.1\r\n${head}{}`);
+    await until(() => connection.closed);
+    text = connection.text;
+  } else {
+    const session = http2.connect(edge.url);
+    const flat = [
+      "content-type",
+      "application/json",
+      "authorization",
+      "Bearer good",
+      "x-api-key",
+      "slk_other",
+    ];
+    const pseudo = { ":method": "POST", ":path": "/sluice.v1.SystemService/GetServerInfo" };
+    const pairs = Object.fromEntries(flat.flatMap((name, i) => (i % 2 ? [] : [[name, flat[i + 1]]])));
+    const stream = session.request({ ...pseudo, ...pairs });
+    stream.end("{}");
+    text = Buffer.concat(await stream.toArray()).toString();
+    session.close();
+  }
+  expect(text).toContain("CREDENTIALS_CONFLICT");
+  expect(edge.seen.authenticated).toBe(0);
+});
+
+describe("a reader who stops reading and vanishes frees its handler", () => {
+  const floods = async (edge: Awaited<ReturnType<typeof startEdge>>) => {
+    // The writer waits once nothing more is taken from it.
+    await until(() => edge.seen.running === 1);
+    let last = -1;
+    while (last !== edge.seen.yielded) {
+      last = edge.seen.yielded;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    expect(edge.seen.running).toBe(1);
+  };
+
+  test("over HTTP/1.1", async () => {
+    await using edge = await startEdge();
+    const { socket } = connect(edge.port);
+    const message = JSON.stringify(WATCH_FLOOD);
+    const body = Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), Buffer.from(message)]);
+    const head = "host: x\r\ncontent-type: application/connect+json\r\nauthorization: Bearer good\r\n";
+    socket.pause();
+    socket.write(
+      `POST /sluice.v1.JobsService/WatchJob HTTP/1.1\r\n${head}content-length: ${body.length}\r\n\r\n`,
+    );
+    socket.write(body);
+    await floods(edge);
+    socket.destroy();
+    await until(() => edge.seen.running === 0);
+  });
+
+  test.each(["reset", "connection"])("over HTTP/2, by losing its %s", async (what) => {
+    await using edge = await startEdge();
+    const session = http2.connect(edge.url);
+    session.on("error", () => {});
+    const message = JSON.stringify(WATCH_FLOOD);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/sluice.v1.JobsService/WatchJob",
+      "content-type": "application/connect+json",
+      authorization: "Bearer good",
+    });
+    stream.on("error", () => {});
+    stream.pause();
+    stream.end(Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), Buffer.from(message)]));
+    await floods(edge);
+    if (what === "reset") stream.close(http2.constants.NGHTTP2_CANCEL);
+    else session.destroy();
+    await until(() => edge.seen.running === 0);
+    session.destroy();
+  });
+});
+
+test("a client that opens streams only to reset them loses its session", async () => {
+  await using edge = await startEdge();
+  const session = http2.connect(edge.url);
+  session.on("error", () => {});
+  let closed = false;
+  session.on("close", () => {
+    closed = true;
+  });
+  for (let i = 0; i < 300 && !closed; i++) {
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/sluice.v1.SystemService/PauseQueue",
+      "content-type": "application/json",
+      authorization: "Bearer good",
+    });
+    stream.on("error", () => {});
+    stream.end("{}");
+    if (i % 20 === 19) await new Promise((resolve) => setTimeout(resolve, 20));
+    stream.close(http2.constants.NGHTTP2_CANCEL);
+  }
+  await until(() => closed);
+  await until(() => edge.seen.running === 0);
+});
+
+test("a client that answers no pings is dropped, and its handler with it", async () => {
+  await using edge = await startEdge({ limits: { pingIntervalMs: 100 } });
+  // A proxy that stops passing anything on, as a dead line does.
+  const proxy = net.createServer({ allowHalfOpen: true }, (from) => {
+    const to = net.connect(edge.port, "127.0.0.1");
+    from.pipe(to).pipe(from);
+    from.on("error", () => {});
+    to.on("error", () => {});
+    proxy.once("freeze", () => {
+      from.unpipe(to);
+      to.unpipe(from);
+      to.resume();
+    });
+  });
+  const port = await new Promise<number>((resolve) => {
+    proxy.listen(0, () => resolve((proxy.address() as net.AddressInfo).port));
+  });
+  const through = allClients(`http://127.0.0.1:${port}`, port)[0]!;
+  let messages = 0;
+  const headers = { authorization: "Bearer good" };
+  const count = () => messages++;
+  void through.stream(JobsService.method.watchJob, { id: JOB_ID }, count, { headers });
+  await until(() => messages === 1);
+  proxy.emit("freeze");
+  await until(() => edge.seen.running === 0);
+  through.close();
+  proxy.close();
+});
+
+test("one address may have only so many connections", async () => {
+  await using edge = await startEdge({ limits: { maxConnectionsPerAddress: 3 } });
+  const connections = Array.from({ length: 4 }, () => connect(edge.port));
+  await until(() => connections.filter(({ closed }) => closed).length === 1);
+  for (const { socket } of connections) socket.destroy();
+  await until(() => connections.every(({ closed }) => closed));
+});
