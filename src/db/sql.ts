@@ -22,6 +22,8 @@ export interface Database {
    * subscription and after each reconnection, since what was sent in between is lost.
    */
   listen(channel: string, onPayload: (payload: string) => void, onReady: () => void): Promise<void>;
+  /** Sends payloads (each below 8,000 bytes) to a channel, in one statement of its own. */
+  notify(channel: string, payloads: readonly string[]): Promise<void>;
   /** Resolves if the server answers within `timeoutMs`. */
   ping(timeoutMs: number): Promise<void>;
   close(): Promise<void>;
@@ -83,6 +85,10 @@ export function openDatabase(options: DatabaseOptions): Database {
     async listen(channel, onPayload, onReady) {
       await main.listen(channel, onPayload, onReady);
     },
+    async notify(channel, payloads) {
+      await main`select pg_notify(${channel}, value)
+        from jsonb_array_elements_text(${json(payloads)}::text::jsonb) as value`;
+    },
     async ping(timeoutMs) {
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<never>((_, reject) => {
@@ -106,6 +112,14 @@ export function openDatabase(options: DatabaseOptions): Database {
  */
 export function json(value: unknown): string {
   return JSON.stringify(value);
+}
+
+/**
+ * A list as an array parameter, to be cast: `any(${array(ids)}::text::uuid[])`. It goes as one literal, since
+ * without the catalogue the driver does not know array types.
+ */
+export function array(values: readonly string[]): string {
+  return `{${values.map((value) => `"${value.replace(/["\\]/g, "\\$&")}"`).join(",")}}`;
 }
 
 /** SQLSTATE of a failed statement, or an empty string when the failure is not the server's. */

@@ -1,8 +1,7 @@
-import type { Database } from "../db/sql.ts";
-import { json } from "../db/sql.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Lifecycle } from "../lib/lifecycle.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { BusTransport } from "./transport.ts";
 
 /** What processes tell each other. All of it is a hint: whoever waits also looks by himself now and then. */
 export type Topic = "events" | "work" | "orders";
@@ -19,7 +18,6 @@ export interface EventBus extends Lifecycle {
   onAny(topic: Topic, listener: (ids: readonly string[]) => void): () => void;
 }
 
-const CHANNEL = "sluice_bus";
 /** Postgres refuses payloads of 8,000 bytes and more; 150 ids of 39 bytes stay below it. */
 const IDS_PER_NOTIFY = 150;
 const MAX_PENDING = 10_000;
@@ -31,12 +29,15 @@ interface Message {
 }
 
 /**
- * The wake-ups between processes, over one listening connection each. NOTIFY holds a server-wide lock at
- * commit, so it never stands in the transactions of jobs: announcements are gathered while one is on its
- * way and then go in one statement.
+ * The wake-ups between processes. They never stand in the transactions of jobs (NOTIFY holds a server-wide
+ * lock at commit): announcements are gathered while one is on its way and then go together.
  */
-export function createEventBus(deps: { db: Database; processId: string; logger: Logger }): EventBus {
-  const { db, processId, logger } = deps;
+export function createEventBus(deps: {
+  transport: BusTransport;
+  processId: string;
+  logger: Logger;
+}): EventBus {
+  const { transport, processId, logger } = deps;
   const byId = new Map<string, Set<() => void>>();
   const any = new Map<Topic, Set<(ids: readonly string[]) => void>>();
   const pending = new Map<Topic, Set<string>>();
@@ -60,14 +61,17 @@ export function createEventBus(deps: { db: Database; processId: string; logger: 
         const list = [...ids];
         for (let at = 0; at < list.length; at += IDS_PER_NOTIFY) {
           payloads.push(
-            json({ from: processId, topic, ids: list.slice(at, at + IDS_PER_NOTIFY) } satisfies Message),
+            JSON.stringify({
+              from: processId,
+              topic,
+              ids: list.slice(at, at + IDS_PER_NOTIFY),
+            } satisfies Message),
           );
         }
       }
       pending.clear();
       try {
-        await db.sql`select pg_notify(${CHANNEL}, value)
-          from jsonb_array_elements_text(${json(payloads)}::text::jsonb) as value`;
+        await transport.publish(payloads);
       } catch (error) {
         logger.warn(
           { error: messageOf(error) },
@@ -80,14 +84,10 @@ export function createEventBus(deps: { db: Database; processId: string; logger: 
 
   return {
     async start() {
-      await db.listen(
-        CHANNEL,
-        (payload) => {
-          const message = JSON.parse(payload) as Message;
-          if (message.from !== processId) deliver(message.topic, message.ids);
-        },
-        wakeAll,
-      );
+      await transport.subscribe((payload) => {
+        const message = JSON.parse(payload) as Message;
+        if (message.from !== processId) deliver(message.topic, message.ids);
+      }, wakeAll);
     },
 
     async stop() {
@@ -95,6 +95,7 @@ export function createEventBus(deps: { db: Database; processId: string; logger: 
       await sending;
       byId.clear();
       any.clear();
+      await transport.close();
     },
 
     announce(topic, ids) {

@@ -1,4 +1,4 @@
-import { json, likePattern, type Sql } from "../db/sql.ts";
+import { array, json, likePattern, type Sql } from "../db/sql.ts";
 import { eventInsert } from "../events/queries.ts";
 import type { Json } from "../extract/model.ts";
 import type { Scope } from "../lib/caller.ts";
@@ -91,7 +91,7 @@ export async function findByRequestIds(
 /** Frees request ids whose 24 hours are over, so that they may make new jobs. */
 export async function releaseRequestIds(sql: Sql, jobIds: readonly string[]): Promise<void> {
   await sql`update jobs set request_id = null, request_hash = null
-    where id = any(${jobIds as string[]}::uuid[]) and created_at <= now() - interval '24 hours'`;
+    where id = any(${array(jobIds)}::text::uuid[]) and created_at <= now() - interval '24 hours'`;
 }
 
 export async function findJob(sql: Sql, scope: Scope, id: string): Promise<Job | null> {
@@ -122,7 +122,7 @@ export interface JobFilter {
 function conditions(sql: Sql, scope: Scope, filter: JobFilter) {
   const like = filter.text ? likePattern(filter.text) : null;
   return sql`(${scope.ownerId}::uuid is null or j.owner_id = ${scope.ownerId})
-    ${filter.statuses?.length ? sql`and j.status = any(${filter.statuses as JobStatus[]}::text[])` : sql``}
+    ${filter.statuses?.length ? sql`and j.status = any(${array(filter.statuses)}::text::text[])` : sql``}
     ${filter.pipelineId ? sql`and j.pipeline_id = ${filter.pipelineId}` : sql``}
     ${filter.labels && Object.keys(filter.labels).length ? sql`and j.labels @> ${json(filter.labels)}::text::jsonb and j.labels <> '{}'` : sql``}
     ${filter.createdAfter ? sql`and j.created_at >= ${filter.createdAfter}` : sql``}
@@ -171,7 +171,7 @@ export async function requestCancel(sql: Sql, scope: Scope, id: string): Promise
       where id = ${id} and (${scope.ownerId}::uuid is null or owner_id = ${scope.ownerId}) for update
     ), j as (
       update jobs set
-        status = case when old.status = any(${statusesBefore("CANCELLING")}::text[]) then 'CANCELLING' else 'CANCELLED' end,
+        status = case when old.status = any(${array(statusesBefore("CANCELLING"))}::text::text[]) then 'CANCELLING' else 'CANCELLED' end,
         ended_at = case when old.status = 'CREATED' then now() end,
         last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
       from old where jobs.id = old.id and old.status in ('CREATED', 'PROCESSING')
@@ -194,7 +194,7 @@ export async function requeue(sql: Sql, scope: Scope, id: string): Promise<Job |
     with old as (
       select id, status from jobs
       where id = ${id} and (${scope.ownerId}::uuid is null or owner_id = ${scope.ownerId})
-        and status = any(${from}::text[]) for update
+        and status = any(${array(from)}::text::text[]) for update
     ), j as (
       update jobs set status = 'CREATED', run_time = now(), attempt = 0, lost_claims = 0, error = null,
         ended_at = null, stage = null, stage_share = 0, last_sequence = last_sequence + 1,
@@ -230,7 +230,7 @@ export async function deleteJob(sql: Sql, scope: Scope, id: string): Promise<str
       and not exists (select from jobs where document_id = d.id)
     returning object_key`;
   const orphans = await sql<{ key: string }[]>`
-    select key from unnest(${documents.flatMap((row) => row.objectKey ?? [])}::text[]) as key
+    select key from unnest(${array(documents.flatMap((row) => row.objectKey ?? []))}::text::text[]) as key
     where not exists (select from documents where object_key = key)`;
   return [...keys, ...orphans].map(({ key }) => key);
 }

@@ -39,7 +39,8 @@ export function createFileStore(deps: FileStoreDeps): FileStore {
   const objects = resolve(root, "objects");
   const writer = createFileWriter({ objects, drafts: resolve(root, "tmp"), clock: deps.clock });
   const signer = createLinkSigner(deps.signingSecret, deps.clock);
-  const base = `${deps.publicUrl.replace(/\/+$/, "")}/files/`;
+  // Read at each use: a server on port 0 knows its address only once it listens.
+  const base = () => `${deps.publicUrl.replace(/\/+$/, "")}/files/`;
 
   const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
@@ -67,7 +68,7 @@ export function createFileStore(deps: FileStoreDeps): FileStore {
     }
     const expires = Math.floor(deps.clock.now() / 1_000) + seconds;
     const query = signer.sign({ ...rest, key, expires });
-    return { url: `${base}${key}?${query}`, expireTime: new Date(expires * 1_000) };
+    return { url: `${base()}${key}?${query}`, expireTime: new Date(expires * 1_000) };
   };
 
   const store: FileStore = {

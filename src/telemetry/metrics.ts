@@ -5,11 +5,16 @@ export function createMetrics() {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: "sluice_" });
   const registers = [registry];
+  const readers: (() => Promise<void>)[] = [];
   const counter = <L extends string>(name: string, help: string, labelNames: L[]) =>
     new Counter({ name, help, labelNames, registers });
   const seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900];
   return {
     registry,
+    /** Calls `read` whenever the metrics are read, so that gauges cost nothing in between. It must not throw. */
+    onRead(read: () => Promise<void>): void {
+      readers.push(read);
+    },
     jobsCreated: counter("sluice_jobs_created_total", "Jobs created.", ["pipeline", "priority"]),
     jobsCompleted: counter("sluice_jobs_completed_total", "Jobs completed.", ["pipeline", "priority"]),
     jobsFailed: counter("sluice_jobs_failed_total", "Jobs failed for good.", [
@@ -58,6 +63,9 @@ export function createMetrics() {
       help: "Jobs that wait to run, by priority; delayed ones apart.",
       labelNames: ["priority", "state"],
       registers,
+      async collect() {
+        for (const read of readers) await read();
+      },
     }),
     queueOldestSeconds: new Gauge({
       name: "sluice_queue_oldest_age_seconds",

@@ -69,6 +69,8 @@ create index jobs_by_owner on jobs (owner_id, id);
 create index jobs_by_labels on jobs using gin (labels jsonb_path_ops) where labels <> '{}';
 create unique index jobs_by_request on jobs (owner_id, request_id) where request_id is not null;
 create index jobs_by_document on jobs (document_id);
+-- Rates over the last minutes.
+create index jobs_by_end on jobs (ended_at) where ended_at is not null;
 
 create table job_stages (
   job_id uuid not null references jobs (id) on delete cascade,

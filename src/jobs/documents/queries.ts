@@ -1,4 +1,4 @@
-import { json, type Sql } from "../../db/sql.ts";
+import { array, json, type Sql } from "../../db/sql.ts";
 import type { Scope } from "../../lib/caller.ts";
 import type { Document, DocumentBody, DocumentSource } from "./model.ts";
 
@@ -73,7 +73,7 @@ export async function findDocument(sql: Sql, scope: Scope, id: string): Promise<
 export async function findDocuments(sql: Sql, ids: readonly string[]): Promise<Document[]> {
   const rows = await sql<DocumentRow[]>`
     select id, owner_id, filename, media_type, size_bytes, sha256, source, created_at as create_time from documents
-    where id = any(${ids as string[]}::uuid[])`;
+    where id = any(${array(ids)}::text::uuid[])`;
   return rows.map(fromRow);
 }
 

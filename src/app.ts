@@ -1,0 +1,436 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { createAuditor } from "./audit/auditor.ts";
+import { type Auth, createAuth } from "./auth/auth.ts";
+import { loadMasterKey } from "./auth/master-key.ts";
+import type { Config } from "./config.ts";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "./db/embedded.ts";
+import { assertMigrated, migrate } from "./db/migrate.ts";
+import { type Database, openDatabase } from "./db/sql.ts";
+import { createEventBus, type EventBus } from "./events/bus.ts";
+import { type BusTransport, createNotifyTransport, createRedisTransport } from "./events/transport.ts";
+import { DEFAULT_EXTRACT_LIMITS } from "./extract/extractor.ts";
+import { createDocumentsService, type DocumentsService } from "./jobs/documents/service.ts";
+import { createLeases, type Leases } from "./jobs/leases.ts";
+import { INLINE_RESULT_BYTES } from "./jobs/model.ts";
+import { jobRoutes } from "./jobs/rpc.ts";
+import { createJobsService } from "./jobs/service.ts";
+import { systemClock } from "./lib/clock.ts";
+import { messageOf } from "./lib/errors.ts";
+import { newId } from "./lib/ids.ts";
+import { createSecretBox, deriveKey } from "./lib/secret-box.ts";
+import { pipelineRoutes } from "./pipelines/rpc.ts";
+import { createPipelinesService, type PipelinesService } from "./pipelines/service.ts";
+import type { HealthCheck } from "./rpc/health-checks.ts";
+import { createPageTokens, MAX_PAGE_SIZE } from "./rpc/pages.ts";
+import { createRpcServer, type RpcServer } from "./rpc/server.ts";
+import { createRequestValidator } from "./rpc/validation.ts";
+import { readServerFile, removeServerFile, writeServerFile } from "./server-file.ts";
+import { createStagePool } from "./stages/host/pool.ts";
+import { createObjectStore } from "./storage/create-store.ts";
+import { createFileRoutes } from "./storage/file-routes.ts";
+import type { FileStore } from "./storage/file-store.ts";
+import { systemRoutes } from "./system/rpc.ts";
+import { createSystemService } from "./system/service.ts";
+import type { Logger } from "./telemetry/logger.ts";
+import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
+import { VERSION } from "./version.ts";
+import { createRecovery } from "./worker/recovery.ts";
+import { createJobRunner } from "./worker/run-job.ts";
+import { createWorker, type Worker } from "./worker/worker.ts";
+
+const STATEMENT_TIMEOUT_MS = 30_000;
+const DEFAULT_JOB_TIMEOUT_MS = 60 * 60_000;
+const MAX_JOB_TIMEOUT_MS = 24 * 60 * 60_000;
+const DEFAULT_STAGE_TIMEOUT_MS = 10 * 60_000;
+const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+const MAX_BATCH_SIZE = 1_000;
+const POLL_MS = 1_000;
+const SWEEP_MS = 5_000;
+
+/** Ends what was started, newest first; goes on when one of them fails. */
+interface Cleanup {
+  add(name: string, end: () => Promise<void>): void;
+  run(): Promise<void>;
+}
+
+function createCleanup(logger: Logger): Cleanup {
+  const ends: { name: string; end: () => Promise<void> }[] = [];
+  return {
+    add(name, end) {
+      ends.push({ name, end });
+    },
+    async run() {
+      for (const { name, end } of ends.splice(0).reverse()) {
+        try {
+          await end();
+        } catch (error) {
+          logger.warn({ part: name, error: messageOf(error) }, "a part did not stop in good order");
+        }
+      }
+    },
+  };
+}
+
+/** What servers and workers have in common. */
+interface Core {
+  config: Config;
+  logger: Logger;
+  metrics: Metrics;
+  db: Database;
+  databaseUrl: string;
+  embedded: EmbeddedPostgres | null;
+  bus: EventBus;
+  transport: BusTransport;
+  store: FileStore;
+  pipelines: PipelinesService;
+  documents: DocumentsService;
+  leases: Leases;
+  masterKey: Buffer;
+  processId: string;
+  publicUrl: { current: string };
+}
+
+export interface StartOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  /** Run missing migrations; otherwise an outdated schema is an error. */
+  readonly migrate: boolean;
+  /** Start a database of our own when none is configured. */
+  readonly embedded: boolean;
+}
+
+/** A running process; `stop` ends it in good order, `failed` settles when a part it cannot do without has ended. */
+export interface Running {
+  readonly failed: Promise<string>;
+  stop(): Promise<void>;
+}
+
+export interface RunningServer extends Running {
+  readonly url: string;
+  readonly auth: Auth;
+  readonly embedded: boolean;
+  readonly worker: boolean;
+}
+
+/** No database is configured and none may be started. */
+class DatabaseMissingError extends Error {
+  override name = "DatabaseMissingError";
+}
+
+async function findDatabase(
+  options: StartOptions,
+  cleanup: Cleanup,
+): Promise<{ url: string; embedded: EmbeddedPostgres | null }> {
+  const { config, logger } = options;
+  if (config.databaseUrl) return { url: config.databaseUrl, embedded: null };
+  if (!options.embedded) {
+    const server = await readServerFile(config.dataDir);
+    if (server) return { url: server.databaseUrl, embedded: null };
+    throw new DatabaseMissingError(
+      `No database: DATABASE_URL is not set and no server has its own running in ${config.dataDir}. Set DATABASE_URL, or start \`sluice serve\` first.`,
+    );
+  }
+  const embedded = await startEmbeddedPostgres({ dataDir: join(config.dataDir, "postgres"), logger });
+  cleanup.add("database server", () => embedded.stop());
+  return { url: embedded.url, embedded };
+}
+
+async function startCore(options: StartOptions, name: string, cleanup: Cleanup): Promise<Core> {
+  const { config, logger } = options;
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const metrics = createMetrics();
+  const processId = `${config.hostname}-${process.pid}-${randomBytes(3).toString("hex")}`;
+  const { url: databaseUrl, embedded } = await findDatabase(options, cleanup);
+  const db = openDatabase({
+    url: databaseUrl,
+    maxConnections: config.databaseConnections,
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    applicationName: `sluice-${name}`,
+  });
+  cleanup.add("database connections", () => db.close());
+  if (options.migrate) {
+    const ran = await migrate(db);
+    if (ran.length > 0) logger.info({ migrations: ran }, "the schema was brought up to date");
+  } else {
+    await assertMigrated(db);
+  }
+  const masterKey = config.masterKey ?? (await loadMasterKey(config.dataDir));
+  const publicUrl = { current: config.publicUrl ?? "" };
+  const store = createObjectStore(config.storageUrl, {
+    get publicUrl() {
+      return publicUrl.current;
+    },
+    signingSecret: deriveKey(masterKey, "file links"),
+    clock: systemClock,
+  });
+  const transport = config.redisUrl
+    ? createRedisTransport(config.redisUrl, logger)
+    : createNotifyTransport(db);
+  const bus = createEventBus({ transport, processId, logger });
+  await bus.start();
+  cleanup.add("event bus", () => bus.stop());
+  const now = systemClock.now;
+  const pipelines = createPipelinesService({ db, now });
+  const documents = createDocumentsService({ db, store, newId, maxBytes: config.maxDocumentBytes });
+  const leases = createLeases({ db, bus, metrics, leaseMs: config.leaseMs });
+  const recovery = createRecovery({ leases, intervalMs: SWEEP_MS, logger });
+  await recovery.start();
+  cleanup.add("recovery", () => recovery.stop());
+  return {
+    config,
+    logger,
+    metrics,
+    db,
+    databaseUrl,
+    embedded,
+    bus,
+    transport,
+    store,
+    pipelines,
+    documents,
+    leases,
+    masterKey,
+    processId,
+    publicUrl,
+  };
+}
+
+/** Folders of workers that were killed: their name begins with the id of a process that is gone. */
+async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [] as string[])) {
+    const pid = Number(name.split("-")[0]);
+    try {
+      process.kill(pid, 0);
+    } catch {
+      await rm(join(folder, name), { recursive: true, force: true });
+    }
+  }
+}
+
+async function startWorker(core: Core, cleanup: Cleanup): Promise<Worker> {
+  const { config, logger, metrics, leases, documents, store } = core;
+  const folder = join(config.dataDir, "tmp");
+  await removeLeftovers(folder);
+  const tempDir = join(folder, `${process.pid}-${core.processId.slice(-6)}`);
+  await mkdir(tempDir, { recursive: true, mode: 0o700 });
+  const pool = createStagePool({
+    size: config.workerConcurrency,
+    maxRssBytes: config.parserMemoryBytes,
+    idleProgressTimeoutMs: 2 * 60_000,
+    maxDocumentsPerProcess: 200,
+    oldSpaceMb: Math.floor(config.parserMemoryBytes / 1024 / 1024 / 2),
+    tempDir,
+    path: config.path,
+    logger,
+  });
+  const limits = { ...DEFAULT_EXTRACT_LIMITS, maxInputBytes: config.maxDocumentBytes };
+  const runJob = createJobRunner({
+    leases,
+    documents,
+    pool,
+    store,
+    passwords: createSecretBox(core.masterKey, "document passwords"),
+    metrics,
+    logger,
+    tempDir,
+    limits,
+    defaultTimeoutMs: DEFAULT_JOB_TIMEOUT_MS,
+    defaultStageTimeoutMs: DEFAULT_STAGE_TIMEOUT_MS,
+    now: systemClock.now,
+    random: Math.random,
+  });
+  const worker = createWorker({
+    leases,
+    bus: core.bus,
+    pool,
+    runJob,
+    logger,
+    id: core.processId,
+    host: config.hostname,
+    version: VERSION,
+    pid: process.pid,
+    concurrency: config.workerConcurrency,
+    heartbeatMs: Math.max(250, Math.floor(config.leaseMs / 3)),
+    pollMs: POLL_MS,
+    graceMs: config.graceMs,
+    tempDir,
+    now: systemClock.now,
+    random: Math.random,
+  });
+  await worker.start();
+  cleanup.add("worker", () => worker.stop());
+  return worker;
+}
+
+function checksOf(core: Core, workers: () => Promise<void>): HealthCheck[] {
+  return [
+    { name: "database", critical: true, check: () => core.db.ping(2_000) },
+    ...(core.config.redisUrl
+      ? [{ name: "redis", critical: false, check: () => core.transport.check() }]
+      : []),
+    { name: "storage", critical: true, check: () => core.store.check() },
+    { name: "workers", critical: false, check: workers },
+  ];
+}
+
+function routesOf(core: Core, auth: Auth, startTime: Date) {
+  const { config, db, bus, store, metrics, pipelines, documents, logger } = core;
+  const now = systemClock.now;
+  const pages = createPageTokens(deriveKey(core.masterKey, "page tokens"));
+  const jobs = createJobsService({
+    db,
+    documents,
+    pipelines,
+    audit: createAuditor(),
+    bus,
+    store,
+    metrics,
+    passwords: createSecretBox(core.masterKey, "document passwords"),
+    newId,
+    now,
+  });
+  const system = createSystemService({
+    db,
+    metrics,
+    now,
+    facts: {
+      version: VERSION,
+      features: [config.redisUrl ? "redis" : "postgres"],
+      startTime,
+      maxMessageBytes: MAX_MESSAGE_BYTES,
+      maxDocumentBytes: config.maxDocumentBytes,
+      maxInlineResultBytes: INLINE_RESULT_BYTES,
+      maxBatchSize: MAX_BATCH_SIZE,
+      maxPageSize: MAX_PAGE_SIZE,
+      maxPages: DEFAULT_EXTRACT_LIMITS.maxPages,
+      maxJobTimeoutMs: MAX_JOB_TIMEOUT_MS,
+    },
+  });
+  metrics.onRead(async () => {
+    try {
+      await system.refreshGauges();
+    } catch (error) {
+      logger.warn({ error: messageOf(error) }, "the gauges of the queue could not be read");
+    }
+  });
+  return {
+    system,
+    services: [
+      jobRoutes({ jobs, documents, pages, validator: createRequestValidator(), logger, now }),
+      pipelineRoutes(pipelines, pages),
+      systemRoutes(system, pages),
+      ...auth.routes(pages),
+    ],
+  };
+}
+
+async function startRpc(
+  core: Core,
+  auth: Auth,
+  workers: () => Promise<void>,
+  cleanup: Cleanup,
+): Promise<RpcServer> {
+  const { config, logger, metrics, documents } = core;
+  const { services, system } = routesOf(core, auth, new Date(systemClock.now()));
+  const server = createRpcServer({
+    addr: { host: config.host, port: config.port },
+    tls: config.tls ?? undefined,
+    services,
+    authenticate: auth.authenticate,
+    revalidate: auth.revalidate,
+    checks: checksOf(core, async () => {
+      await workers();
+      await system.checkWorkers();
+    }),
+    http: [
+      createFileRoutes(core.store, { onUploaded: (key, stored) => documents.uploaded(key, stored), logger }),
+      auth.jwks,
+    ],
+    corsOrigins: config.corsOrigins,
+    version: VERSION,
+    logger,
+    metrics,
+  });
+  const { url } = await server.start();
+  cleanup.add("server", () => server.stop(config.graceMs));
+  core.publicUrl.current ||= url;
+  return server;
+}
+
+function failureOf(core: Core): Promise<string> {
+  if (!core.embedded) return new Promise(() => {});
+  return core.embedded.exited.then(
+    () => "The embedded database has ended; its log in the data folder tells why.",
+  );
+}
+
+/** Starts the API and, unless told otherwise, a worker. On failure nothing half-started stays behind. */
+export async function startServer(options: StartOptions & { worker: boolean }): Promise<RunningServer> {
+  const { config, logger } = options;
+  const cleanup = createCleanup(logger);
+  try {
+    const core = await startCore(options, "server", cleanup);
+    const auth = await createAuth({
+      db: core.db,
+      config,
+      masterKey: core.masterKey,
+      logger,
+      publicUrl: () => core.publicUrl.current,
+    });
+    cleanup.add("auth", () => auth.stop());
+    let worker: Worker | null = null;
+    const server = await startRpc(core, auth, async () => worker?.check(), cleanup);
+    const url = config.publicUrl ?? core.publicUrl.current;
+    await writeServerFile(config.dataDir, { url, pid: process.pid, databaseUrl: core.databaseUrl });
+    cleanup.add("server file", () => removeServerFile(config.dataDir));
+    if (options.worker) worker = await startWorker(core, cleanup);
+    return {
+      url,
+      auth,
+      embedded: core.embedded !== null,
+      worker: options.worker,
+      failed: failureOf(core),
+      // Both stop taking work first; what they run ends side by side.
+      async stop() {
+        await Promise.all([worker?.stop(), server.stop(config.graceMs)]);
+        await cleanup.run();
+      },
+    };
+  } catch (error) {
+    await cleanup.run();
+    throw error;
+  }
+}
+
+/** Starts a worker alone. It needs a migrated database, and shares folders or object store with the servers. */
+export async function startWorkerProcess(options: StartOptions): Promise<Running> {
+  const cleanup = createCleanup(options.logger);
+  try {
+    const core = await startCore({ ...options, embedded: false }, "worker", cleanup);
+    await startWorker(core, cleanup);
+    return { failed: failureOf(core), stop: () => cleanup.run() };
+  } catch (error) {
+    await cleanup.run();
+    throw error;
+  }
+}
+
+/** Brings the schema up to date and ends; answers the names of the migrations that ran. */
+export async function runMigrations(options: StartOptions): Promise<string[]> {
+  const cleanup = createCleanup(options.logger);
+  try {
+    const { url } = await findDatabase(options, cleanup);
+    const db = openDatabase({
+      url,
+      maxConnections: 1,
+      statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+      applicationName: "sluice-migrate",
+    });
+    cleanup.add("database connections", () => db.close());
+    return await migrate(db);
+  } finally {
+    await cleanup.run();
+  }
+}

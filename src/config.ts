@@ -1,0 +1,243 @@
+import { readFileSync } from "node:fs";
+import { homedir, hostname } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import { z } from "zod";
+import { SluiceError } from "./lib/errors.ts";
+
+/** One or more settings are at fault; the message names all of them and never shows a value. */
+export class ConfigError extends SluiceError {
+  override name = "ConfigError";
+  readonly kind = "invalid_argument";
+  readonly reason = "CONFIG_INVALID";
+  constructor(faults: readonly string[]) {
+    super(`The configuration is not valid:\n${faults.map((fault) => `  ${fault}`).join("\n")}`);
+  }
+}
+
+const MIB = 1024 * 1024;
+const flag = z.enum(["true", "false", "1", "0"]).transform((text) => text === "true" || text === "1");
+const number = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, "must be a whole number")
+    .transform(Number)
+    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`));
+const list = z
+  .string()
+  .transform((text) => text.split(",").map((item) => item.trim()))
+  .transform((items) => items.filter((item) => item !== ""));
+
+const SETTINGS = z.object({
+  /** Address and port that the server listens on. */
+  SLUICE_ADDR: z
+    .string()
+    .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, "must be HOST:PORT, e.g. 127.0.0.1:8080")
+    .default("127.0.0.1:8080"),
+  /** Folder for the embedded database, files, keys and the first password. */
+  SLUICE_DATA_DIR: z.string().min(1).default("./.sluice"),
+  /** Postgres to use; without it one is started in the data folder. */
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "must be postgres://…" }).optional(),
+  /** Connections of one process to Postgres, for calls and jobs; a few more serve heartbeats and wake-ups. */
+  SLUICE_DATABASE_CONNECTIONS: number(2, 500).default(10),
+  /** Redis that carries wake-ups between processes; without it Postgres does. */
+  REDIS_URL: z.url({ protocol: /^rediss?$/, error: "must be redis://… or rediss://…" }).optional(),
+  /** Where documents and large results lie; without it the folder `files` in the data folder. */
+  SLUICE_STORAGE_URL: z.string().optional(),
+  /** The first administrator, used only while there are no users. */
+  SLUICE_ADMIN_EMAIL: z.email("must be an e-mail address").optional(),
+  SLUICE_ADMIN_PASSWORD: z.string().min(12, "must have at least 12 characters").max(1024).optional(),
+  /** 32 bytes in base64 or hex that encrypt keys and passwords in the database; without it a file in the data folder. */
+  SLUICE_MASTER_KEY: z.string().optional(),
+  /** Jobs that a worker process runs at once. */
+  SLUICE_WORKER_CONCURRENCY: number(1, 256).default(2),
+  /** How long a worker may hold a job without a heartbeat, in milliseconds. */
+  SLUICE_LEASE_MS: number(1_000, 600_000).default(30_000),
+  /** How long running jobs and calls may go on after SIGTERM, in milliseconds. */
+  SLUICE_GRACE_MS: number(0, 3_600_000).default(20_000),
+  /** Largest document, in bytes. */
+  SLUICE_MAX_DOCUMENT_BYTES: number(1, 64 * 1024 * MIB).default(512 * MIB),
+  /** Memory at which a document process is ended, in bytes. */
+  SLUICE_PARSER_MEMORY_BYTES: number(256 * MIB, 64 * 1024 * MIB).default(1024 * MIB),
+  /** PEM files; with both the port speaks TLS. */
+  SLUICE_TLS_CERT: z.string().optional(),
+  SLUICE_TLS_KEY: z.string().optional(),
+  /** `none` lets everybody who reaches the port do everything; only on loopback. */
+  SLUICE_AUTH: z.enum(["required", "none"], "must be required or none").default("required"),
+  /** How clients reach this server; without it the address it listens on. */
+  SLUICE_PUBLIC_URL: z.url({ protocol: /^https?$/, error: "must be http://… or https://…" }).optional(),
+  /** Origins, exact and separated by commas, whose pages may call from a browser. */
+  SLUICE_CORS_ORIGINS: list.default([]),
+  /** Says that something in front ends TLS, so that plain HTTP on another address than loopback is meant. */
+  SLUICE_BEHIND_PROXY: flag.default(false),
+  SLUICE_LOG_LEVEL: z
+    .enum(["debug", "info", "warn", "error", "silent"], "must be debug, info, warn, error or silent")
+    .default("info"),
+});
+
+/** Settings that may stand in a file named by `<NAME>_FILE`. */
+const SECRETS = ["SLUICE_ADMIN_PASSWORD", "SLUICE_MASTER_KEY", "DATABASE_URL", "REDIS_URL"] as const;
+
+/** The names of all settings, for documentation and for checks of deployment files. */
+export const SETTING_NAMES: readonly string[] = [
+  ...Object.keys(SETTINGS.shape),
+  ...SECRETS.map((name) => `${name}_FILE`),
+];
+
+export type Config = ReturnType<typeof loadConfig>;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The environment as one frozen, checked object: the only reader of `process.env`. An empty variable counts
+ * as absent; an unknown one that begins with `SLUICE_` is an error, since it is most likely misspelt.
+ * @throws ConfigError naming every fault at once
+ */
+export function loadConfig(environment: Environment = process.env) {
+  const faults: string[] = [];
+  const values = readValues(environment, faults);
+  const parsed = SETTINGS.safeParse(values);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) faults.push(`${issue.path.join(".")}: ${issue.message}`);
+  }
+  if (!parsed.success || faults.length > 0) throw new ConfigError(faults);
+  const { data } = parsed;
+  const [host, port] = splitAddress(data.SLUICE_ADDR);
+  const dataDir = resolve(data.SLUICE_DATA_DIR);
+  if (port > 65_535) faults.push("SLUICE_ADDR: the port must be at most 65535");
+  if ((data.SLUICE_TLS_CERT === undefined) !== (data.SLUICE_TLS_KEY === undefined)) {
+    faults.push("SLUICE_TLS_CERT and SLUICE_TLS_KEY: set both or neither");
+  }
+  const masterKey = data.SLUICE_MASTER_KEY === undefined ? null : parseKey(data.SLUICE_MASTER_KEY);
+  if (data.SLUICE_MASTER_KEY !== undefined && !masterKey) {
+    faults.push("SLUICE_MASTER_KEY: must be 32 bytes in hex or base64, e.g. from `openssl rand -base64 32`");
+  }
+  const tls = readTls(data.SLUICE_TLS_CERT, data.SLUICE_TLS_KEY, faults);
+  if (data.SLUICE_AUTH === "none" && !isLoopback(host)) {
+    faults.push(
+      "SLUICE_AUTH: none is allowed only on a loopback address; change SLUICE_ADDR or leave it at required",
+    );
+  }
+  if (!isLoopback(host) && !tls && !data.SLUICE_BEHIND_PROXY) {
+    faults.push(
+      "SLUICE_ADDR: credentials would cross the network in plain text; set SLUICE_TLS_CERT and SLUICE_TLS_KEY, or SLUICE_BEHIND_PROXY=true when a proxy in front speaks TLS",
+    );
+  }
+  if (faults.length > 0) throw new ConfigError(faults);
+  const scheme = tls ? "https" : "http";
+  const reachable = host === "0.0.0.0" || host === "[::]" ? "127.0.0.1" : host;
+  return Object.freeze({
+    host: host.replace(/^\[|\]$/g, ""),
+    port,
+    tls,
+    publicUrl:
+      data.SLUICE_PUBLIC_URL?.replace(/\/$/, "") ?? (port === 0 ? null : `${scheme}://${reachable}:${port}`),
+    dataDir,
+    databaseUrl: data.DATABASE_URL ?? null,
+    redisUrl: data.REDIS_URL ?? null,
+    databaseConnections: data.SLUICE_DATABASE_CONNECTIONS,
+    storageUrl: data.SLUICE_STORAGE_URL ?? join(dataDir, "files"),
+    adminEmail: data.SLUICE_ADMIN_EMAIL ?? null,
+    adminPassword: data.SLUICE_ADMIN_PASSWORD ?? null,
+    masterKey,
+    workerConcurrency: data.SLUICE_WORKER_CONCURRENCY,
+    leaseMs: data.SLUICE_LEASE_MS,
+    graceMs: data.SLUICE_GRACE_MS,
+    maxDocumentBytes: data.SLUICE_MAX_DOCUMENT_BYTES,
+    parserMemoryBytes: data.SLUICE_PARSER_MEMORY_BYTES,
+    auth: data.SLUICE_AUTH,
+    corsOrigins: data.SLUICE_CORS_ORIGINS,
+    logLevel: data.SLUICE_LOG_LEVEL,
+    hostname: hostname(),
+    path: environment.PATH ?? "",
+  });
+}
+
+function readValues(environment: Environment, faults: string[]): Record<string, string> {
+  const values: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment)) {
+    if (!value) continue;
+    if (name in SETTINGS.shape) values[name] = value;
+    else if (name.startsWith("SLUICE_") && !SETTING_NAMES.includes(name) && !CLIENT_SETTINGS.includes(name)) {
+      faults.push(`${name}: is no setting of this program; see the table in the README`);
+    }
+  }
+  for (const name of SECRETS) {
+    const file = environment[`${name}_FILE`];
+    if (!file) continue;
+    if (values[name] !== undefined) faults.push(`${name}: set it or ${name}_FILE, not both`);
+    try {
+      values[name] = readFileSync(file, "utf8").trim();
+    } catch (error) {
+      faults.push(`${name}_FILE: the file cannot be read (${(error as NodeJS.ErrnoException).code})`);
+    }
+  }
+  return values;
+}
+
+function readTls(certFile: string | undefined, keyFile: string | undefined, faults: string[]) {
+  if (!certFile || !keyFile) return null;
+  const read = (name: string, file: string): string => {
+    try {
+      return readFileSync(file, "utf8");
+    } catch (error) {
+      faults.push(`${name}: the file cannot be read (${(error as NodeJS.ErrnoException).code})`);
+      return "";
+    }
+  };
+  return { cert: read("SLUICE_TLS_CERT", certFile), key: read("SLUICE_TLS_KEY", keyFile) };
+}
+
+/** 32 bytes or more, written in hex or base64; null if `text` is not that. */
+export function parseKey(text: string): Buffer | null {
+  const hex = /^(?:[0-9a-f]{2}){32,}$/i.test(text);
+  if (!hex && !/^[A-Za-z0-9+/_-]{43,}={0,2}$/.test(text)) return null;
+  return Buffer.from(text, hex ? "hex" : "base64");
+}
+
+function splitAddress(address: string): [host: string, port: number] {
+  const colon = address.lastIndexOf(":");
+  return [address.slice(0, colon), Number(address.slice(colon + 1))];
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+/** Read by clients (command line, SDK) and not by servers. */
+const CLIENT_SETTINGS = ["SLUICE_URL", "SLUICE_API_KEY", "SLUICE_API_KEY_FILE"];
+
+export interface ClientSettings {
+  /** Server to call, if one is named. */
+  readonly url?: string;
+  readonly apiKey?: string;
+  /** Data folder of a server on this machine. */
+  readonly dataDir: string;
+  /** Where `sluice login` keeps what it got. */
+  readonly configDir: string;
+  /** True when colours and progress bars are not wanted. */
+  readonly plain: boolean;
+}
+
+/** What the command line needs to find and enter a server. @throws ConfigError */
+export function clientSettings(environment: Environment = process.env): ClientSettings {
+  const { SLUICE_URL: url, SLUICE_API_KEY: apiKey, SLUICE_API_KEY_FILE: keyFile } = environment;
+  const home = environment.XDG_CONFIG_HOME;
+  let key = apiKey;
+  if (keyFile) {
+    if (apiKey) throw new ConfigError(["SLUICE_API_KEY: set it or SLUICE_API_KEY_FILE, not both"]);
+    try {
+      key = readFileSync(keyFile, "utf8").trim();
+    } catch (error) {
+      throw new ConfigError([
+        `SLUICE_API_KEY_FILE: the file cannot be read (${(error as NodeJS.ErrnoException).code})`,
+      ]);
+    }
+  }
+  return {
+    ...(url ? { url } : {}),
+    ...(key ? { apiKey: key } : {}),
+    dataDir: resolve(environment.SLUICE_DATA_DIR || "./.sluice"),
+    configDir: join(home && isAbsolute(home) ? home : join(homedir(), ".config"), "sluice"),
+    plain: Boolean(environment.NO_COLOR) || environment.TERM === "dumb",
+  };
+}

