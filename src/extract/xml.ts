@@ -20,6 +20,9 @@ export interface XmlOptions {
   signal?: AbortSignal;
 }
 
+/** Characters without an element, end or comment between them. */
+const MAX_HELD_CHARACTERS = 32 * 1024 * 1024;
+
 const corrupt = (cause?: unknown) =>
   new DocumentFault(
     "DOCUMENT_CORRUPT",
@@ -71,6 +74,8 @@ function xmlWriter(handlers: XmlHandlers, options: XmlOptions): (chunk: string |
   const parser = new SaxesParser({ position: false });
   const names = canonicalNames(options.namespaces);
   let depth = 0;
+  // Characters that the parser holds back until the text, tag or comment they are in ends.
+  let held = 0;
   parser.on("error", (error) => {
     throw corrupt(error);
   });
@@ -81,7 +86,11 @@ function xmlWriter(handlers: XmlHandlers, options: XmlOptions): (chunk: string |
       "A part of the document has a document type declaration, which is not allowed there.",
     );
   });
+  parser.on("comment", () => {
+    held = 0;
+  });
   parser.on("opentag", (tag) => {
+    held = 0;
     depth += 1;
     if (depth > options.maxDepth) {
       throw new DocumentFault(
@@ -95,13 +104,23 @@ function xmlWriter(handlers: XmlHandlers, options: XmlOptions): (chunk: string |
   parser.on("text", (text) => handlers.text?.(text));
   parser.on("cdata", (text) => handlers.text?.(text));
   parser.on("closetag", (tag) => {
+    held = 0;
     depth -= 1;
     handlers.close?.(names.of(tag.name));
     names.close();
   });
   return (chunk) => {
     if (chunk === null) parser.close();
-    else if (chunk !== "") parser.write(chunk);
+    else if (chunk !== "") {
+      held += chunk.length;
+      if (held > MAX_HELD_CHARACTERS) {
+        throw new DocumentFault(
+          "LIMIT_EXCEEDED",
+          "One piece of text in the document is too large to be read.",
+        );
+      }
+      parser.write(chunk);
+    }
   };
 }
 

@@ -134,15 +134,14 @@ function archiveOf(
   let inflated = 0;
   let stored = 0;
 
-  const charge = (bytes: number) => {
-    inflated += bytes;
-    if (inflated > limits.maxInflatedBytes) {
+  const judge = (total: number) => {
+    if (total > limits.maxInflatedBytes) {
       throw new DocumentFault(
         "DOCUMENT_TOO_LARGE",
         `The document unpacks to more than the ${limits.maxInflatedBytes} bytes allowed.`,
       );
     }
-    if (inflated > RATIO_GRACE_BYTES && inflated > stored * limits.maxInflationRatio) {
+    if (total > RATIO_GRACE_BYTES && total > stored * limits.maxInflationRatio) {
       throw new DocumentFault(
         "DOCUMENT_TOO_LARGE",
         `The document unpacks to more than ${limits.maxInflationRatio} times its stored size, as ZIP bombs do.`,
@@ -157,6 +156,8 @@ function archiveOf(
       throw encrypted();
     }
     stored += entry.compressedSize;
+    // What the directory declares is held to below, so a bomb need not be inflated to be known.
+    judge(inflated + entry.uncompressedSize);
     let size = 0;
     let checksum = 0;
     let stream: Readable | undefined;
@@ -164,8 +165,11 @@ function archiveOf(
       stream = await openInflated(file, entry);
       for await (const chunk of stream as AsyncIterable<Buffer>) {
         signal?.throwIfAborted();
-        charge(chunk.length);
         size += chunk.length;
+        if (size > entry.uncompressedSize)
+          throw new Error(`${member.name} is larger than the directory says`);
+        inflated += chunk.length;
+        judge(inflated);
         checksum = crc32(chunk, checksum);
         yield chunk;
       }

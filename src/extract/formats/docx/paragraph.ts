@@ -115,6 +115,7 @@ export function createParagraphReader(context: DocxContext): ParagraphReader {
           if (look.italic) span.italic = true;
           if (look.strike) span.strike = true;
           if (code) span.code = true;
+          if (look.raised && look.raised !== "none") span.raised = look.raised;
           if (link !== undefined) span.link = link;
           add(span);
         };

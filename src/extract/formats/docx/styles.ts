@@ -16,6 +16,7 @@ export interface CharacterStyle {
   italic?: boolean;
   strike?: boolean;
   hidden?: boolean;
+  raised?: "sup" | "sub" | "none";
   font?: string;
 }
 
@@ -128,7 +129,10 @@ export function runLook(properties: XmlElement | undefined): CharacterStyle {
     else if (name === "w:i") look.italic = on();
     else if (name === "w:strike" || name === "w:dstrike") look.strike = on();
     else if (name === "w:vanish") look.hidden = on();
-    else if (name === "w:rFonts") {
+    else if (name === "w:vertAlign") {
+      const align = attributes["w:val"] ?? "";
+      look.raised = align === "superscript" ? "sup" : align === "subscript" ? "sub" : "none";
+    } else if (name === "w:rFonts") {
       const font = attributes["w:ascii"] ?? attributes["w:hAnsi"];
       if (font !== undefined) look.font = font;
     }

@@ -27,6 +27,8 @@ export function paragraphSpans(
           span.strike = true;
         }
         if (MONOSPACED.test(child(properties, "a:latin")?.attributes.typeface ?? "")) span.code = true;
+        const baseline = Number.parseInt(properties?.attributes.baseline ?? "0", 10);
+        if (baseline !== 0 && !Number.isNaN(baseline)) span.raised = baseline > 0 ? "sup" : "sub";
         const link = relationships.get(child(properties, "a:hlinkClick")?.attributes["r:id"] ?? "");
         if (link?.external && link.target !== "") {
           span.link = link.target;

@@ -7,6 +7,7 @@ export interface Span {
   italic?: boolean;
   strike?: boolean;
   code?: boolean;
+  raised?: "sup" | "sub";
   /** The text is LaTeX. */
   formula?: boolean;
   /** The text is the label of a note. */
@@ -26,7 +27,8 @@ export function inlineOf(spans: readonly Span[]): Inline {
   const text = merged.map(plainText).join("").trim();
   if (!merged.some(isMarked)) return { text };
   const markdown = merged.map(markdownOf).join("").trim();
-  return markdown === text ? { text } : { text, markdown };
+  // Readers of a part without Markdown escape its text, so formulas need theirs even where it looks the same.
+  return markdown === escapeMarkdown(text) ? { text } : { text, markdown };
 }
 
 /** The same spans without bold and italic, for places that are set off as a whole. */
@@ -47,8 +49,16 @@ function plainText(span: Span): string {
 }
 
 const isMarked = (span: Span) =>
-  Boolean(span.bold || span.italic || span.strike || span.code || span.formula || span.note || span.link) &&
-  span.text.trim() !== "";
+  Boolean(
+    span.bold ||
+      span.italic ||
+      span.strike ||
+      span.code ||
+      span.raised ||
+      span.formula ||
+      span.note ||
+      span.link,
+  ) && span.text.trim() !== "";
 
 function mergeSpans(spans: readonly Span[]): Span[] {
   const merged: Span[] = [];
@@ -71,7 +81,8 @@ function sameLook(a: Span, b: Span): boolean {
     !a.italic === !b.italic &&
     !a.strike === !b.strike &&
     !a.code === !b.code &&
-    a.link === b.link
+    a.link === b.link &&
+    a.raised === b.raised
   );
 }
 
@@ -84,6 +95,7 @@ function markdownOf(span: Span): string {
   const before = span.text.slice(0, start);
   const after = span.text.slice(start + core.length);
   let markdown = span.code ? codeSpan(core) : escapeMarkdown(core);
+  if (span.raised) markdown = `<${span.raised}>${markdown}</${span.raised}>`;
   if (span.italic) markdown = `*${markdown}*`;
   if (span.bold) markdown = `**${markdown}**`;
   if (span.strike) markdown = `~~${markdown}~~`;

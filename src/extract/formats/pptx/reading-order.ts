@@ -25,13 +25,18 @@ function jumpsBack(shapes: readonly Boxed[]): boolean {
   );
 }
 
-/** `b` is read before `a`: it is above it in the same column, or left of it in the same line. */
+/** `b` is read before `a`: it is above it in the same column, or stands beside it and begins higher or further left. */
 function isBefore(b: Box, a: Box): boolean {
   const sharedWidth = Math.min(a.right, b.right) - Math.max(a.left, b.left);
-  const sharedHeight = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
   if (b.bottom <= a.top && sharedWidth > 0) return true;
-  return b.right <= a.left && sharedHeight > Math.min(a.bottom - a.top, b.bottom - b.top) / 2;
+  const sharedHeight = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+  const isBeside = sharedWidth <= 0 && sharedHeight > Math.min(a.bottom - a.top, b.bottom - b.top) / 2;
+  if (!isBeside) return false;
+  return beginsLevel(a, b) ? b.left < a.left : b.top < a.top;
 }
+
+const beginsLevel = (a: Box, b: Box) =>
+  Math.abs(a.top - b.top) <= Math.min(a.bottom - a.top, b.bottom - b.top) / 8;
 
 function cut<T extends Boxed>(shapes: readonly T[], depth: number): T[] {
   if (shapes.length < 2) return [...shapes];
@@ -40,9 +45,32 @@ function cut<T extends Boxed>(shapes: readonly T[], depth: number): T[] {
     ["left", "right"],
   ] as const) {
     const groups = depth < MAX_CUTS ? alongGaps(shapes, start, end) : [];
-    if (groups.length > 1) return groups.flatMap((group) => cut(group, depth + 1));
+    if (groups.length < 2) continue;
+    const ordered = start === "left" ? higherFirst(groups) : groups;
+    return ordered.flatMap((group) => cut(group, depth + 1));
   }
   return sorted(sorted(shapes, "left"), "top");
+}
+
+/** Columns from left to right, but one that begins clearly higher than its neighbours before them. */
+function higherFirst<T extends Boxed>(columns: T[][]): T[][] {
+  const lines: { box: Box; columns: T[][] }[] = [];
+  const boxed = columns.map((column) => ({ column, box: around(column) }));
+  for (const { column, box } of boxed.sort((a, b) => a.box.top - b.box.top)) {
+    const line = lines.at(-1);
+    if (line !== undefined && beginsLevel(line.box, box)) line.columns.push(column);
+    else lines.push({ box, columns: [column] });
+  }
+  return lines.flatMap((line) => line.columns.sort((a, b) => around(a).left - around(b).left));
+}
+
+function around(shapes: readonly Boxed[]): Box {
+  return {
+    left: Math.min(...shapes.map((shape) => at(shape, "left"))),
+    top: Math.min(...shapes.map((shape) => at(shape, "top"))),
+    right: Math.max(...shapes.map((shape) => at(shape, "right"))),
+    bottom: Math.max(...shapes.map((shape) => at(shape, "bottom"))),
+  };
 }
 
 type Side = "top" | "left" | "bottom" | "right";
