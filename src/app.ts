@@ -2,8 +2,10 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createAuditor } from "./audit/auditor.ts";
+import { type AdminVerbs, createAdminVerbs } from "./auth/admin.ts";
 import { type Auth, createAuth } from "./auth/auth.ts";
 import { loadMasterKey } from "./auth/master-key.ts";
+import { createPasswords } from "./auth/passwords.ts";
 import type { Config } from "./config.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./db/embedded.ts";
 import { assertMigrated, migrate } from "./db/migrate.ts";
@@ -372,17 +374,11 @@ export async function startServer(options: StartOptions & { worker: boolean }): 
   const cleanup = createCleanup(logger);
   try {
     const core = await startCore(options, "server", cleanup);
-    const auth = await createAuth({
-      db: core.db,
-      config,
-      masterKey: core.masterKey,
-      logger,
-      publicUrl: () => core.publicUrl.current,
-    });
+    const auth = await createAuth({ db: core.db, config, masterKey: core.masterKey, logger });
     cleanup.add("auth", () => auth.stop());
     let worker: Worker | null = null;
     const server = await startRpc(core, auth, async () => worker?.check(), cleanup);
-    const url = config.publicUrl ?? core.publicUrl.current;
+    const url = core.publicUrl.current;
     await writeServerFile(config.dataDir, { url, pid: process.pid, databaseUrl: core.databaseUrl });
     cleanup.add("server file", () => removeServerFile(config.dataDir));
     if (options.worker) worker = await startWorker(core, cleanup);
@@ -414,6 +410,27 @@ export async function startWorkerProcess(options: StartOptions): Promise<Running
   } catch (error) {
     await cleanup.run();
     throw error;
+  }
+}
+
+/** Runs one of the verbs of `sluice admin` on the database, and ends. */
+export async function runAdmin<T>(options: StartOptions, act: (admin: AdminVerbs) => Promise<T>): Promise<T> {
+  const cleanup = createCleanup(options.logger);
+  try {
+    const { url } = await findDatabase(options, cleanup);
+    const db = openDatabase({
+      url,
+      maxConnections: 1,
+      statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+      applicationName: "sluice-admin",
+    });
+    cleanup.add("database connections", () => db.close());
+    await assertMigrated(db);
+    return await act(
+      createAdminVerbs({ db, audit: createAuditor(), passwords: createPasswords({ concurrency: 1 }) }),
+    );
+  } finally {
+    await cleanup.run();
   }
 }
 

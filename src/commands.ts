@@ -1,12 +1,23 @@
-import { type Running, type RunningServer, runMigrations, startServer, startWorkerProcess } from "./app.ts";
+import {
+  type Running,
+  type RunningServer,
+  runAdmin,
+  runMigrations,
+  startServer,
+  startWorkerProcess,
+} from "./app.ts";
+import type { AdminVerbs } from "./auth/admin.ts";
 import { type Config, loadConfig } from "./config.ts";
+import { readServerFile } from "./server-file.ts";
 import { createLogger } from "./telemetry/logger.ts";
 
 /** What the commands that run the service itself do; each answers the exit code. */
 export interface ServerCommands {
   serve(options: { worker: boolean; embedded: boolean; migrate: boolean }): Promise<number>;
   worker(): Promise<number>;
-  migrate(options: { embedded: boolean }): Promise<number>;
+  migrate(): Promise<number>;
+  createUser(options: { email: string; name?: string; roles: string[]; service: boolean }): Promise<number>;
+  resetPassword(options: { email: string }): Promise<number>;
 }
 
 const say = (text: string): void => {
@@ -34,14 +45,48 @@ export const serverCommands: ServerCommands = {
     });
   },
 
-  async migrate({ embedded }) {
+  async migrate() {
     const config = loadConfig();
     const logger = createLogger(config.logLevel);
-    const ran = await runMigrations({ config, logger, migrate: true, embedded });
+    const ran = await runMigrations({ config, logger, migrate: true, embedded: await noServerRuns(config) });
     say(ran.length > 0 ? `Migrated: ${ran.join(", ")}` : "The schema is up to date.");
     return 0;
   },
+
+  async createUser({ email, name, roles, service }) {
+    const { user, generatedPassword } = await onDatabase((admin) =>
+      admin.createUser({ email, roles, isServiceAccount: service, ...(name ? { displayName: name } : {}) }),
+    );
+    say(`Created ${user.email} with the roles ${user.roles.join(", ") || "(none)"}.`);
+    if (generatedPassword)
+      say(`Password, shown once, to be changed at the first login: ${generatedPassword}`);
+    return 0;
+  },
+
+  async resetPassword({ email }) {
+    const { generatedPassword } = await onDatabase((admin) => admin.resetPassword({ email }));
+    say(`All sessions of ${email} have ended. New password, shown once: ${generatedPassword}`);
+    return 0;
+  },
 };
+
+/** True when the embedded database of the data folder is free to be started by this command. */
+async function noServerRuns(config: Config): Promise<boolean> {
+  const server = await readServerFile(config.dataDir);
+  if (!server) return true;
+  try {
+    process.kill(server.pid, 0);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+async function onDatabase<T>(act: (admin: AdminVerbs) => Promise<T>): Promise<T> {
+  const config = loadConfig();
+  const logger = createLogger(config.logLevel);
+  return await runAdmin({ config, logger, migrate: false, embedded: await noServerRuns(config) }, act);
+}
 
 /**
  * Runs until a signal or a failure ends it. The first SIGINT or SIGTERM stops in good order, a second one ends
@@ -71,8 +116,12 @@ function banner(config: Config, server: RunningServer, seconds: number): string 
     `Sluice is ready at ${server.url} after ${seconds.toFixed(1)} s.`,
     server.embedded ? `  Database   PostgreSQL in ${config.dataDir}` : "  Database   as DATABASE_URL says",
   ];
+  const { bootstrap } = server.auth;
   if (config.auth === "none") lines.push("  Sign-in    none: whoever reaches this address may do everything");
-  else lines.push(...server.auth.signInLines());
+  else if (bootstrap.passwordPath) {
+    lines.push(`  Sign-in    ${bootstrap.email}, password in ${bootstrap.passwordPath}`);
+  } else if (bootstrap.email) lines.push(`  Sign-in    ${bootstrap.email}`);
+  else lines.push("  Sign-in    nobody can administer it yet: `sluice admin create-user EMAIL --role admin`");
   lines.push("", "Next, in a second terminal:", "  npx sluice submit README.md --follow");
   return lines.join("\n");
 }

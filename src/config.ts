@@ -123,14 +123,12 @@ export function loadConfig(environment: Environment = process.env) {
     );
   }
   if (faults.length > 0) throw new ConfigError(faults);
-  const scheme = tls ? "https" : "http";
-  const reachable = host === "0.0.0.0" || host === "[::]" ? "127.0.0.1" : host;
   return Object.freeze({
     host: host.replace(/^\[|\]$/g, ""),
     port,
     tls,
-    publicUrl:
-      data.SLUICE_PUBLIC_URL?.replace(/\/$/, "") ?? (port === 0 ? null : `${scheme}://${reachable}:${port}`),
+    /** As configured; without it clients reach the server where it listens. */
+    publicUrl: data.SLUICE_PUBLIC_URL?.replace(/\/$/, "") ?? null,
     dataDir,
     databaseUrl: data.DATABASE_URL ?? null,
     redisUrl: data.REDIS_URL ?? null,
