@@ -201,3 +201,12 @@ test("only as many sheets are read as asked for", async () => {
   expect(document.blocks.map((block) => block.page)).toEqual([1, 1]);
   expect(document.warnings).toMatchObject([{ code: "PAGES_SKIPPED" }]);
 });
+
+test("a sheet of very many lone cells is read, each as a paragraph", async () => {
+  const rows = Array.from({ length: 70_000 }, (_, i) => {
+    const row = 2 * i + 1;
+    return `<row r="${row}">${cell(`A${row}`, i)}${cell(`C${row}`, i)}</row>`;
+  });
+  const { blocks } = await read({ sheets: { S: `<sheetData>${rows.join("")}</sheetData>` } });
+  expect(blocks).toHaveLength(140_001);
+}, 20_000);

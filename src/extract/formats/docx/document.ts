@@ -1,6 +1,7 @@
 import type { ExtractInput } from "../../extractor.ts";
 import type { Block } from "../../model.ts";
 import { elements, type XmlElement } from "../../xml.ts";
+import { append } from "../ooxml/append.ts";
 import { outputBudget } from "../ooxml/budget.ts";
 import { readChart } from "../ooxml/chart.ts";
 import { readDiagram } from "../ooxml/diagram.ts";
@@ -54,7 +55,7 @@ export async function readDocx(
       const root = await office.tree(part);
       if (root === undefined) continue;
       const own = { ...context, relationships: await office.relationships(part) };
-      around[kind].push(...(await resolveParts(office, readBlocks(root, own))));
+      append(around[kind], await resolveParts(office, readBlocks(root, own)));
     }
   }
 
@@ -116,8 +117,8 @@ async function resolveParts(office: OfficePackage, items: readonly StoryItem[]):
   const blocks: Block[] = [];
   for (const item of items) {
     if (item.type !== "part") blocks.push(item);
-    else if (item.kind === "chart") blocks.push(...(await readChart(office, item.part, item.page)));
-    else blocks.push(...(await readDiagram(office, item.part, item.page)));
+    else if (item.kind === "chart") append(blocks, await readChart(office, item.part, item.page));
+    else append(blocks, await readDiagram(office, item.part, item.page));
   }
   return blocks;
 }

@@ -1,5 +1,6 @@
 import { child, descendants, elements, textOf, type XmlElement } from "../../xml.ts";
 import { alternatives } from "../ooxml/alternatives.ts";
+import { append } from "../ooxml/append.ts";
 import type { Span } from "../ooxml/inline.ts";
 import { roman } from "../ooxml/list-number.ts";
 import { formulaLatex } from "../ooxml/omml.ts";
@@ -211,7 +212,7 @@ export function createParagraphReader(context: DocxContext): ParagraphReader {
 
       const drawing = (element: XmlElement) => {
         if (!isShown()) return;
-        content.attachments.push(...drawingContent(element, context));
+        append(content.attachments, drawingContent(element, context));
       };
 
       walk(paragraph, undefined);

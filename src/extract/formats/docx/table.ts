@@ -1,5 +1,6 @@
 import type { Block, TableCell } from "../../model.ts";
 import { child, elements, type XmlElement } from "../../xml.ts";
+import { append } from "../ooxml/append.ts";
 import { flattenBlocks } from "../ooxml/flatten.ts";
 import type { StoryItem } from "./context.ts";
 import { isOn } from "./styles.ts";
@@ -47,7 +48,10 @@ export function createTable(readCell: (cell: XmlElement) => StoryItem[]): TableB
             content.filter((item): item is Block => item.type !== "part"),
           );
           if (span > 1) cell.columnSpan = span;
-          after.push(...content.filter((item) => item.type === "part"));
+          append(
+            after,
+            content.filter((item) => item.type === "part"),
+          );
           row.push(cell);
           if (merge !== undefined) open[column] = cell;
         }

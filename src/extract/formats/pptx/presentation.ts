@@ -2,6 +2,7 @@ import { DocumentFault } from "../../errors.ts";
 import type { ExtractInput } from "../../extractor.ts";
 import type { Block, ExtractedDocument, PageFacts, Warning } from "../../model.ts";
 import { child, descendants, elements } from "../../xml.ts";
+import { append } from "../ooxml/append.ts";
 import { outputBudget } from "../ooxml/budget.ts";
 import { type OfficePackage, partOfType } from "../ooxml/package.ts";
 import { charactersOf, pageFacts } from "../ooxml/page-facts.ts";
@@ -57,7 +58,7 @@ export async function readPresentation(
       ...(await readComments(office, part, authors, page)),
     ];
     for (const block of content) budget(charactersOf(block));
-    blocks.push(...content);
+    append(blocks, content);
     pages.push(pageFacts(page, content));
   }
   input.progress(slides.length, slides.length);
@@ -83,7 +84,7 @@ async function notesBlocks(office: OfficePackage, context: SlideContext): Promis
   const blocks: Block[] = [];
   for (const shape of descendants(tree, "p:sp")) {
     if (child(shape, "p:nvSpPr", "p:nvPr", "p:ph")?.attributes.type !== "body") continue;
-    blocks.push(...textBlocks(child(shape, "p:txBody"), [], { ...context, relationships }));
+    append(blocks, textBlocks(child(shape, "p:txBody"), [], { ...context, relationships }));
   }
   // Set off from what the audience sees.
   return blocks.map((block) => (block.type === "paragraph" ? { ...block, type: "quote" } : block));

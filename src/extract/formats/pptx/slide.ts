@@ -1,6 +1,7 @@
 import type { Block, TableCell } from "../../model.ts";
 import { child, elements, type XmlElement } from "../../xml.ts";
 import { alternatives } from "../ooxml/alternatives.ts";
+import { append } from "../ooxml/append.ts";
 import { readChart } from "../ooxml/chart.ts";
 import { readDiagram } from "../ooxml/diagram.ts";
 import { flattenBlocks } from "../ooxml/flatten.ts";
@@ -30,7 +31,7 @@ export async function shapeBlocks(tree: XmlElement | undefined, context: SlideCo
     ...readingOrder(shapes.filter((shape) => !shape.isTitle)),
   ];
   const blocks: Block[] = [];
-  for (const shape of ordered) blocks.push(...(await blocksOf(shape, context)));
+  for (const shape of ordered) append(blocks, await blocksOf(shape, context));
   return blocks;
 }
 
@@ -40,7 +41,7 @@ function shapesOf(tree: XmlElement | undefined, context: SlideContext): Shape[] 
   const shapes: Shape[] = [];
   for (const element of elements(tree)) {
     if (element.name === "mc:AlternateContent") {
-      for (const branch of alternatives(element)) shapes.push(...shapesOf(branch, context));
+      for (const branch of alternatives(element)) append(shapes, shapesOf(branch, context));
     } else if (SHAPES.has(element.name)) {
       const placeholder = placeholderOf(element);
       const type = placeholder?.attributes.type ?? "";
@@ -98,13 +99,13 @@ async function frameBlocks(data: XmlElement | undefined, context: SlideContext):
     if (element.name === "a:tbl") {
       if (context.includeTables) blocks.push(tableBlock(element, context));
     } else if (element.name === "c:chart") {
-      blocks.push(...(await readChart(office, target("r:id"), page)));
+      append(blocks, await readChart(office, target("r:id"), page));
     } else if (element.name === "dgm:relIds") {
-      blocks.push(...(await readDiagram(office, target("r:dm"), page)));
+      append(blocks, await readDiagram(office, target("r:dm"), page));
     } else if (element.name === "mc:AlternateContent") {
-      for (const branch of alternatives(element)) blocks.push(...(await frameBlocks(branch, context)));
+      for (const branch of alternatives(element)) append(blocks, await frameBlocks(branch, context));
     } else if (element.name === "p:oleObj") {
-      blocks.push(...(await shapeBlocks(element, context)));
+      append(blocks, await shapeBlocks(element, context));
     }
   }
   return blocks;

@@ -1,5 +1,6 @@
 import type { Block, ListItem } from "../../model.ts";
 import { child, elements, type XmlElement } from "../../xml.ts";
+import { append } from "../ooxml/append.ts";
 import { paragraphSpans } from "../ooxml/drawing-text.ts";
 import { inlineOf, type Span } from "../ooxml/inline.ts";
 import { formatNumber } from "../ooxml/list-number.ts";
@@ -34,7 +35,7 @@ export function textBlocks(
     if (bullet === undefined || bullet.kind === "none") {
       list = undefined;
       counts.reset();
-      blocks.push(...plainBlocks(spans, line, page));
+      append(blocks, plainBlocks(spans, line, page));
       continue;
     }
     const ordered = bullet.kind === "number";

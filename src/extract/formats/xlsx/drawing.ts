@@ -1,5 +1,6 @@
 import type { Block } from "../../model.ts";
 import { child, descendants, elements, type XmlElement } from "../../xml.ts";
+import { append } from "../ooxml/append.ts";
 import { readChart } from "../ooxml/chart.ts";
 import { readDiagram } from "../ooxml/diagram.ts";
 import { paragraphLine } from "../ooxml/drawing-text.ts";
@@ -35,9 +36,9 @@ async function contentOf(
     const { name, attributes } = element;
     const target = (id: string) => relationships.get(attributes[id] ?? "")?.target ?? "";
     if (name === "c:chart") {
-      blocks.push(...(await readChart(office, target("r:id"), page)));
+      append(blocks, await readChart(office, target("r:id"), page));
     } else if (name === "dgm:relIds") {
-      blocks.push(...(await readDiagram(office, target("r:dm"), page)));
+      append(blocks, await readDiagram(office, target("r:dm"), page));
     } else if (name === "xdr:pic") {
       const described = child(element, "xdr:nvPicPr", "xdr:cNvPr")?.attributes;
       blocks.push({ type: "image", alt: (described?.descr || described?.title || "").trim(), page });
@@ -47,9 +48,9 @@ async function contentOf(
         if (line.text !== "") blocks.push({ type: "paragraph", ...line, page });
       }
     } else if (name === "mc:Fallback") {
-      if (blocks.length === 0) blocks.push(...(await contentOf(element, office, relationships, page)));
+      if (blocks.length === 0) append(blocks, await contentOf(element, office, relationships, page));
     } else {
-      blocks.push(...(await contentOf(element, office, relationships, page)));
+      append(blocks, await contentOf(element, office, relationships, page));
     }
   }
   return blocks;

@@ -1,6 +1,7 @@
 import { escapeMarkdown, linkMarkdown } from "../../escape-markdown.ts";
 import type { TableCell } from "../../model.ts";
 import { child, elements, textOf, type XmlElement } from "../../xml.ts";
+import { append } from "../ooxml/append.ts";
 import type { OutputBudget } from "../ooxml/budget.ts";
 import type { OfficePackage, Relationships } from "../ooxml/package.ts";
 import type { NumberFormats } from "./number-format.ts";
@@ -87,7 +88,7 @@ export async function readSheet(
       else if (name === "s:mergeCell") addMerge(merges, attributes.ref ?? "");
       else if (name === "s:hyperlink") addLink(links, element, relationships, context.links);
       else if (name === "s:drawing") sheet.drawing = relationships.get(attributes["r:id"] ?? "")?.target;
-      else sheet.margins.push(...marginTexts(element));
+      else append(sheet.margins, marginTexts(element));
     },
   });
 

@@ -2,6 +2,7 @@ import { DocumentFault } from "../../errors.ts";
 import type { ExtractInput } from "../../extractor.ts";
 import type { Block, ExtractedDocument, PageFacts, Warning } from "../../model.ts";
 import { child, elements } from "../../xml.ts";
+import { append } from "../ooxml/append.ts";
 import { outputBudget } from "../ooxml/budget.ts";
 import { type OfficePackage, partOfType } from "../ooxml/package.ts";
 import { pageFacts } from "../ooxml/page-facts.ts";
@@ -72,7 +73,7 @@ export async function readWorkbook(
       ...sheetBlocks(sheet, drawn, page, options.includeTables),
       ...(await readComments(office, entry.part, persons, context.budget, page)),
     ];
-    blocks.push(...content);
+    append(blocks, content);
     pages.push(pageFacts(page, content));
   }
   input.progress(sheets.length, sheets.length);
@@ -112,10 +113,13 @@ function sheetBlocks(sheet: Sheet, drawn: Placed[], page: number, includeTables:
   const waiting = [...drawn];
   for (const region of cutRegions(sheet.cells)) {
     const top = region[0]?.top ?? 0;
-    while (waiting[0] !== undefined && waiting[0].row < top) blocks.push(...(waiting.shift()?.blocks ?? []));
+    while (waiting[0] !== undefined && waiting[0].row < top) append(blocks, waiting.shift()?.blocks ?? []);
     const block = regionBlock(region, page);
     if (block !== undefined) blocks.push(block);
   }
-  blocks.push(...waiting.flatMap((placed) => placed.blocks));
+  append(
+    blocks,
+    waiting.flatMap((placed) => placed.blocks),
+  );
   return includeTables ? blocks : blocks.filter((block) => block.type !== "table");
 }
