@@ -30,26 +30,31 @@ interface Collected {
  * `coral reefs protect`. A word scores degree / frequency, where degree adds up the lengths (at most four) of the
  * runs it stands in. A phrase scores the sum over its words times log2 of the times it occurs plus one: without
  * that factor RAKE favours whatever is long and occurs once. Phrases that occur once only count where fewer than
- * three occur twice. Ties go to the earlier phrase; a phrase inside a better one is left out.
+ * three occur twice. Ties go to the earlier phrase; one that shares more than half its words with a better one is
+ * left out.
  * Languages without a stop word list here have only punctuation to part runs; Chinese and Japanese give none.
  */
 export function keyPhrases(text: string, language: string): string[] {
   const { candidates, scores } = collect(text, stopWords(language));
   const repeated = candidates.filter((candidate) => candidate.count > 1);
   const scored = (repeated.length >= 3 ? repeated : candidates).map((candidate) => ({
-    phrase: candidate.words.join(" "),
+    words: candidate.words,
     first: candidate.first,
     score:
       candidate.words.reduce((sum, word) => sum + (scores.get(word) ?? 0), 0) *
       Math.log2(1 + candidate.count),
   }));
   scored.sort((a, b) => b.score - a.score || a.first - b.first);
-  const best: string[] = [];
-  for (const { phrase } of scored) {
+  const best: string[][] = [];
+  for (const { words } of scored) {
     if (best.length >= MAX_PHRASES) break;
-    if (!best.some((better) => ` ${better} `.includes(` ${phrase} `))) best.push(phrase);
+    if (!best.some((better) => mostlyIn(words, better))) best.push(words);
   }
-  return best;
+  return best.map((words) => words.join(" "));
+}
+
+function mostlyIn(words: readonly string[], better: readonly string[]): boolean {
+  return words.filter((word) => better.includes(word)).length > words.length / 2;
 }
 
 function collect(text: string, stops: ReadonlySet<string>): Collected {

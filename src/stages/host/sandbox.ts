@@ -13,28 +13,44 @@ export interface Sandbox {
   diesWithParent: boolean;
 }
 
-// setpriv comes last: a change of credentials (unshare) would clear the death signal.
-const DEATH_SIGNAL = ["setpriv", "--pdeathsig", "KILL", "--no-new-privs", "--"];
-const CANDIDATES: readonly Sandbox[] = [
-  { prefix: ["unshare", "-rn", "--", ...DEATH_SIGNAL], networkIsolated: true, diesWithParent: true },
-  { prefix: ["unshare", "-n", "--", ...DEATH_SIGNAL], networkIsolated: true, diesWithParent: true },
-  { prefix: ["unshare", "-rn", "--"], networkIsolated: true, diesWithParent: false },
-  { prefix: DEATH_SIGNAL, networkIsolated: false, diesWithParent: true },
-];
 const NONE: Sandbox = { prefix: [], networkIsolated: false, diesWithParent: false };
 
-/** The strongest isolation that this machine allows, found by trying it; takes a few milliseconds. */
+/**
+ * The strongest isolation that this machine allows, found by trying it; takes a few milliseconds.
+ * There is no cap on address space in it: Node 24 reserves 5 to 10 GiB that it never fills, and under caps of
+ * 2 GiB and a little more it aborted as soon as its thread pool or large tables came in. Resident memory is
+ * what counts, and the pool watches that.
+ */
 export async function findSandbox(path: string): Promise<Sandbox> {
   if (process.platform !== "linux") return NONE;
-  for (const candidate of CANDIDATES) {
-    if (await runs([...candidate.prefix, "true"], path)) return candidate;
+  const first = async (...candidates: string[][]) => {
+    for (const candidate of candidates) if (await runs([...candidate, "true"], path)) return candidate;
+    return [];
+  };
+  const [network, death] = await Promise.all([
+    first(["unshare", "-rn", "--"], ["unshare", "-n", "--"]),
+    first(
+      ["setpriv", "--pdeathsig", "KILL", "--no-new-privs", "--"],
+      ["setpriv", "--pdeathsig", "KILL", "--"],
+    ),
+  ]);
+  // setpriv comes last: a change of credentials (unshare) would clear the death signal.
+  for (const [net, end] of [
+    [network, death],
+    [[], death],
+    [network, []],
+  ] as const) {
+    const prefix = [...net, ...end];
+    if (prefix.length > 0 && (await runs([...prefix, "true"], path))) {
+      return { prefix, networkIsolated: net.length > 0, diesWithParent: end.length > 0 };
+    }
   }
   return NONE;
 }
 
 function runs(command: readonly string[], path: string): Promise<boolean> {
   return new Promise((settle) => {
-    execFile(command[0] ?? "", command.slice(1), { timeout: 2_000, env: { PATH: path } }, (error) =>
+    execFile(command[0] ?? "", command.slice(1), { timeout: 5_000, env: { PATH: path } }, (error) =>
       settle(error === null),
     );
   });

@@ -41,7 +41,7 @@ export function scoreDocument(
   weights: Readonly<Partial<Record<PartName, number>>> = {},
 ): Quality {
   const pages = textByPage(document);
-  const all = pages.map((page) => ({ ...page, ...judgeText(page.text) }));
+  const all = pages.map((page) => ({ ...page, ...judgeText(page.text, page.code) }));
   // A page of broken signs alone has no text.
   const read = all.filter((page) => page.sound > 0);
   const losses = lossesOf(document);
@@ -72,6 +72,7 @@ export function scoreDocument(
 interface PageText {
   page: number;
   text: string;
+  code: string;
   ocrConfidence?: number;
 }
 
@@ -79,7 +80,7 @@ interface PageText {
 function textByPage(document: WorkingDocument): PageText[] {
   const blocks = document.blocks ?? [];
   const facts = document.pages ?? [];
-  if (facts.length === 0) return [{ page: 0, text: renderText(blocks).text }];
+  if (facts.length === 0) return [{ page: 0, ...textAndCode(blocks) }];
   const groups = new Map<number, Block[]>();
   for (const block of blocks) {
     const page = block.page ?? facts[0]?.page ?? 1;
@@ -90,7 +91,7 @@ function textByPage(document: WorkingDocument): PageText[] {
   const mayHide = LAID_OUT.test(document.mediaType ?? "");
   const pages = facts.map((fact) => pageText(fact, groups.get(fact.page) ?? []));
   const counted = pages.filter(
-    (page, index) => page.text !== "" || mayHide || (facts[index]?.images ?? 0) > 0,
+    (page, index) => page.text !== "" || page.code !== "" || mayHide || (facts[index]?.images ?? 0) > 0,
   );
   return counted.length === 0 ? pages : counted;
 }
@@ -98,8 +99,16 @@ function textByPage(document: WorkingDocument): PageText[] {
 function pageText(fact: PageFacts, blocks: readonly Block[]): PageText {
   return {
     page: fact.page,
-    text: renderText(blocks).text,
+    ...textAndCode(blocks),
     ...(fact.ocrConfidence === undefined ? {} : { ocrConfidence: fact.ocrConfidence }),
+  };
+}
+
+function textAndCode(blocks: readonly Block[]): { text: string; code: string } {
+  const isCode = (block: Block) => block.type === "code" || block.type === "formula";
+  return {
+    text: renderText(blocks.filter((block) => !isCode(block))).text,
+    code: renderText(blocks.filter(isCode)).text,
   };
 }
 
@@ -124,7 +133,9 @@ function reasonsOf(
     const known = new Set(read.map((page) => page.page));
     const missing = pages.map((page) => page.page).filter((page) => !known.has(page));
     const named = missing.length > 10 ? "" : `: ${missing.join(", ")}`;
-    reasons.push(`${missing.length} of ${pages.length} pages have no text${named}.`);
+    reasons.push(
+      `${missing.length} of ${pages.length} pages ${missing.length === 1 ? "has" : "have"} no text${named}.`,
+    );
   }
   const characters = read.reduce((sum, page) => sum + page.characters, 0);
   const share = (name: string, words: string) => {

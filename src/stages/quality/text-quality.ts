@@ -36,37 +36,53 @@ const ENOUGH_PLAUSIBLE = 0.95;
 
 /**
  * Judges text. Replacing any character by a broken one, blanks included, lowers or keeps every share.
+ * @param code formulas and program text of the same page, whose words need not look like words
  */
-export function judgeText(text: string): TextQuality {
-  let characters = 0;
-  let plausible = 0;
-  for (const { 0: word } of text.matchAll(/\S+/g)) {
-    const length = word.length - count(word, PAIRS);
-    characters += length;
-    if (isPlausible(word)) plausible += length;
-  }
+export function judgeText(text: string, code = ""): TextQuality {
+  const prose = countSigns(text, isPlausible);
+  const other = countSigns(code, isWhole);
+  const characters = prose.characters + other.characters;
   if (characters === 0) return { legible: 1, printable: 1, plausible: 1, characters, sound: 0 };
-  const broken = count(text, BROKEN_ALL);
-  const unprintable = count(text, UNPRINTABLE) + broken;
+  const unprintable = prose.unprintable + other.unprintable;
   return {
-    // A glyph name stands for one sign.
-    legible: Math.max(0, 1 - (broken + count(text, GLYPH_NAME)) / characters),
+    legible: Math.max(0, 1 - (prose.broken + other.broken) / characters),
     printable: Math.max(0, 1 - unprintable / characters),
-    plausible: Math.min(1, plausible / characters / ENOUGH_PLAUSIBLE),
+    plausible: Math.min(1, (prose.plausible + other.plausible) / characters / ENOUGH_PLAUSIBLE),
     characters,
     sound: Math.max(0, characters - unprintable),
   };
 }
 
+function countSigns(text: string, plausibleToken: (token: string) => boolean) {
+  let characters = 0;
+  let plausible = 0;
+  for (const { 0: token } of text.matchAll(/\S+/g)) {
+    const length = token.length - count(token, PAIRS);
+    characters += length;
+    if (plausibleToken(token)) plausible += length;
+  }
+  const broken = count(text, BROKEN_ALL);
+  return {
+    characters,
+    plausible,
+    unprintable: count(text, UNPRINTABLE) + broken,
+    // A glyph name stands for one sign.
+    broken: broken + count(text, GLYPH_NAME),
+  };
+}
+
 /** True for what could be a word, a number or a sign; scripts without a rule here are taken as they are. */
 export function isPlausible(token: string): boolean {
-  if (BROKEN.test(token) || MOJIBAKE.test(token) || token.search(GLYPH_NAME) !== -1) return false;
-  if (/[\p{Cc}\p{Cn}]/u.test(token)) return false;
+  if (!isWhole(token) || MOJIBAKE.test(token) || token.search(GLYPH_NAME) !== -1) return false;
   // Addresses, paths and codes are made of parts.
   for (const { 0: word } of token.matchAll(/\p{L}+/gu)) {
     if (!isPlausibleWord(word)) return false;
   }
   return true;
+}
+
+function isWhole(token: string): boolean {
+  return !BROKEN.test(token) && !/[\p{Cc}\p{Cn}]/u.test(token);
 }
 
 function isPlausibleWord(word: string): boolean {

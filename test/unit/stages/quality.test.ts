@@ -79,6 +79,17 @@ test("pages without text are counted in words, and cost their share", () => {
   expect(quality.reasons).toEqual(["3 of 12 pages have no text: 3, 6, 7."]);
 });
 
+test("formulas and code are judged by their signs only", () => {
+  const formula = (text: string): Block[] => [
+    { type: "paragraph", text: PROSE },
+    { type: "formula", text },
+  ];
+  const text = "xqzv = frqx(jkqx) vbnmx qqkx";
+  expect(scoreOf(documentOf(formula(text)))).toBe(1);
+  expect(scoreOf(documentOf(formula(text.replaceAll("q", "\uFFFD"))))).toBeLessThan(1);
+  expect(scoreOf(documentOf([{ type: "paragraph", text }]))).toBeLessThan(1);
+});
+
 test("an empty slide is no loss, a slide that is only an image is one", () => {
   const { blocks } = pagesOf([PROSE]);
   const mediaType = "application/vnd.openxmlformats-officedocument.presentationml.presentation";
