@@ -1,0 +1,50 @@
+import { defineConfig } from "vitest/config";
+
+const POSTGRES = ["test/support/global-setup.ts"];
+
+export default defineConfig({
+  test: {
+    // Processes, not threads: the embedded Postgres, signals and heap limits belong to a process.
+    pool: "forks",
+    // A test that ran nowhere proves nothing.
+    passWithNoTests: false,
+    allowOnly: false,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["test/unit/**/*.test.ts"],
+          testTimeout: 30_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "integration",
+          include: ["test/integration/**/*.test.ts"],
+          globalSetup: POSTGRES,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          globalSetup: POSTGRES,
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
+          // One file after another: each starts servers and workers, and measures how fast they are.
+          maxWorkers: 1,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
+  },
+});
