@@ -22,7 +22,7 @@ const version = (binDir: string): string =>
   execFileSync(join(binDir, "initdb"), ["-V"], { encoding: "utf8" });
 
 test("makes the library links that a skipped install script did not make", async () => {
-  using folder = tempFolder();
+  const folder = tempFolder();
   const packageDir = await unlinkedPackage(folder.path);
   expect(readdirSync(join(packageDir, "native/lib"))).not.toContain("libpq.so.5");
   expect(await linkLibraries(packageDir)).toBe(true);
@@ -31,7 +31,7 @@ test("makes the library links that a skipped install script did not make", async
 });
 
 test("copies the package once, complete and readable to everybody", async () => {
-  using folder = tempFolder();
+  const folder = tempFolder();
   const packageDir = await unlinkedPackage(folder.path);
   const cacheDir = join(folder.path, "cache dir");
   const [one, two] = await Promise.all([

@@ -1,9 +1,11 @@
+import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { chmodSync, chownSync, cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { onTestFinished, vi } from "vitest";
 
 const PROGRAM = fileURLToPath(new URL("./embedded-program.ts", import.meta.url));
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
@@ -21,10 +23,14 @@ export interface Line {
   readonly message?: string;
 }
 
-/** A fresh folder, readable to its owner alone, with a space in its name. */
-export function tempFolder(): { path: string; [Symbol.dispose](): void } {
+/**
+ * A fresh folder, readable to its owner alone, with a space in its name. It goes when the test has ended, after
+ * everything that the test registered later.
+ */
+export function tempFolder(): { path: string } {
   const path = mkdtempSync(join(tmpdir(), "sluice data "));
-  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }) };
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return { path };
 }
 
 /** Hands a folder to the user that `asOrdinaryUser` becomes. */
@@ -69,6 +75,7 @@ export function startProgram(
   const env = { ...process.env, ...(options.cacheDir ? { TEST_CACHE_DIR: options.cacheDir } : {}) };
   const child = spawn(command, rest, { env, stdio: ["ignore", "pipe", "inherit"] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  let server: number | undefined;
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   return {
     child,
@@ -76,11 +83,16 @@ export function startProgram(
     async line(): Promise<Line> {
       const next = await lines.next();
       if (next.done) throw new Error(`the program ended early with ${child.exitCode ?? child.signalCode}`);
-      return JSON.parse(next.value) as Line;
+      const line = JSON.parse(next.value) as Line;
+      server = line.pid ?? server;
+      return line;
     },
     [Symbol.asyncDispose]: async () => {
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
       await exited;
+      // It is still closing its files, and removing those meanwhile would leave some behind.
+      const closing = server;
+      if (closing !== undefined) await vi.waitFor(() => assert(!isAlive(closing)), 30_000);
     },
   };
 }

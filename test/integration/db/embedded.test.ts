@@ -41,11 +41,11 @@ async function query<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): P
 }
 
 const gone = (pid: number) =>
-  vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 10_000, interval: 20 });
+  vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 30_000, interval: 20 });
 
 describe("a database of our own", () => {
   test("is made at the first start, durable, private, and keeps its rows over a restart", async () => {
-    using folder = tempFolder();
+    const folder = tempFolder();
     const dataDir = join(folder.path, "deep er", "db");
     const first = await start(dataDir);
     expect(first.initialized).toBe(true);
@@ -76,7 +76,7 @@ describe("a database of our own", () => {
   });
 
   test("loses no acknowledged row when program and server are killed with -9", async () => {
-    using folder = tempFolder();
+    const folder = tempFolder();
     await using program = startProgram([folder.path, "insert"]);
     const { pid } = await program.line();
     let acked = 0;
@@ -94,7 +94,7 @@ describe("a database of our own", () => {
   });
 
   test("ends its server when the program is killed with -9, and the folder is free again", async () => {
-    using folder = tempFolder();
+    const folder = tempFolder();
     await using program = startProgram([folder.path, "hold"]);
     const { pid } = await program.line();
     program.child.kill("SIGKILL");
@@ -103,7 +103,7 @@ describe("a database of our own", () => {
   });
 
   test("ends its server when the program exits without stopping it", async () => {
-    using folder = tempFolder();
+    const folder = tempFolder();
     await using program = startProgram([folder.path, "exit"]);
     const { pid } = await program.line();
     await program.exited;
@@ -111,7 +111,7 @@ describe("a database of our own", () => {
   });
 
   test("ends its server when the thread that started it ends", async () => {
-    using folder = tempFolder();
+    const folder = tempFolder();
     const source = `import { startEmbeddedPostgres } from ${JSON.stringify(new URL("../../../src/db/embedded.ts", import.meta.url).href)};
       import { parentPort } from "node:worker_threads";
       parentPort.postMessage((await startEmbeddedPostgres({ dataDir: ${JSON.stringify(folder.path)} })).pid);
@@ -127,7 +127,7 @@ describe("a database of our own", () => {
   });
 
   test("starts although the id in a stale pid file belongs to another process by now", async () => {
-    using folder = tempFolder();
+    const folder = tempFolder();
     await (await start(folder.path)).stop();
     // Not ourselves: PostgreSQL forgives the id of its own parent.
     const stranger = spawn(process.execPath, ["-e", "process.stdin.resume()"], {
@@ -143,7 +143,7 @@ describe("a database of our own", () => {
   });
 
   test("stops a server that a dead program left on the folder, and starts anew", async () => {
-    using folder = tempFolder();
+    const folder = tempFolder();
     await (await start(folder.path)).stop();
     const existing = await existingCluster(folder.path);
     const installation = await chooseInstallation({ dataDir: folder.path, cacheDir: folder.path, existing });
@@ -160,7 +160,7 @@ describe("a database of our own", () => {
 
 describe("a folder that cannot be used is refused with a plain sentence", () => {
   test("when another process holds it, and that process is not disturbed", async () => {
-    using folder = tempFolder();
+    const folder = tempFolder();
     await using holder = startProgram([folder.path, "hold"]);
     const { url } = await holder.line();
     const refused = startEmbeddedPostgres({ dataDir: folder.path });
@@ -172,14 +172,14 @@ describe("a folder that cannot be used is refused with a plain sentence", () => 
   });
 
   test("when this process holds it already; two starts at once give one server", async () => {
-    using folder = tempFolder();
+    const folder = tempFolder();
     const both = await Promise.allSettled([start(folder.path), start(folder.path)]);
     const refused = both.filter((result) => result.status === "rejected");
     expect(refused.map((result) => result.reason)).toEqual([expect.any(DataDirInUseError)]);
   });
 
   test("when another major version wrote it", async () => {
-    using folder = tempFolder();
+    const folder = tempFolder();
     mkdirSync(join(folder.path, "pgdata"));
     writeFileSync(join(folder.path, "pgdata/PG_VERSION"), "13\n");
     const refused = startEmbeddedPostgres({ dataDir: folder.path });
@@ -188,14 +188,14 @@ describe("a folder that cannot be used is refused with a plain sentence", () => 
   });
 
   test("when the password file is gone", async () => {
-    using folder = tempFolder();
+    const folder = tempFolder();
     mkdirSync(join(folder.path, "pgdata"));
     writeFileSync(join(folder.path, "pgdata/PG_VERSION"), "18\n");
     await expect(startEmbeddedPostgres({ dataDir: folder.path })).rejects.toThrow(PasswordLostError);
   });
 
   test("when a file stands in its place", async () => {
-    using folder = tempFolder();
+    const folder = tempFolder();
     const file = join(folder.path, "file");
     writeFileSync(file, "");
     await expect(startEmbeddedPostgres({ dataDir: file })).rejects.toThrow(/choose another SLUICE_DATA_DIR/);
@@ -204,7 +204,7 @@ describe("a folder that cannot be used is refused with a plain sentence", () => 
 
 describe("an ordinary user", () => {
   test.each(["direct", "supervised"])("runs it %s, in a folder of mode 0700", async (identity) => {
-    using folder = tempFolder();
+    const folder = tempFolder();
     giveToOrdinaryUser(folder.path);
     await using program = startProgram([folder.path, "hold", identity], { asOrdinaryUser: true });
     const { error, message, pid, uid, url } = await program.line();
@@ -218,7 +218,7 @@ describe("an ordinary user", () => {
 
 describe.runIf(isRoot)("root", () => {
   test("runs it in a user namespace, in a folder of mode 0700, and the files stay root's", async () => {
-    using folder = tempFolder();
+    const folder = tempFolder();
     chmodSync(folder.path, 0o700);
     const dataDir = join(folder.path, "db");
     await start(dataDir, { identities: ["namespace"] });
@@ -226,7 +226,7 @@ describe.runIf(isRoot)("root", () => {
   });
 
   test("runs it as nobody when there are no namespaces, and moves one database between both ways", async () => {
-    using folder = tempFolder();
+    const folder = tempFolder();
     chmodSync(folder.path, 0o755);
     const dataDir = join(folder.path, "db");
     for (const identity of ["nobody", "namespace", "nobody"] as const) {
@@ -238,7 +238,7 @@ describe.runIf(isRoot)("root", () => {
   });
 
   test("passes closed folders as nobody when there is no other way", async () => {
-    using folder = tempFolder();
+    const folder = tempFolder();
     chmodSync(folder.path, 0o700);
     const dataDir = join(folder.path, "db");
     const refused = startEmbeddedPostgres({ dataDir, identities: ["nobody"] });
@@ -247,9 +247,9 @@ describe.runIf(isRoot)("root", () => {
   });
 
   test("copies the binaries when nobody else can read the checkout", async () => {
-    using folder = tempFolder();
+    const folder = tempFolder();
     chmodSync(folder.path, 0o700);
-    using cache = tempFolder();
+    const cache = tempFolder();
     chmodSync(cache.path, 0o755);
     const checkout = join(folder.path, "checkout");
     copyLauncher(checkout);
@@ -262,7 +262,7 @@ describe.runIf(isRoot)("root", () => {
   });
 
   test("leaves the database of an ordinary user to that user", async () => {
-    using folder = tempFolder();
+    const folder = tempFolder();
     chmodSync(folder.path, 0o755);
     const dataDir = join(folder.path, "db");
     await (await start(dataDir, { identities: ["nobody"] })).stop();
