@@ -48,7 +48,7 @@ function startsBlock(line: string): boolean {
 
 /** Inline Markdown for a table cell: one line, no bare pipe. */
 export function cellMarkdown(inline: string): string {
-  const line = inline.trim().replace(/[ \t]*(?:\r\n|\r|\n)\s*/g, "<br>");
+  const line = trimmedLines(inline).join("<br>");
   // Readers differ on a pipe after an even run of backslashes; an entity is safe with all of them.
   return line.replace(/(\\*)\|/g, (_, slashes: string) =>
     slashes.length % 2 === 1 ? `${slashes}|` : slashes ? `${slashes}&#124;` : "\\|",
@@ -75,7 +75,7 @@ function linkTarget(target: string): string {
 
 /** Inline code with as many backticks around as its text needs. */
 export function codeSpan(text: string): string {
-  const line = text.replace(/\s*\n\s*/g, " ");
+  const line = /[\r\n]/.test(text) ? trimmedLines(text).join(" ") : text;
   if (line.trim() === "") return "";
   const fence = "`".repeat(longestRun(line) + 1);
   return /^`|`$|^ .* $/.test(line) ? `${fence} ${line} ${fence}` : `${fence}${line}${fence}`;
@@ -84,11 +84,25 @@ export function codeSpan(text: string): string {
 /** A fenced block whose fence is longer than any run of backticks inside. */
 export function fencedCode(text: string, language = ""): string {
   const fence = "`".repeat(Math.max(3, longestRun(text) + 1));
-  return `${fence}${language.replace(/[^\w+#.-]/g, "").slice(0, 40)}\n${text.replace(/\n+$/, "")}\n${fence}`;
+  return `${fence}${language.replace(/[^\w+#.-]/g, "").slice(0, 40)}\n${withoutLastLineEnds(text)}\n${fence}`;
 }
 
 function longestRun(text: string): number {
   let longest = 0;
   for (const run of text.matchAll(/`+/g)) longest = Math.max(longest, run[0].length);
   return longest;
+}
+
+/** The lines that are not blank. Not by one pattern: blanks around an optional line end take quadratic time. */
+function trimmedLines(text: string): string[] {
+  return text
+    .split(/[\r\n]+/)
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+}
+
+function withoutLastLineEnds(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === "\n") end--;
+  return text.slice(0, end);
 }

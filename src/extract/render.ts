@@ -84,7 +84,7 @@ function blockMarkdown(block: Block, budget: RepeatBudget): string {
     case "heading": {
       const line = inlineOf(block).replace(/\s+/g, " ").trim();
       const level = Math.min(6, Math.max(1, Math.trunc(block.level)));
-      return line === "" ? "" : `${"#".repeat(level)} ${line.replace(/(^|\s)(#+)$/, "$1\\$2")}`;
+      return line === "" ? "" : `${"#".repeat(level)} ${guardClosing(line)}`;
     }
     case "paragraph":
       return guardLines(inlineOf(block));
@@ -105,6 +105,14 @@ function blockMarkdown(block: Block, budget: RepeatBudget): string {
     case "page_break":
       return "";
   }
+}
+
+/** A heading's last `#` signs would be taken for its end mark. */
+function guardClosing(line: string): string {
+  let start = line.length;
+  while (line[start - 1] === "#") start--;
+  const closes = start < line.length && (start === 0 || line[start - 1] === " ");
+  return closes ? `${line.slice(0, start)}\\${line.slice(start)}` : line;
 }
 
 const inlineOf = (part: { text: string; markdown?: string }) => part.markdown ?? escapeMarkdown(part.text);

@@ -8,8 +8,8 @@ import { readText } from "../read-text.ts";
 import { delimitedBy } from "./csv-dialect.ts";
 
 /** One row may have at most this many characters, quotes running over lines included. */
-const MAX_ROW_CHARACTERS = 16 * 1024 * 1024;
-const MAX_CELLS = 10_000_000;
+const MAX_ROW_CHARACTERS = 4 * 1024 * 1024;
+const MAX_CELLS = 4_000_000;
 const PIECE_CHARACTERS = 256 * 1024;
 
 /** Tables in text: one table block; its first row is the header unless it holds numbers only. */

@@ -7,6 +7,7 @@ import { readText } from "../read-text.ts";
 
 type JsonObject = { [key: string]: Json };
 const MAX_COLUMNS = 100;
+const [QUOTE, BACKSLASH, BRACKET, BRACE] = [0x22, 0x5c, 0x5b, 0x7b];
 
 /** JSON as readable text: members as `key: value` items, nested by level; arrays of flat objects as tables. */
 export const extractor: Extractor = {
@@ -41,9 +42,13 @@ function parseValue(text: string, { limits }: ExtractInput): Json {
 /** Before anything is built: brackets outside of strings, in one pass. */
 function assertDepth(text: string, maxDepth: number): void {
   let depth = 0;
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\[\s\S])*"|[[{]|[\]}]/g)) {
-    if (token === "{" || token === "[") depth += 1;
-    else if (token === "}" || token === "]") depth -= 1;
+  let quoted = false;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (c === QUOTE) quoted = !quoted;
+    else if (quoted) i += c === BACKSLASH ? 1 : 0;
+    else if (c === BRACKET || c === BRACE) depth += 1;
+    else if (c === BRACKET + 2 || c === BRACE + 2) depth -= 1;
     if (depth <= maxDepth) continue;
     throw new DocumentFault("LIMIT_EXCEEDED", `The JSON nests deeper than the ${maxDepth} levels allowed.`);
   }

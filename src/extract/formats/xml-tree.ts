@@ -62,14 +62,21 @@ function withEntities(text: string, unknown: Set<string>): string {
 }
 
 function replaceEntities(text: string, unknown: Set<string>): string {
+  const read = new Map<string, string | undefined>();
   return text.replace(/&([A-Za-z][\w.-]{0,40});/g, (written, name: string) => {
     if (/^(?:amp|lt|gt|quot|apos)$/.test(name)) return written;
-    const node = parseFragment(written).childNodes[0];
-    if (node && "value" in node && node.value !== written)
-      return node.value.replace(/[<&]/g, (c) => `&#${c.charCodeAt(0)};`);
+    if (!read.has(name) && read.size < 5000) read.set(name, htmlEntity(written));
+    const value = read.get(name);
+    if (value !== undefined) return value;
     if (unknown.size < 20) unknown.add(name);
     return `&amp;${name};`;
   });
+}
+
+function htmlEntity(written: string): string | undefined {
+  const node = parseFragment(written).childNodes[0];
+  if (!node || !("value" in node) || node.value === written) return undefined;
+  return node.value.replace(/[<&]/g, (c) => `&#${c.charCodeAt(0)};`);
 }
 
 /** The element's name without its prefix. */

@@ -71,7 +71,7 @@ function affiliationText(affiliation: XmlElement): string {
     (node) => typeof node === "string" || !/^(label|email|ext-link|institution-id)$/.test(node.name),
   );
   const loose = parts.some((node) => typeof node === "string" && /[\p{L}\p{N},]/u.test(node));
-  if (loose) return lineOf({ ...affiliation, children: parts }).replace(/^[,;\s]+|[,;\s]+$/g, "");
+  if (loose) return lineOf({ ...affiliation, children: parts }).replace(/^[,;\s]+/, "");
   return parts
     .flatMap((node) => (typeof node === "string" ? [] : [lineOf(withoutIds(node))]))
     .filter(Boolean)

@@ -48,8 +48,14 @@ export function formulaText(element: XmlElement): string {
   const [tex] = descendants(element, "tex-math");
   if (tex) {
     const source = textOf(tex);
-    const body = /\\begin\{document\}([\s\S]*?)\\end\{document\}/.exec(source)?.[1] ?? source;
-    return body.replace(/^[\s$]+|[\s$]+$/g, "");
+    const begin = source.indexOf("\\begin{document}");
+    const end = source.lastIndexOf("\\end{document}");
+    const body = begin >= 0 && end > begin ? source.slice(begin + 16, end) : source;
+    return body
+      .trim()
+      .replace(/^\${1,2}/, "")
+      .replace(/\${1,2}$/, "")
+      .trim();
   }
   const math = child(element, "mml:math") ?? child(element, "alternatives", "mml:math") ?? element;
   return lineOf(math);

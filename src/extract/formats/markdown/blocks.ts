@@ -1,4 +1,5 @@
 import type { Definition, Nodes, RootContent, Table } from "mdast";
+import { DocumentFault } from "../../errors.ts";
 import { cellOf } from "../../flatten.ts";
 import { createFlow, type Flow, type OutputBudget } from "../../flow.ts";
 import type { Style } from "../../inline.ts";
@@ -17,6 +18,7 @@ interface Writer {
   flow: Flow;
   options: MarkdownBlockOptions;
   definitions: ReadonlyMap<string, Definition>;
+  depth: number;
 }
 
 /** The nodes of a parsed document as blocks. Raw HTML is read as HTML. */
@@ -24,12 +26,22 @@ export function markdownBlocks(nodes: readonly RootContent[], options: MarkdownB
   const definitions = new Map<string, Definition>();
   for (const node of nodes) if (node.type === "definition") definitions.set(node.identifier, node);
   const flow = createFlow(options.budget);
-  for (const node of nodes) write(node, {}, { flow, options, definitions });
+  for (const node of nodes) write(node, {}, { flow, options, definitions, depth: 0 });
   return flow.finish();
 }
 
-function write(node: Nodes, style: Style, writer: Writer): void {
-  const { flow, options } = writer;
+/** Nodes nest about twice as deep as the marks that make them; readers call themselves once a node. */
+const MAX_NODE_DEPTH = 1000;
+
+function write(node: Nodes, style: Style, outer: Writer): void {
+  const { flow, options } = outer;
+  const writer = { ...outer, depth: outer.depth + 1 };
+  if (writer.depth > Math.min(MAX_NODE_DEPTH, options.maxDepth * 2)) {
+    throw new DocumentFault(
+      "LIMIT_EXCEEDED",
+      `The Markdown nests deeper than the ${options.maxDepth} levels allowed.`,
+    );
+  }
   const inside = (inner: Style) => {
     if ("children" in node) for (const child of node.children) write(child, inner, writer);
   };
