@@ -274,7 +274,7 @@ export async function completeJob(
       select id, last_sequence, owner_id, 'status_changed',
         jsonb_build_object('status', 'COMPLETED', 'previousStatus', 'PROCESSING', 'attempt', attempt) from j
     )
-    select coalesce((select array_agg(checkpoint_object) filter (where checkpoint_object is not null) from old), '{}') as orphans
+    select coalesce((select jsonb_agg(checkpoint_object) filter (where checkpoint_object is not null) from old), '[]') as orphans
     from j`;
   return row ?? null;
 }

@@ -1,0 +1,216 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { createAuditor } from "../../src/audit/auditor.ts";
+import { ALL_PERMISSIONS, BUILTIN_ROLES } from "../../src/auth/permissions.ts";
+import { migrate } from "../../src/db/migrate.ts";
+import { type Database, openDatabase } from "../../src/db/sql.ts";
+import { createEventBus, type EventBus } from "../../src/events/bus.ts";
+import { createNotifyTransport } from "../../src/events/transport.ts";
+import { DEFAULT_EXTRACT_LIMITS } from "../../src/extract/extractor.ts";
+import type { JobRequest } from "../../src/jobs/create.ts";
+import { createDocumentsService, type DocumentsService } from "../../src/jobs/documents/service.ts";
+import { createLeases, type Leases } from "../../src/jobs/leases.ts";
+import { createJobsService, type JobsService } from "../../src/jobs/service.ts";
+import type { Caller } from "../../src/lib/caller.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { newId } from "../../src/lib/ids.ts";
+import { createSecretBox } from "../../src/lib/secret-box.ts";
+import { createPipelinesService, type PipelinesService } from "../../src/pipelines/service.ts";
+import { createStagePool, type StagePool } from "../../src/stages/host/pool.ts";
+import { createFileStore, type FileStore } from "../../src/storage/file-store.ts";
+import { createLogger } from "../../src/telemetry/logger.ts";
+import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
+import { createJobRunner } from "../../src/worker/run-job.ts";
+import { createWorker, type Worker } from "../../src/worker/worker.ts";
+import { createTestDatabase } from "./postgres.ts";
+
+const MASTER_KEY = Buffer.alloc(32, 7);
+const silent = createLogger("silent");
+
+/** The service without its edge, on a database and a folder of its own; gone at the end of the test. */
+export interface Harness extends AsyncDisposable {
+  readonly databaseUrl: string;
+  readonly db: Database;
+  readonly bus: EventBus;
+  readonly store: FileStore;
+  readonly metrics: Metrics;
+  readonly documents: DocumentsService;
+  readonly pipelines: PipelinesService;
+  readonly jobs: JobsService;
+  readonly leases: Leases;
+  /** A user with the role `developer`, or with the permissions that are named. */
+  caller(permissions?: readonly string[]): Caller;
+  /** An administrator. */
+  readonly admin: Caller;
+  /** A started worker with real document processes; stopped at the end of the test. */
+  startWorker(options?: { concurrency?: number; graceMs?: number }): Promise<Worker>;
+}
+
+/** @param options.leaseMs how long a lease holds; short ones let a test see it run out */
+export async function createHarness(options: { leaseMs?: number } = {}): Promise<Harness> {
+  const { leaseMs = 30_000 } = options;
+  const database = await createTestDatabase({ migrate: migrateUrl });
+  const folder = await mkdtemp(join(tmpdir(), "sluice-test-"));
+  const db = openDatabase({
+    url: database.url,
+    maxConnections: 8,
+    statementTimeoutMs: 30_000,
+    applicationName: "sluice-test",
+  });
+  const bus = createEventBus({ transport: createNotifyTransport(db), processId: newId(), logger: silent });
+  await bus.start();
+  const metrics = createMetrics();
+  const store = createFileStore({
+    root: join(folder, "files"),
+    publicUrl: "http://127.0.0.1:1",
+    signingSecret: MASTER_KEY,
+    clock: systemClock,
+  });
+  const passwords = createSecretBox(MASTER_KEY, "document passwords");
+  const { now } = systemClock;
+  const pipelines = createPipelinesService({ db, now });
+  const documents = createDocumentsService({ db, store, newId, maxBytes: 64 * 1024 * 1024 });
+  const leases = createLeases({ db, bus, metrics, leaseMs });
+  const jobs = createJobsService({
+    db,
+    documents,
+    pipelines,
+    audit: createAuditor(),
+    bus,
+    store,
+    metrics,
+    passwords,
+    newId,
+    now,
+  });
+  const workers: Worker[] = [];
+  const callerWith = (permissions: Iterable<string>): Caller => ({
+    userId: newId(),
+    email: "someone@example.org",
+    credential: "api_key",
+    credentialId: newId(),
+    permissions: new Set(permissions),
+    expireTime: null,
+    requestId: newId(),
+    ipAddress: "127.0.0.1",
+    userAgent: "test",
+  });
+  return {
+    databaseUrl: database.url,
+    db,
+    bus,
+    store,
+    metrics,
+    documents,
+    pipelines,
+    jobs,
+    leases,
+    caller: (permissions) => callerWith(permissions ?? BUILTIN_ROLES.get("developer")?.permissions ?? []),
+    admin: callerWith(ALL_PERMISSIONS),
+    async startWorker({ concurrency = 2, graceMs = 5_000 } = {}) {
+      const tempDir = await mkdtemp(join(folder, "worker-"));
+      const pool: StagePool = createStagePool({
+        size: concurrency,
+        maxRssBytes: 1024 * 1024 * 1024,
+        idleProgressTimeoutMs: 60_000,
+        maxDocumentsPerProcess: 100,
+        oldSpaceMb: 512,
+        tempDir,
+        logger: silent,
+      });
+      const runJob = createJobRunner({
+        leases,
+        documents,
+        pool,
+        store,
+        passwords,
+        metrics,
+        logger: silent,
+        tempDir,
+        limits: DEFAULT_EXTRACT_LIMITS,
+        defaultTimeoutMs: 600_000,
+        defaultStageTimeoutMs: 60_000,
+        now,
+        random: Math.random,
+      });
+      const worker = createWorker({
+        leases,
+        bus,
+        pool,
+        runJob,
+        logger: silent,
+        id: `test-${newId()}`,
+        host: hostname(),
+        version: "test",
+        pid: process.pid,
+        concurrency,
+        heartbeatMs: Math.floor(leaseMs / 3),
+        pollMs: 250,
+        graceMs,
+        tempDir,
+        now,
+        random: Math.random,
+      });
+      await worker.start();
+      workers.push(worker);
+      return worker;
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(workers.map((worker) => worker.stop()));
+      await bus.stop();
+      await db.close();
+      await database.drop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function migrateUrl(url: string): Promise<void> {
+  const db = openDatabase({
+    url,
+    maxConnections: 1,
+    statementTimeoutMs: 60_000,
+    applicationName: "sluice-test-migrate",
+  });
+  try {
+    await migrate(db);
+  } finally {
+    await db.close();
+  }
+}
+
+/** A request for a job on a text, with everything else at its default. */
+export function textRequest(text: string, changes: Partial<JobRequest> = {}): JobRequest {
+  return {
+    pipelineId: "",
+    pipelineName: "",
+    pipelineVersion: 0,
+    source: { kind: "text", text, filename: "" },
+    priority: "NORMAL",
+    labels: {},
+    parameters: {},
+    password: "",
+    runTime: null,
+    timeoutMs: null,
+    maxAttempts: 0,
+    requestId: "",
+    concurrencyKey: "",
+    ...changes,
+  };
+}
+
+/** Waits until `condition` answers something that is not false, null or undefined. */
+export async function until<T>(
+  condition: () => Promise<T | false | null | undefined>,
+  what: string,
+  timeoutMs = 20_000,
+): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  while (performance.now() < deadline) {
+    const answer = await condition();
+    if (answer !== false && answer !== null && answer !== undefined) return answer;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`not within ${timeoutMs} ms: ${what}`);
+}
