@@ -15,7 +15,7 @@ import {
   type RefreshState,
 } from "./session-queries.ts";
 import type { AccessTokens } from "./tokens.ts";
-import { lockUser } from "./user-queries.ts";
+import { findUser } from "./user-queries.ts";
 
 export interface SessionLimits {
   /** No refresh reaches beyond it. Default 30 days. */
@@ -97,7 +97,8 @@ export function createSessions({
     const state = await lockRefreshToken(tx, hashRefreshToken(token), now());
     if (!state || state.isDead) return "invalid";
     const { sessionId, userId } = state;
-    const user = await lockUser(tx, userId);
+    // Not locked: a password change takes the user first and the session then.
+    const user = await findUser(tx, userId);
     if (!user?.isActive) return "invalid";
     const successor = await successorOf(tx, token, state);
     if (!successor) {

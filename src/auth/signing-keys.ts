@@ -53,18 +53,28 @@ export interface SigningKeysDeps {
 
 export function createSigningKeys({ db, masterKey, clock }: SigningKeysDeps): SigningKeys {
   const box = createSecretBox(masterKey, "signing-keys");
-  let loaded: Promise<Loaded> | null = null;
+  let latest: Loaded | null = null;
+  let loading: Promise<Loaded> | null = null;
   let loadedAt = Number.NEGATIVE_INFINITY;
 
-  const keys = (maxAgeMs: number): Promise<Loaded> => {
-    if (loaded && clock.now() - loadedAt < maxAgeMs) return loaded;
+  const reload = (): Promise<Loaded> => {
     loadedAt = clock.now();
-    const loading = load(db.sql, box);
-    loaded = loading;
-    loading.catch(() => {
-      if (loaded === loading) loaded = null;
-    });
+    loading ??= load(db.sql, box)
+      .then((loaded) => (latest = loaded))
+      .finally(() => {
+        loading = null;
+      });
     return loading;
+  };
+
+  /**
+   * The keys as they were known, while newer ones are fetched beside: callers hold a database connection, and one
+   * that waited for another could wait for ever.
+   */
+  const known = async (): Promise<Loaded> => {
+    if (!latest) return await reload();
+    if (clock.now() - loadedAt >= REFRESH_MS) reload().catch(() => {});
+    return latest;
   };
 
   return {
@@ -77,20 +87,20 @@ export function createSigningKeys({ db, masterKey, clock }: SigningKeysDeps): Si
         if (!rows.some(({ state }) => state === "next"))
           await insertSigningKey(tx, await makeKey(box, "next"));
       });
-      loaded = null;
-      await keys(REFRESH_MS);
+      await reload();
     },
     async active() {
-      const { active } = await keys(REFRESH_MS);
+      const { active } = await known();
       if (!active) throw new Error("there is no active signing key");
       return active;
     },
     async find(kid) {
-      const known = (await keys(REFRESH_MS)).publicKeys.get(kid);
-      return known ?? (await keys(UNKNOWN_REFRESH_MS)).publicKeys.get(kid) ?? null;
+      const key = (await known()).publicKeys.get(kid);
+      if (key || clock.now() - loadedAt < UNKNOWN_REFRESH_MS) return key ?? null;
+      return (await reload()).publicKeys.get(kid) ?? null;
     },
     async jwks() {
-      const { rows } = await keys(REFRESH_MS);
+      const { rows } = await known();
       return { keys: rows.map(({ publicJwk }) => publicJwk) };
     },
     async rotate() {
@@ -99,7 +109,7 @@ export function createSigningKeys({ db, masterKey, clock }: SigningKeysDeps): Si
         await advanceSigningKeys(tx);
         await insertSigningKey(tx, await makeKey(box, "next"));
       });
-      loaded = null;
+      await reload();
     },
   };
 }

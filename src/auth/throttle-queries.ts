@@ -14,7 +14,7 @@ export async function lockThrottle(tx: Sql, subject: string, now: Date | null): 
   // DO UPDATE, so that a row that stands is locked and returned too.
   const [row] = await tx<[ThrottleState]>`
     insert into login_throttle as t (subject, failures, updated_at, blocked_until)
-    values (${subject}, 0, ${time}, ${time})
+    values (${subject}, 0, ${time}, to_timestamp(0))
     on conflict (subject) do update set subject = excluded.subject
     returning failures,
       extract(epoch from ${time} - updated_at)::float8 * 1000 as elapsed_ms,
@@ -30,9 +30,11 @@ export async function saveThrottle(
   now: Date | null,
 ): Promise<void> {
   const time = sqlTime(tx, now);
+  // No wait is a time long past: attempts that come at once see each other's times in any order.
   await tx`
     update login_throttle set failures = ${failures}, updated_at = ${time},
-      blocked_until = ${time} + make_interval(secs => ${delayMs / 1000})
+      blocked_until = case when ${delayMs}::float8 = 0 then to_timestamp(0)
+        else ${time} + make_interval(secs => ${delayMs / 1000}) end
     where subject = ${subject}`;
 }
 

@@ -1,0 +1,151 @@
+import type { Database } from "../db/sql.ts";
+import type { Caller } from "../lib/caller.ts";
+import type { Clock } from "../lib/clock.ts";
+import { messageOf } from "../lib/errors.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { parseApiKey, secretMatches } from "./api-key-format.ts";
+import { CHANGE_CHANNEL } from "./change-queries.ts";
+import { credentialOf } from "./credential.ts";
+import { CredentialExpiredError, CredentialInvalidError } from "./errors.ts";
+import { createKeyUse } from "./key-use.ts";
+import { LOCAL_USER_ID, type Peer } from "./model.ts";
+import { ALL_PERMISSIONS, intersect, permissionsOf } from "./permissions.ts";
+import type { KeyPrincipal, SessionPrincipal } from "./principal-queries.ts";
+import { createPrincipals } from "./principals.ts";
+import type { AccessTokens } from "./tokens.ts";
+
+/** Answers "who calls?". */
+export interface Authenticator {
+  /**
+   * The caller behind the headers, with the permissions that hold now. Changes (a disabled user, other roles, a
+   * revoked key, a logout) are in force within 5 s on every process.
+   * @throws UnauthenticatedError, CredentialInvalidError, CredentialExpiredError, CredentialsConflictError
+   */
+  authenticate(headers: Headers, peer: Peer): Promise<Caller>;
+  /**
+   * For streams that stay open: resolves while the credential is good and allows all that it did.
+   * @throws CredentialInvalidError, CredentialExpiredError
+   */
+  revalidate(caller: Caller): Promise<void>;
+  /** Forgets what it knows, so that a change made here is in force at once. */
+  invalidate(change?: string): void;
+  /** Follows the changes that other processes make; without it they are in force after 5 s all the same. */
+  start(): Promise<void>;
+  /** Waits for the last notes of use. */
+  stop(): Promise<void>;
+}
+
+export interface AuthenticatorDeps {
+  /** `none` takes every caller for the administrator; only for loopback addresses. */
+  readonly mode: "required" | "none";
+  readonly db: Database;
+  readonly access: Pick<AccessTokens, "verify">;
+  readonly clock: Clock;
+  readonly logger: Pick<Logger, "debug">;
+}
+
+export function createAuthenticator({ mode, db, access, clock, logger }: AuthenticatorDeps): Authenticator {
+  const principals = createPrincipals(db.sql, clock);
+  const keyUse = createKeyUse({
+    sql: db.sql,
+    clock,
+    onError: (error) => logger.debug({ error: messageOf(error) }, "the use of an API key was not noted"),
+  });
+
+  /** The key, if it is good now; the caller of this has checked, or checks, its secret. */
+  const goodKey = async (id: string): Promise<KeyPrincipal> => {
+    const key = await principals.key(id);
+    if (!key || key.isRevoked || !key.isActive) throw new CredentialInvalidError();
+    return key;
+  };
+
+  const goodSession = async (id: string): Promise<SessionPrincipal> => {
+    const session = await principals.session(id);
+    if (!session || session.isEnded || !session.isActive) throw new CredentialInvalidError();
+    return session;
+  };
+
+  const byApiKey = async (text: string, peer: Peer): Promise<Caller> => {
+    const parts = parseApiKey(text);
+    if (!parts) throw new CredentialInvalidError();
+    const key = await goodKey(parts.id);
+    if (!secretMatches(parts.secret, key.hash)) throw new CredentialInvalidError();
+    if (key.expiresAt.getTime() <= clock.now()) throw new CredentialExpiredError();
+    keyUse.note(parts.id, key.lastUsedAt);
+    return {
+      userId: key.userId,
+      email: key.email,
+      credential: "api_key",
+      credentialId: parts.id,
+      permissions: keyPermissions(key),
+      expireTime: key.expiresAt,
+      ...peer,
+    };
+  };
+
+  const byToken = async (text: string, peer: Peer): Promise<Caller> => {
+    const { userId, sessionId, tokenVersion, expireTime } = await access.verify(text);
+    let session = await goodSession(sessionId);
+    if (tokenVersion > session.tokenVersion) {
+      // The token is newer than what is known here.
+      principals.invalidate(`session:${sessionId}`);
+      session = await goodSession(sessionId);
+    }
+    if (session.userId !== userId || session.tokenVersion !== tokenVersion)
+      throw new CredentialInvalidError();
+    return {
+      userId,
+      email: session.email,
+      credential: "jwt",
+      credentialId: sessionId,
+      permissions: permissionsOf(session.roles, session.customPermissions),
+      expireTime,
+      ...peer,
+    };
+  };
+
+  const permissionsNow = async ({ credential, credentialId }: Caller): Promise<ReadonlySet<string>> => {
+    if (credential === "api_key") return keyPermissions(await goodKey(credentialId));
+    const session = await goodSession(credentialId);
+    return permissionsOf(session.roles, session.customPermissions);
+  };
+
+  return {
+    async authenticate(headers, { ipAddress, userAgent, requestId }) {
+      const peer = { ipAddress, userAgent, requestId };
+      if (mode === "none") return localCaller(peer);
+      const credential = credentialOf(headers);
+      return await (credential.startsWith("slk_") ? byApiKey(credential, peer) : byToken(credential, peer));
+    },
+    async revalidate(caller) {
+      if (caller.credential === "none") return;
+      if (caller.expireTime && caller.expireTime.getTime() <= clock.now()) throw new CredentialExpiredError();
+      const now = await permissionsNow(caller);
+      if ([...caller.permissions].some((permission) => !now.has(permission)))
+        throw new CredentialInvalidError();
+    },
+    invalidate: principals.invalidate,
+    async start() {
+      if (mode === "none") return;
+      await db.listen(CHANGE_CHANNEL, principals.invalidate, () => principals.invalidate());
+    },
+    stop: keyUse.drain,
+  };
+}
+
+function keyPermissions(key: KeyPrincipal): ReadonlySet<string> {
+  return intersect(key.permissions, permissionsOf(key.roles, key.customPermissions));
+}
+
+/** Who calls when no credential is wanted. */
+function localCaller(peer: Peer): Caller {
+  return {
+    userId: LOCAL_USER_ID,
+    email: "local",
+    credential: "none",
+    credentialId: "",
+    permissions: new Set(ALL_PERMISSIONS),
+    expireTime: null,
+    ...peer,
+  };
+}

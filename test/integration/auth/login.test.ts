@@ -1,0 +1,105 @@
+import { expect, test } from "vitest";
+import { ADMIN, PEER, startAuth } from "./harness.ts";
+
+test("a login yields an access token that stands for the user, and a refresh token", async () => {
+  await using h = await startAuth();
+  const tokens = await h.auth.service.login({ email: " Admin@Example.COM ", password: ADMIN.password }, PEER);
+  const caller = await h.as(tokens.accessToken);
+  expect(caller).toMatchObject({ email: ADMIN.email, credential: "jwt", userId: tokens.user.id, ...PEER });
+  expect(caller.permissions.has("jobs:read:any")).toBe(true);
+  expect(caller.expireTime).toEqual(tokens.expireTime);
+  expect((await h.auth.service.getCaller(caller)).lastLoginAt).not.toBeNull();
+});
+
+test("wrong password, unknown, disabled and password-less users are refused with the same error", async () => {
+  await using h = await startAuth();
+  const { id, email, password } = await h.userWith("developer");
+  await h.auth.admin.createUser({ email: "robot@example.com", roles: ["developer"], isServiceAccount: true });
+  await h.db.sql`update users set is_active = false where id = ${id}`;
+  const attempts = [
+    { email: ADMIN.email, password: "wrong" },
+    { email: "nobody@example.com", password: ADMIN.password },
+    { email: "robot@example.com", password: "" },
+    { email, password },
+    { email: "' or 1=1 --", password: "x" },
+  ];
+  const messages = new Set<string>();
+  for (const attempt of attempts) {
+    const error = await h.auth.service.login(attempt, PEER).catch((e) => e);
+    expect(error.reason).toBe("LOGIN_FAILED");
+    messages.add(error.message);
+  }
+  expect(messages.size).toBe(1);
+});
+
+test("an unknown user is refused no faster than a known one", async () => {
+  await using h = await startAuth();
+  const fastest = async (emails: string[]) => {
+    const times: number[] = [];
+    for (const email of emails) {
+      const start = performance.now();
+      await h.outcome(h.auth.service.login({ email, password: "wrong" }, PEER));
+      times.push(performance.now() - start);
+    }
+    return Math.min(...times);
+  };
+  const known = await fastest([ADMIN.email, ADMIN.email, ADMIN.email, ADMIN.email]);
+  const unknown = await fastest(["a@x.example", "b@x.example", "c@x.example", "d@x.example"]);
+  expect(unknown).toBeGreaterThan(known * 0.6);
+});
+
+test("twenty guesses at once get no further than the free ones, and the wait ends by itself", async () => {
+  await using h = await startAuth();
+  const guess = (password: string) => h.outcome(h.auth.service.login({ email: ADMIN.email, password }, PEER));
+  const outcomes = await Promise.all(Array.from({ length: 20 }, (_, i) => guess(`guess ${i}`)));
+  expect(outcomes.filter((outcome) => outcome === "LOGIN_FAILED").length).toBe(6);
+  expect(outcomes.filter((outcome) => outcome === "LOGIN_THROTTLED").length).toBe(14);
+  expect(await guess(ADMIN.password)).toBe("LOGIN_THROTTLED");
+  h.time.advance(1_500);
+  expect(await guess(ADMIN.password)).toBe("ACCEPTED");
+  expect(await guess("wrong again")).toBe("LOGIN_FAILED");
+});
+
+test("guesses from one network are slowed down over all accounts", async () => {
+  await using h = await startAuth();
+  const outcomes: string[] = [];
+  for (let batch = 0; batch < 8; batch++) {
+    const emails = Array.from({ length: 10 }, (_, i) => `user${batch}-${i}@example.com`);
+    const peer = (i: number) => ({ ...PEER, ipAddress: `2001:db8::${batch}:${i}` });
+    const tries = emails.map((email, i) =>
+      h.outcome(h.auth.service.login({ email, password: "x" }, peer(i))),
+    );
+    outcomes.push(...(await Promise.all(tries)));
+  }
+  expect(outcomes).toContain("LOGIN_THROTTLED");
+  expect(await h.outcome(h.auth.service.login(ADMIN, { ...PEER, ipAddress: "198.51.100.7" }))).toBe(
+    "ACCEPTED",
+  );
+}, 20_000);
+
+test("a hash made with older parameters is replaced at the next login", async () => {
+  await using h = await startAuth();
+  const { hash } = await import("@node-rs/argon2");
+  const old = await hash(ADMIN.password, { memoryCost: 8192, timeCost: 1, parallelism: 1 });
+  await h.db.sql`update users set password_hash = ${old}`;
+  await h.auth.service.login(ADMIN, PEER);
+  const [row] = await h.db.sql`select password_hash from users`;
+  expect(row?.passwordHash).toMatch(/m=19456,t=2,p=1/);
+  await h.auth.service.login(ADMIN, PEER);
+});
+
+test("logins leave an entry each, with no secret in it", async () => {
+  await using h = await startAuth();
+  const { accessToken, refreshToken, user } = await h.auth.service.login(ADMIN, PEER);
+  await h.outcome(h.auth.service.login({ email: ADMIN.email, password: "a wrong guess" }, PEER));
+  const rows = await h.db.sql`select * from audit_logs where action = 'auth.login' order by id`;
+  expect(rows.map(({ success, userId, resourceId }) => ({ success, userId, resourceId }))).toEqual([
+    { success: true, userId: user.id, resourceId: user.id },
+    { success: false, userId: null, resourceId: user.id },
+  ]);
+  const text = JSON.stringify(await h.db.sql`select * from audit_logs`);
+  for (const secret of [ADMIN.password, "a wrong guess", accessToken, refreshToken])
+    expect(text).not.toContain(secret);
+  const stored = JSON.stringify(await h.db.sql`select encode(hash, 'escape') as hash from refresh_tokens`);
+  expect(stored).not.toContain(refreshToken);
+});
