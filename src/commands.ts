@@ -7,18 +7,10 @@ import {
   startWorkerProcess,
 } from "./app.ts";
 import type { AdminVerbs } from "./auth/admin.ts";
+import type { ServerCommands } from "./cli/server-commands.ts";
 import { type Config, loadConfig } from "./config.ts";
 import { readServerFile } from "./server-file.ts";
 import { createLogger } from "./telemetry/logger.ts";
-
-/** What the commands that run the service itself do; each answers the exit code. */
-export interface ServerCommands {
-  serve(options: { worker: boolean; embedded: boolean; migrate: boolean }): Promise<number>;
-  worker(): Promise<number>;
-  migrate(): Promise<number>;
-  createUser(options: { email: string; name?: string; roles: string[]; service: boolean }): Promise<number>;
-  resetPassword(options: { email: string }): Promise<number>;
-}
 
 const say = (text: string): void => {
   process.stdout.write(`${text}\n`);

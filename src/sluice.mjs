@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 // Plain JavaScript that any Node can read: finds the Node that came with the package when this one is too old.
 import { spawn } from "node:child_process";
-import { createRequire, enableCompileCache } from "node:module";
+import * as nodeModule from "node:module";
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 // The first release that reads TypeScript without a flag.
 if (major > 22 || (major === 22 && minor >= 19)) {
-  enableCompileCache?.();
+  nodeModule.enableCompileCache?.();
   await import("./main.ts");
 } else {
   const names = {
@@ -19,7 +19,7 @@ if (major > 22 || (major === 22 && minor >= 19)) {
   const name = names[`${process.platform}-${process.arch}`];
   let binary;
   try {
-    const manifest = createRequire(import.meta.url).resolve(`${name}/package.json`);
+    const manifest = nodeModule.createRequire(import.meta.url).resolve(`${name}/package.json`);
     binary = new URL(process.platform === "win32" ? "bin/node.exe" : "bin/node", `file://${manifest}`);
   } catch {
     process.stderr.write(
