@@ -12,6 +12,7 @@ export {
   type SluiceReason,
 } from "./errors.ts";
 export type { JobOutcome, Jobs, RunOptions, SubmitOptions, WaitOptions } from "./jobs.ts";
+export { type JobStatusName, jobStatusName } from "./names.ts";
 export type { SluiceOptions } from "./platform.ts";
 export type { ByteSource, DocumentInput, DocumentName } from "./sources.ts";
 export * from "./types.ts";

@@ -1,0 +1,86 @@
+import { Command, CommanderError } from "commander";
+import { type CliContext, CliError, type ClientSettings, type Io } from "./context.ts";
+import { registerJobs } from "./jobs.ts";
+import { registerLogin } from "./login.ts";
+import { registerResult } from "./result.ts";
+import { registerServerCommands, type ServerCommands } from "./server-commands.ts";
+import { registerSubmit } from "./submit.ts";
+import { registerPipelines, registerSystem } from "./system.ts";
+import { clean } from "./text.ts";
+
+/** What the program is made of: the commands that run a server come from outside, all others are clients. */
+export interface ProgramDeps extends ServerCommands {
+  readonly version: string;
+  /** Called by the commands that need them only. @throws on bad settings, with a sentence for people */
+  readonly settings: () => ClientSettings;
+  /** Exit code for an error that the program itself knows; undefined = 1. */
+  readonly exitCodeOf?: (error: unknown) => number | undefined;
+  readonly io?: Io;
+}
+
+/** The `sluice` command. `onExit` gets the exit code of the command that ran. */
+export function buildProgram(deps: ProgramDeps, onExit: (code: number) => void = setExitCode): Command {
+  const io = deps.io ?? process;
+  const program = new Command("sluice")
+    .description("Turns documents into text, structure and metadata.")
+    .version(deps.version)
+    .option("--url <url>", "server to call (default: SLUICE_URL, else the server on this machine)")
+    .showHelpAfterError("Try `sluice --help`.")
+    .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
+    .exitOverride()
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ sluice serve                             start a server
+  $ sluice submit report.pdf --follow        turn a document into text
+  $ sluice jobs list --status failed         see what went wrong
+  $ sluice result 0198c000-… --output json   fetch a result again
+
+Environment: SLUICE_URL, SLUICE_API_KEY, SLUICE_DATA_DIR.`,
+    );
+  const run = async (action: () => Promise<number>): Promise<void> => onExit(await action());
+  const context: CliContext = {
+    io,
+    settings: deps.settings,
+    url: () => (program.opts() as { url?: string }).url,
+  };
+  registerServerCommands(program, deps, run);
+  registerLogin(program, context, run);
+  registerSubmit(program, context, run);
+  registerJobs(program, context, run);
+  registerResult(program, context, run);
+  registerPipelines(program, context, run);
+  registerSystem(program, context, run);
+  return program;
+}
+
+/** Runs the command line and returns its exit code; what goes wrong becomes one sentence on stderr. */
+export async function runProgram(argv: readonly string[], deps: ProgramDeps): Promise<number> {
+  const io = deps.io ?? process;
+  // `sluice … | head` closes the pipe; that is no failure to talk about.
+  const quiet = (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  };
+  io.stdout.on("error", quiet);
+  let code = 0;
+  const program = buildProgram(deps, (exitCode) => {
+    code = exitCode;
+  });
+  try {
+    await program.parseAsync([...argv], { from: "user" });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const message = error instanceof Error ? error.message : String(error);
+    io.stderr.write(`${message.split("\n").map(clean).join("\n")}\n`);
+    return error instanceof CliError ? error.exitCode : (deps.exitCodeOf?.(error) ?? 1);
+  } finally {
+    io.stdout.off("error", quiet);
+  }
+}
+
+function setExitCode(code: number): void {
+  process.exitCode = code;
+}

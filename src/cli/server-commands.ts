@@ -1,0 +1,56 @@
+import type { Command } from "commander";
+
+/** The commands that run or keep a server; each returns its exit code. */
+export interface ServerCommands {
+  serve(options: { worker: boolean; embedded: boolean; migrate: boolean }): Promise<number>;
+  worker(): Promise<number>;
+  migrate(): Promise<number>;
+  createUser(options: { email: string; name?: string; roles: string[]; service: boolean }): Promise<number>;
+  resetPassword(options: { email: string }): Promise<number>;
+}
+
+export function registerServerCommands(
+  program: Command,
+  commands: ServerCommands,
+  run: (action: () => Promise<number>) => Promise<void>,
+): void {
+  program
+    .command("serve")
+    .description("run a server: API, worker and everything else in one process")
+    .option("--no-worker", "run no jobs in this process")
+    .option("--no-embedded", "start no database of its own; DATABASE_URL must name one")
+    .option("--no-migrate", "leave the database's schema alone; fail if it is not up to date")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ sluice serve\n  $ SLUICE_ADDR=0.0.0.0:8080 DATABASE_URL=postgres://… sluice serve --no-worker",
+    )
+    .action((options: { worker: boolean; embedded: boolean; migrate: boolean }) =>
+      run(() => commands.serve(options)),
+    );
+  program
+    .command("worker")
+    .description("run jobs for the server that uses the same database")
+    .action(() => run(() => commands.worker()));
+  program
+    .command("migrate")
+    .description("bring the database's schema up to date")
+    .action(() => run(() => commands.migrate()));
+
+  const admin = program.command("admin").description("keep users, directly in the database");
+  admin
+    .command("create-user")
+    .description("create a user and print a first password")
+    .argument("<email>")
+    .option("--name <name>", "name of the user, for people")
+    .option("--role <name...>", "roles of the user: viewer, developer, operator, auditor, admin, or your own", [])
+    .option("--service", "a service account: no password, API keys only", false)
+    .action((email: string, options: { name?: string; role: string[]; service: boolean }) => {
+      const { name, role: roles, service } = options;
+      return run(() => commands.createUser({ email, roles, service, ...(name ? { name } : {}) }));
+    });
+  admin
+    .command("reset-password")
+    .description("give a user a new password, print it, and end all sessions of the user")
+    .argument("<email>")
+    .action((email: string) => run(() => commands.resetPassword({ email })));
+}

@@ -1,0 +1,197 @@
+import { toJson } from "@bufbuild/protobuf";
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import {
+  JobPrioritySchema,
+  type Pipeline,
+  PipelineSchema,
+  QueueStatsSchema,
+  ServerInfoSchema,
+  type Sluice,
+  type Worker,
+  WorkerSchema,
+} from "@sluice/sdk";
+import type { Command } from "commander";
+import { withSluice } from "./connect.ts";
+import { type CliContext, CliError } from "./context.ts";
+import { timeOf } from "./jobs.ts";
+import { jsonOption } from "./options.ts";
+import { writeJson } from "./output.ts";
+import { bytes, clean, duration, table } from "./text.ts";
+
+type Run = (action: () => Promise<number>) => Promise<void>;
+interface Json {
+  readonly json?: boolean;
+}
+
+/** Lists at most this many entries. */
+const MAX_ENTRIES = 10_000;
+
+export function registerPipelines(program: Command, context: CliContext, run: Run): void {
+  const { stdout } = context.io;
+  const pipelines = program.command("pipelines").description("show pipelines");
+  pipelines
+    .command("list")
+    .description("list pipelines")
+    .addOption(jsonOption())
+    .action(({ json }: Json) =>
+      run(() =>
+        withSluice(context, async (sluice) => {
+          const found = await allPipelines(sluice);
+          if (json) for (const pipeline of found) await writeJson(stdout, toJson(PipelineSchema, pipeline));
+          const rows = found.map(({ name, version, isActive, config, description }) => [
+            name,
+            String(version),
+            isActive ? "yes" : "no",
+            (config?.stages ?? []).map((stage) => stage.name).join(" > "),
+            description,
+          ]);
+          if (!json)
+            stdout.write(
+              table(
+                ["NAME", "VERSION", "ACTIVE", "STAGES", "DESCRIPTION"],
+                rows,
+                stdout.isTTY ? stdout.columns : undefined,
+              ),
+            );
+          return 0;
+        }),
+      ),
+    );
+  pipelines
+    .command("get")
+    .description("print a pipeline as JSON")
+    .argument("<name>", "name or id")
+    .action((name: string) =>
+      run(() =>
+        withSluice(context, async (sluice) => {
+          const isId = /^[0-9a-f]{8}-[0-9a-f]{4}-/i.test(name);
+          const { pipeline } = await sluice.pipelines.getPipeline(isId ? { id: name } : { name });
+          if (!pipeline) throw new CliError("The answer has no pipeline.");
+          stdout.write(`${JSON.stringify(toJson(PipelineSchema, pipeline), null, 2)}\n`);
+          return 0;
+        }),
+      ),
+    );
+}
+
+async function allPipelines(sluice: Sluice): Promise<Pipeline[]> {
+  const all: Pipeline[] = [];
+  for (let pageToken = ""; all.length < MAX_ENTRIES; ) {
+    const page = await sluice.pipelines.listPipelines({ pageSize: 500, pageToken });
+    all.push(...page.pipelines);
+    pageToken = page.nextPageToken;
+    if (!pageToken) break;
+  }
+  return all;
+}
+
+async function allWorkers(sluice: Sluice): Promise<Worker[]> {
+  const all: Worker[] = [];
+  for (let pageToken = ""; all.length < MAX_ENTRIES; ) {
+    const page = await sluice.system.listWorkers({ pageSize: 500, pageToken });
+    all.push(...page.workers);
+    pageToken = page.nextPageToken;
+    if (!pageToken) break;
+  }
+  return all;
+}
+
+export function registerSystem(program: Command, context: CliContext, run: Run): void {
+  const act = (action: (sluice: Sluice, url: string) => Promise<number>) =>
+    run(() => withSluice(context, (sluice, { url }) => action(sluice, url)));
+  program
+    .command("system")
+    .description("show the server")
+    .command("info")
+    .description("show version, features and limits of the server")
+    .addOption(jsonOption())
+    .action(({ json }: Json) => act((sluice, url) => info(sluice, context, url, json)));
+  program
+    .command("queue")
+    .description("show the queue")
+    .command("stats")
+    .description("show how many jobs wait and run, and how fast they are worked off")
+    .addOption(jsonOption())
+    .action(({ json }: Json) => act((sluice) => queueStats(sluice, context, json)));
+  program
+    .command("workers")
+    .description("show the workers")
+    .command("list")
+    .description("list the workers of the last hour")
+    .addOption(jsonOption())
+    .action(({ json }: Json) => act((sluice) => listWorkers(sluice, context, json)));
+}
+
+async function info(
+  sluice: Sluice,
+  { io: { stdout } }: CliContext,
+  url: string,
+  json?: boolean,
+): Promise<number> {
+  const { info: server } = await sluice.system.getServerInfo({});
+  if (!server) throw new CliError("The answer is empty.");
+  if (json) {
+    await writeJson(stdout, toJson(ServerInfoSchema, server));
+    return 0;
+  }
+  const { limits } = server;
+  const lines: [string, string | undefined][] = [
+    ["Server", url],
+    ["Version", server.version],
+    ["Features", server.features.join(", ") || "none"],
+    ["Started", timeOf(server.startTime)],
+    ["Largest document", limits && bytes(Number(limits.maxDocumentBytes))],
+    ["Largest message", limits && bytes(Number(limits.maxMessageBytes))],
+    ["Longest attempt", limits?.maxJobTimeout && duration(durationMs(limits.maxJobTimeout))],
+  ];
+  for (const [name, value] of lines) if (value) stdout.write(`${name.padEnd(18)}${clean(value)}\n`);
+  return 0;
+}
+
+async function queueStats(sluice: Sluice, { io: { stdout } }: CliContext, json?: boolean): Promise<number> {
+  const { stats } = await sluice.system.getQueueStats({});
+  if (!stats) throw new CliError("The answer is empty.");
+  if (json) {
+    await writeJson(stdout, toJson(QueueStatsSchema, stats));
+    return 0;
+  }
+  const paused = stats.isPaused ? `, paused${stats.pauseReason ? ` (${clean(stats.pauseReason)})` : ""}` : "";
+  stdout.write(`Queue in ${clean(stats.backend)}, ${stats.workers} workers${paused}\n\n`);
+  const rows = stats.priorities.map((row) => [
+    JobPrioritySchema.value[row.priority]?.localName ?? "",
+    String(row.waiting),
+    String(row.delayed),
+    String(row.leased),
+    row.oldestAge ? duration(durationMs(row.oldestAge)) : "",
+  ]);
+  stdout.write(table(["PRIORITY", "WAITING", "DELAYED", "RUNNING", "OLDEST"], rows));
+  if (stats.rates.length > 0) {
+    const rates = stats.rates.map((rate) => [
+      rate.window ? duration(durationMs(rate.window)) : "",
+      String(rate.completed),
+      String(rate.failed),
+      String(rate.cancelled),
+      rate.jobsPerSecond.toFixed(2),
+    ]);
+    stdout.write(`\n${table(["LAST", "COMPLETED", "FAILED", "CANCELLED", "PER SECOND"], rates)}`);
+  }
+  return 0;
+}
+
+async function listWorkers(sluice: Sluice, { io: { stdout } }: CliContext, json?: boolean): Promise<number> {
+  const workers = await allWorkers(sluice);
+  if (json) {
+    for (const worker of workers) await writeJson(stdout, toJson(WorkerSchema, worker));
+    return 0;
+  }
+  const rows = workers.map((worker) => [
+    worker.id,
+    worker.host,
+    worker.version,
+    worker.isAlive ? (worker.isDraining ? "draining" : "alive") : "lost",
+    `${worker.runningJobs} of ${worker.concurrency}`,
+    timeOf(worker.lastHeartbeatTime),
+  ]);
+  stdout.write(table(["ID", "HOST", "VERSION", "STATE", "RUNNING", "LAST HEARTBEAT"], rows));
+  return 0;
+}
