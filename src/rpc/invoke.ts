@@ -70,8 +70,6 @@ function streaming(method: DescMethod, handler: AnyHandler, deps: InvokeDeps): A
       iterator = output[Symbol.asyncIterator]();
       while (true) {
         const { done, value } = await orAborted(signal, iterator.next());
-        // A handler that ends quietly when told to stop must not look as if its stream were complete.
-        signal.throwIfAborted();
         if (done) break;
         yield value;
       }
@@ -108,7 +106,10 @@ function checked(method: DescMethod, input: Input, validator: RequestValidator):
   })();
 }
 
-/** The outcome of `work`, or a rejection with the signal's reason as soon as it aborts. */
+/**
+ * The outcome of `work`, or a rejection with the signal's reason as soon as it aborts. So a handler that ends quietly
+ * when it is told to stop does not look as if its stream were complete.
+ */
 function orAborted<T>(signal: AbortSignal, work: T | Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);

@@ -131,6 +131,27 @@ describe("a body that nobody may send", () => {
     expect(await response.json()).toMatchObject({ details: [{ debug: { reason: "MESSAGE_TOO_LARGE" } }] });
   });
 
+  test("too large and of unannounced size, it is refused, and the connection serves the next call", async () => {
+    await using edge = await startEdge();
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    const post = (body: string) =>
+      new Promise<{ status: number | undefined; port: number | undefined }>((resolve, reject) => {
+        const headers = { ...json, authorization: "Bearer good", "transfer-encoding": "chunked" };
+        const request = http.request({ agent, port: edge.port, path, method: "POST", headers });
+        request.on("error", reject);
+        request.on("response", (response) => {
+          const status = response.statusCode;
+          const port = response.socket.localPort;
+          response.resume().on("end", () => resolve({ status, port }));
+        });
+        request.end(body);
+      });
+    const refused = await post(`{"text":"${"x".repeat(8 * MIB)}"}`);
+    expect(refused.status).toBe(429);
+    expect(await post('{"text":"a"}')).toEqual({ status: 200, port: refused.port });
+    agent.destroy();
+  });
+
   test("a body that stops arriving ends its call", async () => {
     await using edge = await startEdge({ limits: { bodyIdleMs: 200 } });
     const connection = connect(edge.port);
