@@ -79,9 +79,9 @@ describe("stopping", () => {
     await using edge = await startEdge();
     const [client] = allClients(edge.url, edge.port);
     const call = client!.unary(SystemService.method.resumeQueue, {}, { headers });
-    await until(() => edge.server.port > 0);
-    const socket = net.connect(edge.port, "127.0.0.1", () => socket.write("GET / HTTP/1.1\r\n"));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await until(() => edge.seen.authenticated === 1);
+    const socket = net.connect(edge.port, "127.0.0.1");
+    await new Promise((resolve) => socket.write("GET / HTTP/1.1\r\n", resolve));
     await edge.server.stop(50);
     expect((await call).error?.code).toBe("unavailable");
     await until(() => socket.destroyed || socket.readableEnded);
