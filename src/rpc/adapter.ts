@@ -1,5 +1,3 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Http2ServerRequest } from "node:http2";
 import { Code, type ConnectRouter } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
@@ -10,12 +8,8 @@ import type { BodyGuard } from "./body.ts";
 import { type Call, contextValuesOf } from "./context.ts";
 import { failure } from "./errors.ts";
 import { methodName } from "./gate.ts";
+import type { NodeHandler, NodeRequest, NodeResponse } from "./node-http.ts";
 import { refuse } from "./refusal.ts";
-
-export type NodeRequest = IncomingMessage | Http2ServerRequest;
-/** Over HTTP/2 it is a Http2ServerResponse, which has the same methods. */
-export type NodeResponse = ServerResponse;
-export type NodeHandler = (request: NodeRequest, response: NodeResponse, expectsContinue?: boolean) => void;
 
 export interface AdapterDeps {
   readonly router: ConnectRouter;

@@ -1,5 +1,5 @@
 import { cors as connectCors } from "@connectrpc/connect";
-import type { NodeRequest, NodeResponse } from "./adapter.ts";
+import type { NodeRequest, NodeResponse } from "./node-http.ts";
 
 const METHODS = [...connectCors.allowedMethods, "PUT", "HEAD"].join(", ");
 const REQUEST_HEADERS = [

@@ -1,8 +1,8 @@
 import type { Registry } from "prom-client";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import type { NodeRequest, NodeResponse } from "./adapter.ts";
 import { type HealthCheck, runHealthChecks } from "./health-checks.ts";
+import type { NodeRequest, NodeResponse } from "./node-http.ts";
 
 /** Answers a plain request and returns true, or leaves it alone and returns false. */
 export type PlainRoute = (request: NodeRequest, response: NodeResponse) => Promise<boolean>;

@@ -3,7 +3,7 @@ import http2 from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import tls from "node:tls";
 import type { Clock } from "../lib/clock.ts";
-import type { NodeHandler } from "./adapter.ts";
+import type { NodeHandler } from "./node-http.ts";
 import { createSessions } from "./sessions.ts";
 
 export interface ListenerLimits {

@@ -7,8 +7,8 @@ import {
   errorToJson,
 } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
-import type { NodeRequest, NodeResponse } from "./adapter.ts";
 import { spellGrpcMessage } from "./grpc-message.ts";
+import type { NodeRequest, NodeResponse } from "./node-http.ts";
 
 /** Answers a call that no handler takes, in the protocol in which it came, without reading its body. */
 export function refuse(req: NodeRequest, res: NodeResponse, error: ConnectError): void {
