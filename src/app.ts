@@ -22,6 +22,7 @@ import { systemClock } from "./lib/clock.ts";
 import { messageOf } from "./lib/errors.ts";
 import { newId } from "./lib/ids.ts";
 import { createSecretBox, deriveKey } from "./lib/secret-box.ts";
+import { configToMessage } from "./pipelines/convert.ts";
 import { pipelineRoutes } from "./pipelines/rpc.ts";
 import { createPipelinesService, type PipelinesService } from "./pipelines/service.ts";
 import type { HealthCheck } from "./rpc/health-checks.ts";
@@ -320,7 +321,15 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
   return {
     system,
     services: [
-      jobRoutes({ jobs, documents, pages, validator: createRequestValidator(), logger, now }),
+      jobRoutes({
+        jobs,
+        documents,
+        pages,
+        validator: createRequestValidator(),
+        logger,
+        now,
+        snapshotToMessage: configToMessage,
+      }),
       pipelineRoutes(pipelines, pages),
       systemRoutes(system, pages),
       ...auth.routes(pages),

@@ -16,17 +16,19 @@ import {
   StageStatus as WireStageStatus,
   JobStatus as WireStatus,
 } from "../../gen/sluice/v1/jobs_pb.ts";
+import type { PipelineConfig } from "../../gen/sluice/v1/pipelines_pb.ts";
 import type { LoggedEvent } from "../events/model.ts";
 import type { Json } from "../extract/model.ts";
 import { type FieldFault, InvalidRequestError } from "../lib/errors.ts";
 import { dateOf, durationOf, millisecondsOf, type TimestampFields, timestampOf } from "../lib/wire-time.ts";
-import { configToMessage } from "../pipelines/convert.ts";
+import type { StageConfig } from "../pipelines/model.ts";
 import type { JobRequest, JobSource } from "./create.ts";
 import type { Document } from "./documents/model.ts";
 import type { JobEventBody } from "./job-events.ts";
 import {
   type Job,
   type JobError,
+  type JobFilter,
   type JobPriority,
   type JobResult,
   type JobStage,
@@ -36,7 +38,6 @@ import {
   type StageStatus,
   type Waiting,
 } from "./model.ts";
-import type { JobFilter } from "./queries.ts";
 import type { JobDetails } from "./service.ts";
 
 const STATUS: Record<JobStatus, WireStatus> = {
@@ -280,12 +281,18 @@ function stageToMessage(stage: JobStage) {
   };
 }
 
+/** The stages of a pipeline as a message; pipelines know how. */
+export type SnapshotToMessage = (stages: readonly StageConfig[]) => PipelineConfig;
+
 /** A job with its stages, its snapshot and, while it waits, why. */
-export function detailsToMessage(details: JobDetails): MessageInitShape<typeof JobSchema> {
+export function detailsToMessage(
+  details: JobDetails,
+  snapshotToMessage: SnapshotToMessage,
+): MessageInitShape<typeof JobSchema> {
   const { waiting } = details;
   return {
     ...jobToMessage(details.job, details.document),
-    pipelineSnapshot: configToMessage(details.snapshot.stages),
+    pipelineSnapshot: snapshotToMessage(details.snapshot.stages),
     stages: details.stages.map(stageToMessage),
     waiting: waiting
       ? {

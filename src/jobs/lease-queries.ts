@@ -1,6 +1,6 @@
 import { type Fragment, json, type Sql } from "../db/sql.ts";
+import { eventInsert } from "../events/log.ts";
 import type { NewEvent } from "../events/model.ts";
-import { eventInsert } from "../events/queries.ts";
 import type { StageConfig } from "../pipelines/model.ts";
 import { type JobRow, jobColumns, jobFromRow } from "./job-row.ts";
 import type { Job, JobError, ResultFormat } from "./model.ts";

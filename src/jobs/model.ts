@@ -147,3 +147,14 @@ export interface ResultContent {
 
 /** Texts up to this size, in UTF-8 bytes, stand in the result's row; larger ones in the object store. */
 export const INLINE_RESULT_BYTES = 1024 * 1024;
+
+/** What a listing asks for; absent conditions do not narrow it. */
+export interface JobFilter {
+  statuses?: readonly JobStatus[];
+  pipelineId?: string;
+  labels?: Record<string, string>;
+  createdAfter?: Date;
+  createdBefore?: Date;
+  /** Part of the id, file name, pipeline name, a label's value or the error, in any case. */
+  text?: string;
+}

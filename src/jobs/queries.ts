@@ -1,10 +1,11 @@
 import { array, json, likePattern, type Sql } from "../db/sql.ts";
-import { eventInsert } from "../events/queries.ts";
+import { eventInsert } from "../events/log.ts";
 import type { Json } from "../extract/model.ts";
 import type { Scope } from "../lib/caller.ts";
 import { type JobRow, jobColumns, jobFromRow } from "./job-row.ts";
 import {
   type Job,
+  type JobFilter,
   type JobPriority,
   type JobResult,
   type JobStage,
@@ -106,17 +107,6 @@ export async function listStages(sql: Sql, jobId: string): Promise<JobStage[]> {
     select position, name, type, status, attempt, started_at as start_time, ended_at as end_time, error,
       from_checkpoint
     from job_stages where job_id = ${jobId} order by position`;
-}
-
-/** What a listing asks for; absent conditions do not narrow it. */
-export interface JobFilter {
-  statuses?: readonly JobStatus[];
-  pipelineId?: string;
-  labels?: Record<string, string>;
-  createdAfter?: Date;
-  createdBefore?: Date;
-  /** Part of the id, file name, pipeline name, a label's value or the error, in any case. */
-  text?: string;
 }
 
 function conditions(sql: Sql, scope: Scope, filter: JobFilter) {

@@ -29,6 +29,7 @@ import {
   jobRequestFromMessage,
   jobToMessage,
   resultToMessage,
+  type SnapshotToMessage,
   statusToWire,
 } from "./convert.ts";
 import type { JobRequest } from "./create.ts";
@@ -43,10 +44,19 @@ export interface JobRoutesDeps {
   validator: RequestValidator;
   logger: Logger;
   now: () => number;
+  snapshotToMessage: SnapshotToMessage;
 }
 
 /** The handlers of JobsService. */
-export const jobRoutes = ({ jobs, documents, pages, validator, logger, now }: JobRoutesDeps) =>
+export const jobRoutes = ({
+  jobs,
+  documents,
+  pages,
+  validator,
+  logger,
+  now,
+  snapshotToMessage,
+}: JobRoutesDeps) =>
   registerService(JobsServiceDesc, {
     async createJob(request, context) {
       const { job, document } = await jobs.create(callerOf(context), jobRequestFromMessage(request, now()));
@@ -77,7 +87,7 @@ export const jobRoutes = ({ jobs, documents, pages, validator, logger, now }: Jo
     },
 
     async getJob({ id }, context) {
-      return { job: detailsToMessage(await jobs.get(callerOf(context), id)) };
+      return { job: detailsToMessage(await jobs.get(callerOf(context), id), snapshotToMessage) };
     },
 
     async listJobs(request, context) {
@@ -103,11 +113,11 @@ export const jobRoutes = ({ jobs, documents, pages, validator, logger, now }: Jo
     },
 
     async cancelJob({ id, reason }, context) {
-      return { job: detailsToMessage(await jobs.cancel(callerOf(context), id, reason)) };
+      return { job: detailsToMessage(await jobs.cancel(callerOf(context), id, reason), snapshotToMessage) };
     },
 
     async retryJob({ id }, context) {
-      return { job: detailsToMessage(await jobs.retry(callerOf(context), id)) };
+      return { job: detailsToMessage(await jobs.retry(callerOf(context), id), snapshotToMessage) };
     },
 
     async deleteJob({ id }, context) {

@@ -19,14 +19,22 @@ import {
   ResultExpiredError,
   ResultNotReadyError,
 } from "./errors.ts";
-import type { Job, JobResult, JobStage, JobStatus, ResultContent, ResultFormat, Waiting } from "./model.ts";
+import type {
+  Job,
+  JobFilter,
+  JobResult,
+  JobStage,
+  JobStatus,
+  ResultContent,
+  ResultFormat,
+  Waiting,
+} from "./model.ts";
 import {
   countJobs,
   deleteJob,
   findJob,
   findResult,
   findResultContent,
-  type JobFilter,
   listJobs,
   listStages,
   requestCancel,

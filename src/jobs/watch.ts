@@ -1,7 +1,7 @@
 import type { Database } from "../db/sql.ts";
 import type { EventBus } from "../events/bus.ts";
+import { readEvents } from "../events/log.ts";
 import type { LoggedEvent } from "../events/model.ts";
-import { readEvents } from "../events/queries.ts";
 import type { Scope } from "../lib/caller.ts";
 import { JobNotFoundError } from "./errors.ts";
 import { isFinal } from "./model.ts";

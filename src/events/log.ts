@@ -1,0 +1,2 @@
+/** The log of every job, as other rooms write and read it. */
+export { eventInsert, readEvents } from "./queries.ts";
