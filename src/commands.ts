@@ -1,16 +1,12 @@
-import {
-  type Running,
-  type RunningServer,
-  runAdmin,
-  runMigrations,
-  startServer,
-  startWorkerProcess,
-} from "./app.ts";
+import type { Running, RunningServer } from "./app.ts";
 import type { AdminVerbs } from "./auth/admin.ts";
 import type { ServerCommands } from "./cli/server-commands.ts";
 import { type Config, loadConfig } from "./config.ts";
 import { readServerFile } from "./server-file.ts";
 import { createLogger } from "./telemetry/logger.ts";
+
+/** The service itself is loaded only by the commands that run it, so that the others start at once. */
+const app = async () => await import("./app.ts");
 
 const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
@@ -21,6 +17,7 @@ export const serverCommands: ServerCommands = {
     const config = loadConfig();
     const logger = createLogger(config.logLevel);
     return await runUntilStopped(async () => {
+      const { startServer } = await app();
       const server = await startServer({ config, logger, ...options });
       say(banner(config, server, process.uptime()));
       return server;
@@ -31,6 +28,7 @@ export const serverCommands: ServerCommands = {
     const config = loadConfig();
     const logger = createLogger(config.logLevel);
     return await runUntilStopped(async () => {
+      const { startWorkerProcess } = await app();
       const worker = await startWorkerProcess({ config, logger, migrate: false, embedded: false });
       say(`Sluice worker runs ${config.workerConcurrency} jobs at once. Ctrl-C stops it.`);
       return worker;
@@ -40,6 +38,7 @@ export const serverCommands: ServerCommands = {
   async migrate() {
     const config = loadConfig();
     const logger = createLogger(config.logLevel);
+    const { runMigrations } = await app();
     const ran = await runMigrations({ config, logger, migrate: true, embedded: await noServerRuns(config) });
     say(ran.length > 0 ? `Migrated: ${ran.join(", ")}` : "The schema is up to date.");
     return 0;
@@ -77,6 +76,7 @@ async function noServerRuns(config: Config): Promise<boolean> {
 async function onDatabase<T>(act: (admin: AdminVerbs) => Promise<T>): Promise<T> {
   const config = loadConfig();
   const logger = createLogger(config.logLevel);
+  const { runAdmin } = await app();
   return await runAdmin({ config, logger, migrate: false, embedded: await noServerRuns(config) }, act);
 }
 
