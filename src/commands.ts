@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
 import type { Running, RunningServer } from "./app.ts";
 import type { AdminVerbs } from "./auth/admin.ts";
 import type { ServerCommands } from "./cli/server-commands.ts";
@@ -104,16 +106,28 @@ async function runUntilStopped(start: () => Promise<Running>): Promise<number> {
 }
 
 function banner(config: Config, server: RunningServer, seconds: number): string {
+  const place = (name: string): string => join(config.dataDir, name);
   const lines = [
     `Sluice is ready at ${server.url} after ${seconds.toFixed(1)} s.`,
     server.embedded ? `  Database   PostgreSQL in ${config.dataDir}` : "  Database   as DATABASE_URL says",
   ];
-  const { bootstrap } = server.auth;
+  if (!server.worker) lines.push("  Worker     none in this process; jobs wait for a `npx sluice worker`");
+  const { email, passwordPath } = server.auth.bootstrap;
   if (config.auth === "none") lines.push("  Sign-in    none: whoever reaches this address may do everything");
-  else if (bootstrap.passwordPath) {
-    lines.push(`  Sign-in    ${bootstrap.email}, password in ${bootstrap.passwordPath}`);
-  } else if (bootstrap.email) lines.push(`  Sign-in    ${bootstrap.email}`);
-  else lines.push("  Sign-in    nobody can administer it yet: `sluice admin create-user EMAIL --role admin`");
-  lines.push("", "Next, in a second terminal:", "  npx sluice submit README.md --follow");
+  else if (passwordPath) lines.push(`  Sign-in    ${email}, password in ${passwordPath}`);
+  else if (email && existsSync(place("admin-password"))) {
+    lines.push(`  Sign-in    ${email}, first password in ${place("admin-password")}`);
+  } else if (email) lines.push(`  Sign-in    ${email}`);
+  else
+    lines.push(
+      "  Sign-in    nobody can administer it yet: `npx sluice admin create-user EMAIL --role admin`",
+    );
+  if (config.auth !== "none" && email) lines.push(`  API key    ${place("local-api-key")}, for this machine`);
+  // The command line finds the server by this folder.
+  const folder =
+    config.dataDir === resolve(".sluice")
+      ? ""
+      : `SLUICE_DATA_DIR='${config.dataDir.replaceAll("'", "'\\''")}' `;
+  lines.push("", "Next, in a second terminal:", `  ${folder}npx sluice submit README.md --follow`);
   return lines.join("\n");
 }
