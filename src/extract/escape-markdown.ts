@@ -50,9 +50,16 @@ function startsBlock(line: string): boolean {
 export function cellMarkdown(inline: string): string {
   const line = trimmedLines(inline).join("<br>");
   // Readers differ on a pipe after an even run of backslashes; an entity is safe with all of them.
-  return line.replace(/(\\*)\|/g, (_, slashes: string) =>
-    slashes.length % 2 === 1 ? `${slashes}|` : slashes ? `${slashes}&#124;` : "\\|",
-  );
+  const parts = line.split("|");
+  const last = parts.pop() ?? "";
+  return parts.map((part) => part + pipeAfter(part)).join("") + last;
+}
+
+function pipeAfter(part: string): string {
+  let start = part.length;
+  while (part[start - 1] === "\\") start--;
+  const slashes = part.length - start;
+  return slashes % 2 === 1 ? "|" : slashes > 0 ? "&#124;" : "\\|";
 }
 
 /** `![alt](target)`, whatever the two contain; a `data:` target is left out. */

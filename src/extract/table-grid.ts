@@ -9,8 +9,8 @@ export interface RepeatBudget {
   characters: number;
 }
 
-/** A budget for one document: a million repeated cells, 16 Mi repeated characters. */
-export const repeatBudget = (): RepeatBudget => ({ cells: 1_000_000, characters: 16 * 1024 * 1024 });
+/** A budget for one document: 250,000 repeated cells, 8 Mi repeated characters. */
+export const repeatBudget = (): RepeatBudget => ({ cells: 250_000, characters: 8 * 1024 * 1024 });
 
 /**
  * Lays cells out as a grid in which a spanned cell stands at every place it covers. Rows may differ in

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { parse } from "csv-parse";
 import { DocumentFault } from "../errors.ts";
 import type { ExtractInput, Extractor } from "../extractor.ts";
@@ -37,10 +38,33 @@ export const extractor: Extractor = {
 };
 
 async function readRows(text: string, delimiter: string, input: ExtractInput): Promise<TableCell[][]> {
-  const { limits, signal } = input;
-  const budget = outputBudget(limits.maxOutputCharacters);
+  const budget = outputBudget(input.limits.maxOutputCharacters);
   const rows: TableCell[][] = [];
   let cells = 0;
+  const addRow = (record: readonly string[]) => {
+    cells += record.length;
+    if (cells > MAX_CELLS) {
+      throw new DocumentFault(
+        "LIMIT_EXCEEDED",
+        `The table has more than the ${MAX_CELLS} cells allowed; split it.`,
+      );
+    }
+    const row = record.map((cell) => ({ text: cell.trim() }));
+    budget.spend(row.reduce((sum, cell) => sum + cell.text.length + 1, 0));
+    if (row.some((cell) => cell.text !== "")) rows.push(row);
+  };
+  await parseRecords(text, delimiter, input, addRow);
+  return rows;
+}
+
+/** Feeds the parser piece by piece, so that signs of life get out in between. */
+async function parseRecords(
+  text: string,
+  delimiter: string,
+  { signal, progress }: ExtractInput,
+  onRecord: (record: readonly string[]) => void,
+): Promise<void> {
+  let failure: unknown;
   const parser = parse({
     delimiter,
     bom: true,
@@ -49,47 +73,27 @@ async function readRows(text: string, delimiter: string, input: ExtractInput): P
     skip_empty_lines: true,
     max_record_size: MAX_ROW_CHARACTERS,
   });
-  const fed = feed(parser, text, input);
-  try {
-    for await (const record of parser as AsyncIterable<string[]>) {
-      signal.throwIfAborted();
-      cells += record.length;
-      if (cells > MAX_CELLS)
-        throw new DocumentFault(
-          "LIMIT_EXCEEDED",
-          `The table has more than the ${MAX_CELLS} cells allowed; split it.`,
-        );
-      const row = record.map((cell) => ({ text: cell.trim() }));
-      budget.spend(row.reduce((sum, cell) => sum + cell.text.length + 1, 0));
-      if (row.some((cell) => cell.text !== "")) rows.push(row);
+  parser.on("error", (error) => {
+    failure ??= fault(error);
+  });
+  parser.on("data", (record: string[]) => {
+    if (failure !== undefined) return;
+    try {
+      onRecord(record);
+    } catch (error) {
+      failure = error;
     }
-    await fed;
-  } catch (error) {
-    parser.destroy();
-    await fed.catch(() => undefined);
-    if (error instanceof DocumentFault || signal.aborted) throw error;
-    throw fault(error);
-  }
-  return rows;
-}
-
-async function feed(
-  parser: ReturnType<typeof parse>,
-  text: string,
-  { progress }: ExtractInput,
-): Promise<void> {
-  for (let at = 0; at < text.length && !parser.destroyed; at += PIECE_CHARACTERS) {
-    const ready = parser.write(text.slice(at, at + PIECE_CHARACTERS));
+  });
+  const ended = new Promise<void>((resolve) => parser.once("close", resolve));
+  for (let at = 0; at < text.length && failure === undefined; at += PIECE_CHARACTERS) {
+    parser.write(text.slice(at, at + PIECE_CHARACTERS));
     progress(at, text.length);
-    if (!ready)
-      await new Promise<void>((resolve) =>
-        parser
-          .once("drain", resolve)
-          .once("close", resolve)
-          .once("error", () => resolve()),
-      );
+    await setImmediate(undefined, { signal });
   }
-  parser.end();
+  if (failure === undefined) parser.end();
+  else parser.destroy();
+  await ended;
+  if (failure !== undefined) throw failure;
 }
 
 function fault(error: unknown): DocumentFault {

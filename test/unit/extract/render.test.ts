@@ -211,4 +211,20 @@ describe("renderMarkdown", () => {
     expect(renderText([table]).text.length).toBeLessThan(40_000_000);
     expect(renderMarkdown([table]).length).toBeLessThan(40_000_000);
   });
+
+  test("long runs of one sign take no longer than their length asks for", () => {
+    const started = performance.now();
+    for (const sign of ["\\", " ", "\n", "#", "`", "*", "|", "$", "~", "<", "&", "[", " \n"]) {
+      const text = `x${sign.repeat(200_000)}x`;
+      const rows = [[{ text }, { text, markdown: text }]];
+      renderMarkdown([
+        { type: "heading", level: 1, text },
+        { type: "paragraph", text },
+        { type: "code", text },
+        { type: "table", rows, headerRows: 1 },
+        { type: "image", alt: text, target: text },
+      ]);
+    }
+    expect(performance.now() - started).toBeLessThan(10_000);
+  }, 30_000);
 });
