@@ -26,7 +26,7 @@ const LIMITS = {
 } as const;
 
 /** Without pings a call over a dead connection hangs until its deadline. */
-const PINGS = { pingIntervalMs: 20_000, pingTimeoutMs: 10_000, idleConnectionTimeoutMs: 15 * 60_000 };
+const PINGS = { pingIntervalMs: 20_000, pingTimeoutMs: 10_000, idleConnectionTimeoutMs: 5 * 60_000 };
 
 function http2({ url }: SluiceOptions): Connection {
   const managers = new Set<Http2SessionManager>();
@@ -44,6 +44,7 @@ function http2({ url }: SluiceOptions): Connection {
     canStream: true,
     fetch: globalThis.fetch,
     renew() {
+      // The old one is not ended: other calls may run on it. It closes by itself when it has been idle.
       for (const manager of managers) if (manager.state() === "closed") managers.delete(manager);
       current = open();
     },

@@ -68,23 +68,27 @@ async function uploadByStream(
 ): Promise<Document> {
   const { filename, mediaType, sizeBytes } = bytes;
   let fault: unknown;
+  // A refusal of the server is thrown into the generator below; what this one catches is the source's own.
+  async function* pieces() {
+    try {
+      yield* bytes.open();
+    } catch (error) {
+      fault = error;
+      throw error;
+    }
+  }
   async function* messages() {
     const size = BigInt(sizeBytes ?? 0);
     const header = { filename, mediaType, sizeBytes: size, sha256: options.sha256 ?? "" };
     yield { payload: { case: "header" as const, value: header } };
     let sentBytes = 0;
-    try {
-      for await (const piece of bytes.open()) {
-        for (let at = 0; at < piece.byteLength; at += CHUNK_BYTES) {
-          const value = piece.subarray(at, at + CHUNK_BYTES);
-          yield { payload: { case: "chunk" as const, value } };
-          sentBytes += value.byteLength;
-          options.onProgress?.({ sentBytes, totalBytes: sizeBytes });
-        }
+    for await (const piece of pieces()) {
+      for (let at = 0; at < piece.byteLength; at += CHUNK_BYTES) {
+        const value = piece.subarray(at, at + CHUNK_BYTES);
+        yield { payload: { case: "chunk" as const, value } };
+        sentBytes += value.byteLength;
+        options.onProgress?.({ sentBytes, totalBytes: sizeBytes });
       }
-    } catch (error) {
-      fault = error;
-      throw error;
     }
   }
   try {

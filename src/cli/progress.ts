@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import type { Output } from "./context.ts";
 import { clean, cut, duration, padTo, widthOf } from "./text.ts";
 import { isDone, type Track } from "./track.ts";
@@ -64,7 +65,7 @@ export function createLiveProgress(output: Output, tracks: readonly Track[]): Pr
     update(track) {
       if (isDone(track) && !ended.has(track)) {
         ended.add(track);
-        lasting.push(`${marks[track.state] ?? ""} ${clean(track.name)}: ${stateOf(track)}${endOf(track)}`);
+        lasting.push(`${marks[track.state] ?? ""} ${shortName(track)}: ${stateOf(track)}${endOf(track)}`);
       }
       redraw();
     },
@@ -94,19 +95,22 @@ function liveLines(tracks: readonly Track[], columns: number, room: number): str
   ].filter(Boolean);
   const nameWidth = Math.min(
     Math.max(8, Math.floor(columns * 0.3)),
-    Math.max(8, ...shown.map((t) => widthOf(clean(t.name)))),
+    Math.max(8, ...shown.map((t) => widthOf(shortName(t)))),
   );
   return [...shown.map((track) => row(track, columns - 1, nameWidth)), cut(parts.join(", "), columns - 1)];
 }
 
 function row(track: Track, width: number, nameWidth: number): string {
-  const name = padTo(clean(track.name), nameWidth);
+  const name = padTo(shortName(track), nameWidth);
   const percent = `${Math.round(track.percent)}%`.padStart(4);
   const barWidth = Math.min(24, width - nameWidth - 28);
   const bar = barWidth >= 6 ? ` ${barOf(track.percent, barWidth)}` : "";
   const note = track.state === "running" && track.note ? ` · ${clean(track.note)}` : "";
   return cut(`${name}${bar} ${percent} ${stateOf(track)}${note}`, width);
 }
+
+/** Folders leave no room for what tells one document from the next. */
+const shortName = ({ name }: Track): string => clean(basename(name));
 
 function barOf(percent: number, width: number): string {
   const full = Math.round((Math.min(100, Math.max(0, percent)) / 100) * width);

@@ -42,7 +42,11 @@ export function registerServerCommands(
     .description("create a user and print a first password")
     .argument("<email>")
     .option("--name <name>", "name of the user, for people")
-    .option("--role <name...>", "roles of the user: viewer, developer, operator, auditor, admin, or your own", [])
+    .option(
+      "--role <name...>",
+      "roles of the user: viewer, developer, operator, auditor, admin, or your own",
+      [],
+    )
     .option("--service", "a service account: no password, API keys only", false)
     .action((email: string, options: { name?: string; role: string[]; service: boolean }) => {
       const { name, role: roles, service } = options;

@@ -67,11 +67,14 @@ export function table(
   return lines.map((line) => `${line.trimEnd()}\n`).join("");
 }
 
-/** `850 ms`, `2.1 s`, `3 min 5 s`. */
+/** `850 ms`, `2.1 s`, `3 min 5 s`, `24 h`. */
 export function duration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
-  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1_000)} s`;
+  const [big, small, bigUnit, smallUnit] = ms < 3_600_000 ? [60, 1, "min", "s"] : [3_600, 60, "h", "min"];
+  const units = Math.round(ms / 1_000 / small);
+  const [whole, rest] = [Math.floor((units * small) / big), Math.round(units % (big / small))];
+  return rest > 0 ? `${whole} ${bigUnit} ${rest} ${smallUnit}` : `${whole} ${bigUnit}`;
 }
 
 /** `12 B`, `3.4 KiB`, `5.0 MiB`. */

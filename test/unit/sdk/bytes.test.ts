@@ -2,10 +2,11 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Code } from "@connectrpc/connect";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createSluice, type DocumentInput } from "../../../sdk/src/node.ts";
 import { createSluice as createWebSluice } from "../../../sdk/src/web.ts";
-import { startServer } from "./server.ts";
+import { failure, startServer } from "./server.ts";
 
 const large = randomBytes(3 * 1024 * 1024);
 let folder: string;
@@ -78,6 +79,22 @@ test("an upload of 200 MB goes through in constant memory and tells its progress
   // What is read from the source and has not arrived yet is all that memory holds.
   expect(furthest).toBeLessThan(16 * 1024 * 1024);
 }, 60_000);
+
+test.each(["2", "1.1"] as const)(
+  "an upload that is refused half-way tells the reason, and later calls work: HTTP/%s",
+  async (httpVersion) => {
+    await using server = await startServer();
+    using sluice = createSluice({ url: server.url, httpVersion });
+    async function* flood() {
+      for (let i = 0; i < 30; i++) yield large;
+    }
+    for (let round = 0; round < 3; round++) {
+      server.knobs.failures = [failure(Code.InvalidArgument, "DOCUMENT_TOO_LARGE", "Too large.")];
+      await expect(sluice.documents.upload(flood())).rejects.toMatchObject({ reason: "DOCUMENT_TOO_LARGE" });
+      expect((await sluice.system.getServerInfo({}, { timeoutMs: 5_000 })).info?.version).toBe("9.9.9");
+    }
+  },
+);
 
 test("a source that breaks gives its own error, and an aborted upload ends as CANCELLED", async () => {
   await using server = await startServer();
