@@ -386,11 +386,19 @@ export async function startServer(options: StartOptions & { worker: boolean }): 
     const auth = await createAuth({ db: core.db, config, masterKey: core.masterKey, logger });
     cleanup.add("auth", () => auth.stop());
     let worker: Worker | null = null;
-    const server = await startRpc(core, auth, async () => worker?.check(), cleanup);
+    // Side by side: document processes load while the edge plans its rules. Both are waited for, so that what
+    // one has started is known when the other has failed.
+    const [working, serving] = await Promise.allSettled([
+      options.worker ? startWorker(core, cleanup) : null,
+      startRpc(core, auth, async () => worker?.check(), cleanup),
+    ]);
+    if (serving.status === "rejected") throw serving.reason;
+    if (working.status === "rejected") throw working.reason;
+    const server = serving.value;
+    worker = working.value;
     const url = core.publicUrl.current;
     await writeServerFile(config.dataDir, { url, pid: process.pid, databaseUrl: core.databaseUrl });
     cleanup.add("server file", () => removeServerFile(config.dataDir));
-    if (options.worker) worker = await startWorker(core, cleanup);
     return {
       url,
       auth,

@@ -46,6 +46,9 @@ export const chunkStage: Stage<z.output<typeof Options>> = {
   description:
     "Cuts the text into chunks by tokens, sentences or headings, each with its pages and headings.",
   ...stageOptions(Options, { strategy: "CHUNK_STRATEGY_" }),
+  async warm() {
+    await loadTokenCounter();
+  },
   async run(document, { options, progress }) {
     const blocks = document.blocks ?? [];
     const { text, spans } = renderText(blocks);

@@ -3,7 +3,7 @@ import type { Block, Json } from "../extract/model.ts";
 import { renderText } from "../extract/render.ts";
 import { countBlocks, countText, readingTimeSeconds } from "./enrich/counts.ts";
 import { keyPhrases } from "./enrich/key-phrases.ts";
-import { detectLanguage } from "./enrich/language.ts";
+import { detectLanguage, loadDetector } from "./enrich/language.ts";
 import { stageOptions } from "./options.ts";
 import type { Stage, WorkingDocument } from "./stage.ts";
 
@@ -30,6 +30,9 @@ export const enrichStage: Stage<z.output<typeof Options>> = {
   version: 1,
   description: "Finds language, counts, title, author, dates, links, key phrases and reading time.",
   ...stageOptions(Options),
+  async warm() {
+    await loadDetector();
+  },
   async run(document, { options, progress }) {
     const blocks = document.blocks ?? [];
     const { text } = renderText(blocks);

@@ -64,6 +64,8 @@ export interface Stage<Options = unknown> {
   parseOptions(raw: unknown): Options;
   /** JSON Schema of the options, for the catalogue of stages. */
   optionsSchema?(): { [key: string]: unknown };
+  /** Loads what is slow to load, so that the first document does not wait for it. */
+  warm?(): Promise<void>;
   run(document: WorkingDocument, context: StageContext<Options>): Promise<Partial<WorkingDocument>>;
 }
 

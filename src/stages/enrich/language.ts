@@ -12,11 +12,17 @@ export interface DetectedLanguage {
   reliable: boolean;
 }
 
+/** The detector with its data: about half a second the first time. */
+export async function loadDetector() {
+  const { default: eld } = await import("eld/small");
+  return eld;
+}
+
 /** The main language of a text, judged by samples of its start, middle and end; null for too little text. */
 export async function detectLanguage(text: string): Promise<DetectedLanguage | null> {
   const sample = sampleOf(text);
   if ((sample.match(/\p{L}/gu)?.length ?? 0) < LEAST_LETTERS) return null;
-  const { default: eld } = await import("eld/small");
+  const eld = await loadDetector();
   const result = eld.detect(sample);
   if (result.language === "") return null;
   const confidence = result.getScores()[result.language] ?? 0;

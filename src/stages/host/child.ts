@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
-import { findStage } from "../registry.ts";
+import { findStage, stageTypes } from "../registry.ts";
 import type { Stage, StageContext, WorkingDocument } from "../stage.ts";
 import { readDocument, writeDocument } from "./document-file.ts";
 import { toWire } from "./faults.ts";
@@ -18,9 +18,12 @@ import {
 } from "./protocol.ts";
 
 const PROGRESS_INTERVAL_MS = 100;
+/** Leaves the processor to whoever starts the workers. */
+const WARM_AFTER_MS = 1_000;
 
 const settings = JSON.parse(process.argv[2] ?? "{}") as ChildSettings;
 const customStages = new Map<string, Stage>();
+let served = false;
 
 process.on("disconnect", () => process.exit(0));
 process.on("message", (message) => void serve(message as ToChild));
@@ -28,8 +31,19 @@ try {
   if (settings.watchParent) await watchParent();
   for (const path of settings.customModules) await loadCustomModule(path);
   tell({ kind: "ready" });
+  setTimeout(() => void warmUp(), WARM_AFTER_MS);
 } catch (error) {
   tell({ kind: "start_failed", message: error instanceof Error ? error.message : String(error) });
+}
+
+/** Loads what stages need, one after the other, as long as no document is waiting. */
+async function warmUp(): Promise<void> {
+  for (const stage of [...stageTypes(), ...customStages.values()]) {
+    if (served) return;
+    // A stage that cannot load says so when a document needs it.
+    await stage.warm?.().catch(() => {});
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 function tell(message: FromChild): void {
@@ -38,6 +52,7 @@ function tell(message: FromChild): void {
 }
 
 async function serve({ id, task }: ToChild): Promise<void> {
+  served = true;
   try {
     const answer = task.kind === "run" ? await runStage(id, task) : await renderTask(task);
     tell({ kind: "done", id, answer, rssBytes: process.memoryUsage.rss() });
