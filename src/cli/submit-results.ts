@@ -7,7 +7,7 @@ import { JobResultSchema, JobSchema, JobStatus, jobStatusName, type Sluice } fro
 import type { Io } from "./context.ts";
 import { EXTENSIONS } from "./options.ts";
 import { copy, write, writeJson } from "./output.ts";
-import type { Entry, SubmitOptions } from "./submit.ts";
+import type { Entry, SubmitOptions } from "./submit-entry.ts";
 import { clean } from "./text.ts";
 
 /** Prints the results in the order of the command line, or writes each to its own file. */

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { toJson } from "@bufbuild/protobuf";
-import { type Format, type Job, JobEventSchema, JobStatus, type Sluice, SluiceError } from "@sluice/sdk";
+import { JobEventSchema, JobStatus, type Sluice, SluiceError } from "@sluice/sdk";
 import { type Command, Option } from "commander";
 import { withSluice } from "./connect.ts";
 import { type CliContext, CliError, INTERRUPTED, type Io, sentenceOf } from "./context.ts";
@@ -10,29 +10,10 @@ import { integer, jsonOption, label, outputOption } from "./options.ts";
 import { writeJson } from "./output.ts";
 import { createGate } from "./pool.ts";
 import { createLiveProgress, createPlainProgress, type Progress, silent } from "./progress.ts";
+import type { Entry, SubmitOptions } from "./submit-entry.ts";
 import { printResults } from "./submit-results.ts";
 import { clean } from "./text.ts";
 import { applyEvent, newTrack, type Track } from "./track.ts";
-
-export interface SubmitOptions {
-  readonly pipeline?: string;
-  readonly follow?: boolean;
-  readonly wait?: boolean;
-  readonly output: Format;
-  readonly outDir?: string;
-  readonly json?: boolean;
-  readonly priority?: "high" | "normal" | "low";
-  readonly label?: Record<string, string>;
-  readonly password?: string;
-  readonly concurrency: number;
-}
-
-/** One file of the command line with its fate. */
-export interface Entry {
-  readonly path: string;
-  readonly track: Track;
-  job?: Job;
-}
 
 /** Jobs that are followed at once: far below the streams that one connection may have. */
 const MAX_FOLLOWED = 100;
