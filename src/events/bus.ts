@@ -77,16 +77,17 @@ export function createEventBus(deps: {
           { error: messageOf(error) },
           "other processes could not be woken; they will look by themselves",
         );
-        return;
       }
     }
+    // In the turn that saw nothing pending: what is announced between would stay until the next announcement.
+    sending = null;
   };
 
   return {
     async start() {
       await transport.subscribe((payload) => {
-        const message = JSON.parse(payload) as Message;
-        if (message.from !== processId) deliver(message.topic, message.ids);
+        const message = readMessage(payload);
+        if (message && message.from !== processId) deliver(message.topic, message.ids);
       }, wakeAll);
     },
 
@@ -106,11 +107,7 @@ export function createEventBus(deps: {
       pending.set(topic, gathered);
       for (const id of ids) if (gathered.size < MAX_PENDING) gathered.add(id);
       // In a later turn, so that what one turn announces shares a statement.
-      sending ??= Promise.resolve()
-        .then(flush)
-        .finally(() => {
-          sending = null;
-        });
+      sending ??= Promise.resolve().then(flush);
     },
 
     onId(topic, id, listener) {
@@ -131,4 +128,20 @@ export function createEventBus(deps: {
       return () => listeners.delete(listener);
     },
   };
+}
+
+/** Null for what is no message of ours: whoever may log in to the database or to Redis can write to the channel. */
+function readMessage(payload: string): Message | null {
+  try {
+    const message = JSON.parse(payload) as Partial<Message> | null;
+    const ids = message?.ids;
+    if (!Array.isArray(ids) || typeof message?.topic !== "string") return null;
+    return {
+      from: String(message.from),
+      topic: message.topic,
+      ids: ids.filter((id) => typeof id === "string"),
+    };
+  } catch {
+    return null;
+  }
 }

@@ -15,6 +15,6 @@ export interface BackoffOptions {
  */
 export function backoffMs(attempt: number, { baseMs, capMs, multiplier, random }: BackoffOptions): number {
   if (attempt < 1) throw new RangeError(`attempt must be 1 or more, not ${attempt}`);
-  const ceiling = Math.min(capMs, baseMs * multiplier ** Math.min(attempt - 1, 64));
+  const ceiling = Math.floor(Math.min(capMs, baseMs * multiplier ** Math.min(attempt - 1, 64)));
   return Math.floor(random() * (ceiling + 1));
 }

@@ -6,6 +6,11 @@ export interface CoalescerOptions<In, Out> {
   /** Weight of one batch at the most; a single heavier item goes alone. */
   readonly maxWeight: number;
   weigh(item: In): number;
+  /**
+   * True for a failure that has nothing to do with single items, as a database that is away: all callers
+   * get it at once, and none is tried alone. Default: never.
+   */
+  isShared?(error: unknown): boolean;
   /** Does the work for all items; answers in their order, an `Error` for an item that failed by itself. */
   run(items: readonly In[]): Promise<readonly (Out | Error)[]>;
 }
@@ -49,13 +54,15 @@ export function createCoalescer<In, Out>(options: CoalescerOptions<In, Out>): (i
     try {
       settle(batch, await options.run(batch.map(({ item }) => item)));
     } catch (error) {
-      if (batch.length === 1) batch[0]?.reject(error);
+      if (batch.length === 1 || options.isShared?.(error)) for (const entry of batch) entry.reject(error);
       else for (const entry of batch) await runBatch([entry]);
     }
   };
 
   const lane = async (): Promise<void> => {
     while (queue.length > 0) await runBatch(take());
+    // In the turn that saw the queue empty: an item that came between would wait for ever.
+    busy--;
   };
 
   return (item) =>
@@ -64,10 +71,6 @@ export function createCoalescer<In, Out>(options: CoalescerOptions<In, Out>): (i
       if (busy >= options.lanes) return;
       busy++;
       // A microtask later, so that calls made in the same turn share the first batch too.
-      void Promise.resolve()
-        .then(lane)
-        .finally(() => {
-          busy--;
-        });
+      void Promise.resolve().then(lane);
     });
 }

@@ -20,9 +20,10 @@ export function createSecretBox(masterKey: Uint8Array, purpose: string): SecretB
     },
     open(sealed, context) {
       const bytes = Buffer.from(sealed);
-      const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, 12)).setAAD(
-        Buffer.from(context),
-      );
+      // With the length, since a shorter tag would be taken too, and is guessed sooner.
+      const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, 12), {
+        authTagLength: 16,
+      }).setAAD(Buffer.from(context));
       decipher.setAuthTag(bytes.subarray(12, 28));
       return Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]);
     },

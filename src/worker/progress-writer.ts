@@ -52,7 +52,8 @@ export function createProgressWriter({ stage, jobPercent, write, onError }: Prog
 
   return {
     progress(newShare: number, newMessage?: string): void {
-      latest = { share: Math.min(1, Math.max(0, newShare)), message: newMessage ?? null };
+      const bounded = Number.isFinite(newShare) ? Math.min(1, Math.max(0, newShare)) : 0;
+      latest = { share: bounded, message: newMessage ?? null };
       soon();
     },
     log(level: "info" | "warn", text: string): void {

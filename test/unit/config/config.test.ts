@@ -1,0 +1,116 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { ConfigError, clientSettings, loadConfig, parseKey, SETTING_NAMES } from "../../../src/config.ts";
+
+function faultsOf(environment: Record<string, string>): string {
+  try {
+    loadConfig(environment);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+  return "";
+}
+
+async function withFile<T>(content: string, work: (path: string) => T): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), "sluice-config-"));
+  try {
+    const path = join(folder, "secret");
+    await writeFile(path, content);
+    return work(path);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+test("an empty environment is a valid one: loopback, sign-in required, everything in one folder", () => {
+  const config = loadConfig({});
+  expect(config).toMatchObject({
+    host: "127.0.0.1",
+    port: 8080,
+    auth: "required",
+    tls: null,
+    databaseUrl: null,
+  });
+  expect(config.storageUrl.startsWith(config.dataDir)).toBe(true);
+  expect(Object.isFrozen(config)).toBe(true);
+});
+
+test("every fault is named at once, and no value is shown", () => {
+  const values = {
+    SLUICE_ADDR: "nowhere-value",
+    DATABASE_URL: "mysql://user:hunter2@db",
+    SLUICE_ADMIN_PASSWORD: "hunter2",
+    SLUICE_ADMIN_EMAIL: "secret-mail",
+    SLUICE_WORKER_CONCURRENCY: "99999",
+    SLUICE_LEASE_MS: "soon-value",
+    SLUICE_AUTH: "perhaps-value",
+    SLUICE_LOG_LEVEL: "loud-value",
+    SLUICE_BEHIND_PROXY: "yes-value",
+    SLUICE_PUBLIC_URL: "ftp://value",
+    SLUICE_WORKERS: "typo-value",
+  };
+  const message = faultsOf(values);
+  for (const name of Object.keys(values)) expect(message).toContain(name);
+  expect(message).not.toMatch(/value|hunter2|secret-mail|99999/);
+});
+
+test("a misspelt setting is an error, one of the command line or of another program is not", () => {
+  expect(faultsOf({ SLUICE_ADRR: "x" })).toContain("SLUICE_ADRR");
+  expect(faultsOf({ SLUICE_URL: "http://x", SLUICE_API_KEY: "k", PATH: "/bin", PGHOST: "h" })).toBe("");
+});
+
+test("an empty variable counts as absent", () => {
+  expect(loadConfig({ SLUICE_ADDR: "", DATABASE_URL: "", SLUICE_MASTER_KEY_FILE: "" }).port).toBe(8080);
+});
+
+test("a secret may stand in a file, not in both places, and a file that is not there is named without its path", async () => {
+  await withFile("postgres://u:p@h/db\n", (path) => {
+    expect(loadConfig({ DATABASE_URL_FILE: path }).databaseUrl).toBe("postgres://u:p@h/db");
+    expect(faultsOf({ DATABASE_URL_FILE: path, DATABASE_URL: "postgres://x" })).toContain(
+      "DATABASE_URL_FILE",
+    );
+  });
+  const missing = faultsOf({ SLUICE_MASTER_KEY_FILE: "/nowhere/at/all" });
+  expect(missing).toContain("SLUICE_MASTER_KEY_FILE");
+  expect(missing).not.toContain("/nowhere");
+});
+
+test("a server that lets everybody in answers on loopback only", () => {
+  for (const host of ["127.0.0.1", "127.9.9.9", "localhost", "[::1]"]) {
+    expect(faultsOf({ SLUICE_AUTH: "none", SLUICE_ADDR: `${host}:1` })).toBe("");
+  }
+  for (const host of ["0.0.0.0", "[::]", "10.0.0.1", "example.org", "127.0.0.1.example.org"]) {
+    const environment = { SLUICE_AUTH: "none", SLUICE_ADDR: `${host}:1`, SLUICE_BEHIND_PROXY: "true" };
+    expect(faultsOf(environment)).toContain("SLUICE_AUTH");
+  }
+});
+
+test("credentials do not cross a network in plain text unless somebody says that a proxy ends TLS", () => {
+  expect(faultsOf({ SLUICE_ADDR: "0.0.0.0:80" })).toContain("SLUICE_ADDR");
+  expect(faultsOf({ SLUICE_ADDR: "0.0.0.0:80", SLUICE_BEHIND_PROXY: "true" })).toBe("");
+  expect(faultsOf({ SLUICE_TLS_CERT: "/cert" })).toContain("SLUICE_TLS_KEY");
+  expect(faultsOf({ SLUICE_ADDR: "127.0.0.1:70000" })).toContain("SLUICE_ADDR");
+});
+
+test("a master key has 32 bytes or more in hex or base64, and nothing else is taken for one", () => {
+  expect(parseKey("ab".repeat(32))?.length).toBe(32);
+  expect(parseKey(Buffer.alloc(32, 9).toString("base64"))).toEqual(Buffer.alloc(32, 9));
+  for (const text of ["", "short", "ab".repeat(10), "!".repeat(64)]) expect(parseKey(text)).toBeNull();
+  expect(faultsOf({ SLUICE_MASTER_KEY: "my-own-value" })).not.toContain("my-own-value");
+});
+
+test("the names of settings include a _FILE for every secret", () => {
+  for (const name of ["DATABASE_URL", "REDIS_URL", "SLUICE_ADMIN_PASSWORD", "SLUICE_MASTER_KEY"]) {
+    expect(SETTING_NAMES).toEqual(expect.arrayContaining([name, `${name}_FILE`]));
+  }
+});
+
+test("the command line takes its key from the environment or a file, not from both", async () => {
+  await withFile("slk_file\n", (path) => {
+    expect(clientSettings({ SLUICE_API_KEY_FILE: path }).apiKey).toBe("slk_file");
+    expect(() => clientSettings({ SLUICE_API_KEY_FILE: path, SLUICE_API_KEY: "slk" })).toThrow(ConfigError);
+  });
+});

@@ -1,0 +1,41 @@
+import { expect, test } from "vitest";
+import { DocumentFault } from "../../../src/extract/errors.ts";
+import { DocumentNotFoundError } from "../../../src/jobs/errors.ts";
+import { StageFailure } from "../../../src/stages/stage.ts";
+import { StorageUnavailableError } from "../../../src/storage/errors.ts";
+import { JobTimeout, jobErrorOf } from "../../../src/worker/failure.ts";
+
+test("a fault of the document keeps its reason and is never tried again", () => {
+  expect(jobErrorOf(new DocumentFault("DOCUMENT_CORRUPT", "broken"), "extract")).toEqual({
+    reason: "DOCUMENT_CORRUPT",
+    message: "broken",
+    retryable: false,
+    stage: "extract",
+  });
+});
+
+test("a stage says itself whether trying again can help", () => {
+  for (const retryable of [true, false]) {
+    expect(jobErrorOf(new StageFailure("PARSER_CRASHED", "m", retryable), "s")).toMatchObject({ retryable });
+  }
+});
+
+test("a job that took too long fails for good", () => {
+  expect(jobErrorOf(new JobTimeout(5_000), null)).toEqual({
+    reason: "JOB_TIMEOUT",
+    retryable: false,
+    message: "The attempt took longer than the 5 seconds that the job may take. Give it a longer timeout.",
+  });
+});
+
+test("a store that is away is tried again, a document that is gone is not", () => {
+  expect(jobErrorOf(new StorageUnavailableError("store", "no answer", null), "fetch").retryable).toBe(true);
+  expect(jobErrorOf(new DocumentNotFoundError("d"), "fetch").retryable).toBe(false);
+});
+
+test("nothing of an unexpected throw is shown", () => {
+  const shown = jobErrorOf(new TypeError("password hunter2 at /srv/secret"), "extract");
+  expect(shown).toMatchObject({ reason: "INTERNAL", retryable: true });
+  expect(JSON.stringify(shown)).not.toMatch(/hunter2|srv/);
+  expect(jobErrorOf("a string", null).reason).toBe("INTERNAL");
+});
