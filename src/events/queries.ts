@@ -1,4 +1,5 @@
-import { type Fragment, json, type Sql } from "../db/sql.ts";
+import type { Fragment, Sql } from "../db/sql.ts";
+import { storableJson } from "../lib/storable.ts";
 import type { LoggedEvent, NewEvent } from "./model.ts";
 
 /**
@@ -11,7 +12,7 @@ export function eventInsert(sql: Sql, source: string, events: readonly NewEvent[
     insert into job_events (job_id, sequence, owner_id, type, payload)
     select s.id, s.last_sequence - ${events.length}::int + e.ord, s.owner_id, e.event->>'type', e.event->'payload'
     from ${sql(source)} s cross join
-      jsonb_array_elements(${json(events)}::text::jsonb) with ordinality as e(event, ord)`;
+      jsonb_array_elements(${storableJson(events)}::text::jsonb) with ordinality as e(event, ord)`;
 }
 
 /** Events of one job after `afterSequence`, oldest first, at most `limit`. */

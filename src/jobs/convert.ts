@@ -20,6 +20,7 @@ import type { PipelineConfig } from "../../gen/sluice/v1/pipelines_pb.ts";
 import type { LoggedEvent } from "../events/model.ts";
 import type { Json } from "../extract/model.ts";
 import { type FieldFault, InvalidRequestError } from "../lib/errors.ts";
+import { isStorable, storableJson } from "../lib/storable.ts";
 import { dateOf, durationOf, millisecondsOf, type TimestampFields, timestampOf } from "../lib/wire-time.ts";
 import type { StageConfig } from "../pipelines/model.ts";
 import type { JobRequest, JobSource } from "./create.ts";
@@ -139,11 +140,12 @@ export function jobRequestFromMessage(message: CreateJobRequest, now: number): J
       ["labels", key] as const,
       ["labels", text] as const,
     ]),
-    ["parameters", JSON.stringify(parameters).includes("\\u0000") ? "\0" : ""] as const,
+    ["parameters", storableJson(parameters) === JSON.stringify(parameters) ? "" : "\0"] as const,
     ["inline.filename", message.source.case === "inline" ? message.source.value.filename : ""] as const,
     ["inline.media_type", message.source.case === "inline" ? message.source.value.mediaType : ""] as const,
   ]) {
-    if (value.includes("\0")) faults.push({ field, description: "must not contain the character U+0000" });
+    if (!isStorable(value))
+      faults.push({ field, description: "must not contain U+0000 or half of a surrogate pair" });
   }
   const source = sourceFromMessage(message);
   if (!source)

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Auditor } from "../audit/auditor.ts";
-import type { Database } from "../db/sql.ts";
+import { type Database, isConnectionLoss, sqlState } from "../db/sql.ts";
 import type { EventBus } from "../events/bus.ts";
 import type { Json } from "../extract/model.ts";
 import type { Caller } from "../lib/caller.ts";
@@ -10,7 +10,7 @@ import type { PipelinesService } from "../pipelines/service.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { NewDocument } from "./documents/queries.ts";
 import type { DocumentsService } from "./documents/service.ts";
-import { RequestIdReusedError, UriSourceUnsupportedError } from "./errors.ts";
+import { DocumentNotFoundError, RequestIdReusedError, UriSourceUnsupportedError } from "./errors.ts";
 import type { Job, JobPriority } from "./model.ts";
 import { findByRequestIds, insertJobs, type NewJob, releaseRequestIds } from "./queries.ts";
 
@@ -43,6 +43,8 @@ export interface JobRequest {
 export const DEFAULT_MAX_ATTEMPTS = 3;
 /** Bounds of one coalesced insert. */
 const BATCH = { lanes: 2, maxItems: 500, maxWeight: 4 * 1024 * 1024 };
+
+const FOREIGN_KEY_VIOLATION = "23503";
 
 /** A job ready to be written, with its document when the request brought one. */
 interface Prepared {
@@ -116,7 +118,7 @@ export function createJobCreator(deps: CreatorDeps) {
   const write = async (items: readonly Prepared[]): Promise<(Job | Error)[]> => {
     const { answers, created } = await db.begin(async (tx) => {
       const repeated = await findRepeated(tx, items);
-      const fresh = items.filter((item) => !repeated.has(item.job.id));
+      const fresh = firstOfEachRequest(items.filter(({ job }) => !repeated.has(job.id)));
       await documents.insert(
         tx,
         fresh.flatMap(({ document }) => document ?? []),
@@ -130,8 +132,14 @@ export function createJobCreator(deps: CreatorDeps) {
           : [];
       const byId = new Map(inserted.map((job) => [job.id, job]));
       // Those that another transaction, or an earlier item of this batch, beat to their request id.
-      const beaten = fresh.filter(({ job }) => !byId.has(job.id));
-      const late = await findRepeated(tx, beaten);
+      const late = await findRepeated(
+        tx,
+        items.filter(({ job }) => !byId.has(job.id) && !repeated.has(job.id)),
+      );
+      await documents.discard(
+        tx,
+        fresh.filter(({ job }) => !byId.has(job.id)).flatMap(({ document }) => document?.id ?? []),
+      );
       await audit.recordMany(
         tx,
         fresh
@@ -195,11 +203,39 @@ export function createJobCreator(deps: CreatorDeps) {
     return answers;
   };
 
+  /** Like `write`; of a single item, a throw that its caller can do something about is named. */
+  const writeNamed = async (items: readonly Prepared[]): Promise<(Job | Error)[]> => {
+    try {
+      return await write(items);
+    } catch (error) {
+      const [only] = items;
+      // The document was deleted between the look at it and the insert.
+      if (items.length === 1 && only && !only.document && sqlState(error) === FOREIGN_KEY_VIOLATION) {
+        throw new DocumentNotFoundError(only.job.documentId);
+      }
+      throw error;
+    }
+  };
+
+  /** All together or, when that fails for the sake of one, each by itself. */
+  const writeAll = async (items: readonly Prepared[]): Promise<(Job | Error)[]> => {
+    try {
+      return await writeNamed(items);
+    } catch (error) {
+      if (isConnectionLoss(error)) throw error;
+      if (items.length === 1) return [asError(error)];
+      const answers: (Job | Error)[] = [];
+      for (const item of items) answers.push(...(await writeAll([item])));
+      return answers;
+    }
+  };
+
   const coalesced = createCoalescer<Prepared, Job>({
     ...BATCH,
     weigh: ({ document }) =>
       (document && "content" in document.body ? document.body.content.length : 0) + 1_000,
-    run: write,
+    isShared: isConnectionLoss,
+    run: writeNamed,
   });
 
   return {
@@ -214,18 +250,38 @@ export function createJobCreator(deps: CreatorDeps) {
           try {
             return await prepare(caller, request);
           } catch (error) {
-            return error instanceof Error ? error : new Error(String(error));
+            return asError(error);
           }
         }),
       );
       const good = prepared.filter((item): item is Prepared => !(item instanceof Error));
-      const written = good.length > 0 ? await write(good) : [];
+      const written = good.length > 0 ? await writeAll(good) : [];
       const answers = new Map(good.map((item, index) => [item, written[index]]));
       return prepared.map((item) =>
         item instanceof Error ? item : (answers.get(item) ?? new Error("no answer for this item")),
       );
     },
   };
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+/**
+ * Without those that repeat a request id of an earlier item, and in one order for all transactions, so that
+ * two that meet at the same request ids wait for each other and never in a circle.
+ */
+function firstOfEachRequest(items: readonly Prepared[]): Prepared[] {
+  const keyOf = ({ job }: Prepared): string =>
+    job.requestId === null ? "" : `${job.ownerId} ${job.requestId}`;
+  const seen = new Set<string>();
+  const first = items.filter((item) => {
+    const key = keyOf(item);
+    if (key === "") return true;
+    return !seen.has(key) && seen.add(key);
+  });
+  return first.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : keyOf(a) > keyOf(b) ? 1 : 0));
 }
 
 /** What makes two requests the same: everything but the request id, documents by their content. */

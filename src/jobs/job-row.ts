@@ -47,7 +47,7 @@ const COLUMNS = [
 ] as const;
 
 /** The columns of a `Job`, named as its fields, of the table or CTE `from`. */
-export function jobColumns(sql: Sql, from?: "j" | "jobs"): Fragment {
+export function jobColumns(sql: Sql, from?: "j"): Fragment {
   const prefix = from ? `${from}.` : "";
   return sql.unsafe(
     COLUMNS.map(([column, field]) => `${prefix}${column}${field ? ` as ${field}` : ""}`).join(", "),

@@ -1,9 +1,10 @@
-import { type Fragment, json, type Sql } from "../db/sql.ts";
+import type { Fragment, Sql } from "../db/sql.ts";
 import { eventInsert } from "../events/log.ts";
 import type { NewEvent } from "../events/model.ts";
+import { storable, storableJson } from "../lib/storable.ts";
 import type { StageConfig } from "../pipelines/model.ts";
 import { type JobRow, jobColumns, jobFromRow } from "./job-row.ts";
-import type { Job, JobError, ResultFormat } from "./model.ts";
+import { type Job, type JobError, type JobPriority, priorityOfRank, type ResultFormat } from "./model.ts";
 
 /** What a worker holds while it runs an attempt. Every write names it; a write that no longer fits changes nothing. */
 export interface Lease {
@@ -97,7 +98,7 @@ export async function renewLeases(
   return await sql<LeaseOrder[]>`
     with w as (${workerUpsert(sql, worker)})
     update jobs set heartbeat_at = now(), lease_until = now() + ${leaseMs}::int * interval '1 millisecond'
-    from jsonb_to_recordset(${json(leases)}::text::jsonb) as l("jobId" uuid, token uuid)
+    from jsonb_to_recordset(${storableJson(leases)}::text::jsonb) as l("jobId" uuid, token uuid)
     where jobs.id = l."jobId" and jobs.lease_token = l.token and jobs.status in ('PROCESSING', 'CANCELLING')
     returning jobs.id as job_id, jobs.status = 'CANCELLING' as cancel`;
 }
@@ -106,7 +107,7 @@ export async function renewLeases(
 export async function readOrders(sql: Sql, leases: readonly Lease[]): Promise<LeaseOrder[]> {
   return await sql<LeaseOrder[]>`
     select jobs.id as job_id, true as cancel
-    from jobs join jsonb_to_recordset(${json(leases)}::text::jsonb) as l("jobId" uuid, token uuid)
+    from jobs join jsonb_to_recordset(${storableJson(leases)}::text::jsonb) as l("jobId" uuid, token uuid)
       on jobs.id = l."jobId" and jobs.lease_token = l.token
     where jobs.status = 'CANCELLING'`;
 }
@@ -157,7 +158,7 @@ export async function recordStep(
       returning id, owner_id, last_sequence, attempt, status
     ), ended as (
       update job_stages s set status = ${ended?.status ?? null}, ended_at = now(),
-        error = ${ended?.error ? json(ended.error) : null}::text::jsonb,
+        error = ${ended?.error ? storableJson(ended.error) : null}::text::jsonb,
         from_checkpoint = ${ended?.fromCheckpoint ?? false},
         checkpoint_key = ${ended?.checkpointKey ?? null}, checkpoint = ${ended?.checkpoint ?? null},
         checkpoint_object = ${ended?.checkpointObject ?? null}
@@ -184,7 +185,7 @@ export async function recordProgress(
 ): Promise<{ held: boolean; cancel: boolean }> {
   const [row] = await sql<{ cancel: boolean }[]>`
     with j as (
-      update jobs set stage_share = ${progress.share}, stage_message = ${progress.message},
+      update jobs set stage_share = ${progress.share}, stage_message = ${progress.message === null ? null : storable(progress.message)},
         last_sequence = last_sequence + ${progress.events.length},
         updated_at = now()
       where id = ${lease.jobId} and lease_token = ${lease.token} and status in ('PROCESSING', 'CANCELLING')
@@ -253,7 +254,7 @@ export async function completeJob(
     ), r as (
       insert into job_results (job_id, extracted_text, result_metadata, quality_score, processing_time_ms,
         output_uri, size_bytes, sha256)
-      select j.id, ${result.extractedText}, ${json(result.metadata)}::text::jsonb, ${result.qualityScore},
+      select j.id, ${result.extractedText}, ${storableJson(result.metadata)}::text::jsonb, ${result.qualityScore},
         coalesce((select sum(extract(epoch from st.ended_at - st.started_at) * 1000)::bigint
           from job_stages st where st.job_id = j.id and st.status = 'SUCCEEDED'), 0),
         ${result.outputUri}, ${result.sizeBytes}, ${result.sha256} from j
@@ -261,7 +262,7 @@ export async function completeJob(
     ), c as (
       insert into job_result_contents (job_id, format, content, object_key, size_bytes, sha256)
       select r.job_id, x.format, x.content, x."objectKey", x."sizeBytes", x.sha256
-      from r cross join jsonb_to_recordset(${json(result.contents)}::text::jsonb) as x(
+      from r cross join jsonb_to_recordset(${storableJson(result.contents)}::text::jsonb) as x(
         format text, content text, "objectKey" text, "sizeBytes" bigint, sha256 text)
     ), old as (
       select s.job_id, s.position, s.checkpoint_object from job_stages s join j on s.job_id = j.id
@@ -291,7 +292,7 @@ export async function failAttempt(
   const retry = failure.retryInMs !== null;
   const [row] = await sql<{ status: "FAILED" | "CREATED" }[]>`
     with j as (
-      update jobs set status = ${retry ? "CREATED" : "FAILED"}, error = ${json(failure.error)}::text::jsonb,
+      update jobs set status = ${retry ? "CREATED" : "FAILED"}, error = ${storableJson(failure.error)}::text::jsonb,
         run_time = case when ${retry} then now() + ${failure.retryInMs ?? 0}::int * interval '1 millisecond' else run_time end,
         ended_at = case when ${retry} then null else now() end,
         lease_token = null, lease_until = null, locked_by = case when ${retry} then null else locked_by end,
@@ -335,7 +336,7 @@ export async function releaseLeases(sql: Sql, leases: readonly Lease[]): Promise
       update jobs set status = 'CREATED', attempt = attempt - 1, lease_token = null, lease_until = null,
         locked_by = null, stage_share = 0,
         last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
-      from jsonb_to_recordset(${json(leases)}::text::jsonb) as l("jobId" uuid, token uuid)
+      from jsonb_to_recordset(${storableJson(leases)}::text::jsonb) as l("jobId" uuid, token uuid)
       where jobs.id = l."jobId" and jobs.lease_token = l.token and jobs.status = 'PROCESSING'
       returning jobs.id, jobs.owner_id, jobs.last_sequence, jobs.attempt
     ), e as (
@@ -366,6 +367,8 @@ export interface Recovered {
   readonly id: string;
   readonly status: "CREATED" | "FAILED" | "CANCELLED";
   readonly workerId: string;
+  readonly pipelineName: string;
+  readonly priority: JobPriority;
 }
 
 /** Claims that may be lost before a job is set aside: one poison document must not take worker after worker down. */
@@ -376,7 +379,7 @@ export const MAX_LOST_CLAIMS = 3;
  * FAILED with QUARANTINED after `MAX_LOST_CLAIMS` lost claims.
  */
 export async function recoverExpired(sql: Sql, limit: number): Promise<Recovered[]> {
-  return await sql<Recovered[]>`
+  const rows = await sql<(Omit<Recovered, "priority"> & { priority: number })[]>`
     with expired as (
       select id, status, locked_by, stage from jobs
       where status in ('PROCESSING', 'CANCELLING') and lease_until < now()
@@ -394,10 +397,12 @@ export async function recoverExpired(sql: Sql, limit: number): Promise<Recovered
         run_time = case when expired.status = 'PROCESSING' then now() else run_time end,
         attempt = case when expired.status = 'PROCESSING' then greatest(attempt - 1, 0) else attempt end,
         lost_claims = lost_claims + 1, lease_token = null, lease_until = null, stage_share = 0,
+        locked_by = case when expired.status = 'PROCESSING' and lost_claims + 1 < ${MAX_LOST_CLAIMS} then null
+          else jobs.locked_by end,
         last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
       from expired where jobs.id = expired.id
       returning jobs.id, jobs.owner_id, jobs.last_sequence, jobs.attempt, jobs.status, jobs.error,
-        expired.status as previous_status, expired.locked_by
+        jobs.pipeline_name, jobs.priority, expired.status as previous_status, expired.locked_by
     ), e as (
       insert into job_events (job_id, sequence, owner_id, type, payload)
       select id, last_sequence, owner_id, 'status_changed',
@@ -405,5 +410,6 @@ export async function recoverExpired(sql: Sql, limit: number): Promise<Recovered
           'attempt', attempt, 'lostWorker', locked_by, 'error', case when status = 'FAILED' then error end))
       from j
     )
-    select id, status, locked_by as worker_id from j`;
+    select id, status, locked_by as worker_id, pipeline_name, priority from j`;
+  return rows.map((row) => ({ ...row, priority: priorityOfRank(row.priority) }));
 }

@@ -159,12 +159,13 @@ export function createLeases(deps: { db: Database; bus: EventBus; metrics: Metri
       return true;
     },
 
-    /** Hands jobs back untouched. */
-    async release(leases: readonly Lease[]): Promise<void> {
-      if (leases.length === 0) return;
+    /** Hands jobs back untouched. Answers the ids of those that were still held and not ordered to stop. */
+    async release(leases: readonly Lease[]): Promise<string[]> {
+      if (leases.length === 0) return [];
       const ids = await releaseLeases(db.sql, leases);
       bus.announce("work", ids);
       bus.announce("events", ids);
+      return ids;
     },
 
     /** Takes back what others have lost, unless another process is at it. Answers what was done. */
@@ -178,6 +179,10 @@ export function createLeases(deps: { db: Database; bus: EventBus; metrics: Metri
           return await recoverExpired(tx, SWEEP_BATCH);
         });
         all.push(...batch);
+        for (const { status, pipelineName: pipeline, priority } of batch) {
+          if (status === "FAILED") metrics.jobsFailed.inc({ pipeline, priority, reason: "QUARANTINED" });
+          else if (status === "CANCELLED") metrics.jobsCancelled.inc({ pipeline, priority });
+        }
         bus.announce(
           "work",
           batch.filter(({ status }) => status === "CREATED").map(({ id }) => id),

@@ -1,7 +1,8 @@
-import { array, json, likePattern, type Sql } from "../db/sql.ts";
+import { array, likePattern, type Sql } from "../db/sql.ts";
 import { eventInsert } from "../events/log.ts";
 import type { Json } from "../extract/model.ts";
 import type { Scope } from "../lib/caller.ts";
+import { storable, storableJson } from "../lib/storable.ts";
 import { type JobRow, jobColumns, jobFromRow } from "./job-row.ts";
 import {
   type Job,
@@ -60,7 +61,7 @@ export async function insertJobs(sql: Sql, jobs: readonly NewJob[]): Promise<Job
       select r.id, r."ownerId", r.priority, r."pipelineId", r."pipelineName", r."pipelineVersion",
         r."stagesTotal", r."documentId", r.labels, r.parameters, decode(r.password, 'base64'), r."requestId",
         r."requestHash", r."concurrencyKey", r."maxAttempts", coalesce(r."runTime", now()), r."timeoutMs", 1
-      from jsonb_to_recordset(${json(records)}::text::jsonb) as r(
+      from jsonb_to_recordset(${storableJson(records)}::text::jsonb) as r(
         id uuid, "ownerId" uuid, priority smallint, "pipelineId" uuid, "pipelineName" text,
         "pipelineVersion" int, "stagesTotal" smallint, "documentId" uuid, labels jsonb, parameters jsonb,
         password text, "requestId" text, "requestHash" text, "concurrencyKey" text, "maxAttempts" int,
@@ -81,7 +82,7 @@ export async function findByRequestIds(
     select ${jobColumns(sql)}, request_hash, created_at > now() - interval '24 hours' as within_window
     from jobs where (owner_id, request_id) in (
       select k."ownerId", k."requestId"
-      from jsonb_to_recordset(${json(keys)}::text::jsonb) as k("ownerId" uuid, "requestId" text))`;
+      from jsonb_to_recordset(${storableJson(keys)}::text::jsonb) as k("ownerId" uuid, "requestId" text))`;
   return rows.map(({ requestHash, withinWindow, ...row }) => ({
     job: jobFromRow(row),
     requestHash,
@@ -110,11 +111,11 @@ export async function listStages(sql: Sql, jobId: string): Promise<JobStage[]> {
 }
 
 function conditions(sql: Sql, scope: Scope, filter: JobFilter) {
-  const like = filter.text ? likePattern(filter.text) : null;
+  const like = filter.text ? likePattern(storable(filter.text)) : null;
   return sql`(${scope.ownerId}::uuid is null or j.owner_id = ${scope.ownerId})
     ${filter.statuses?.length ? sql`and j.status = any(${array(filter.statuses)}::text::text[])` : sql``}
     ${filter.pipelineId ? sql`and j.pipeline_id = ${filter.pipelineId}` : sql``}
-    ${filter.labels && Object.keys(filter.labels).length ? sql`and j.labels @> ${json(filter.labels)}::text::jsonb and j.labels <> '{}'` : sql``}
+    ${filter.labels && Object.keys(filter.labels).length ? sql`and j.labels @> ${storableJson(filter.labels)}::text::jsonb and j.labels <> '{}'` : sql``}
     ${filter.createdAfter ? sql`and j.created_at >= ${filter.createdAfter}` : sql``}
     ${filter.createdBefore ? sql`and j.created_at < ${filter.createdBefore}` : sql``}
     ${
@@ -157,13 +158,13 @@ export async function countJobs(
 export async function requestCancel(sql: Sql, scope: Scope, id: string): Promise<Job | null> {
   const rows = await sql<JobRow[]>`
     with old as (
-      select id, status from jobs
+      select * from jobs
       where id = ${id} and (${scope.ownerId}::uuid is null or owner_id = ${scope.ownerId}) for update
     ), j as (
       update jobs set
         status = case when old.status = any(${array(statusesBefore("CANCELLING"))}::text::text[]) then 'CANCELLING' else 'CANCELLED' end,
         ended_at = case when old.status = 'CREATED' then now() end,
-        last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
+        last_sequence = old.last_sequence + 1, version = old.version + 1, updated_at = now()
       from old where jobs.id = old.id and old.status in ('CREATED', 'PROCESSING')
       returning jobs.*, old.status as previous_status
     ), e as (
@@ -173,7 +174,7 @@ export async function requestCancel(sql: Sql, scope: Scope, id: string): Promise
     )
     select ${jobColumns(sql)} from j
     union all
-    select ${jobColumns(sql, "jobs")} from jobs join old on old.id = jobs.id where old.status = 'CANCELLING'`;
+    select ${jobColumns(sql)} from old where status = 'CANCELLING'`;
   return rows[0] ? jobFromRow(rows[0]) : null;
 }
 
@@ -187,7 +188,7 @@ export async function requeue(sql: Sql, scope: Scope, id: string): Promise<Job |
         and status = any(${array(from)}::text::text[]) for update
     ), j as (
       update jobs set status = 'CREATED', run_time = now(), attempt = 0, lost_claims = 0, error = null,
-        ended_at = null, stage = null, stage_share = 0, last_sequence = last_sequence + 1,
+        ended_at = null, stage = null, stage_share = 0, stage_message = null, locked_by = null, last_sequence = last_sequence + 1,
         version = version + 1, updated_at = now()
       from old where jobs.id = old.id
       returning jobs.*, old.status as previous_status
@@ -215,6 +216,8 @@ export async function deleteJob(sql: Sql, scope: Scope, id: string): Promise<str
     union all
     select checkpoint_object from job_stages where job_id = ${id} and checkpoint_object is not null`;
   await sql`delete from jobs where id = ${id}`;
+  // Waits for creates that have begun to use the document; the next statement then sees their jobs.
+  await sql`select from documents where id = ${job.documentId} for update`;
   const documents = await sql<{ objectKey: string | null }[]>`
     delete from documents d where d.id = ${job.documentId}
       and not exists (select from jobs where document_id = d.id)

@@ -191,7 +191,11 @@ export function createJobsService(deps: JobsDeps) {
       return await detailsOf(job);
     },
 
-    /** @throws JobNotFoundError, JobNotFinalError */
+    /**
+     * Removes the job with its result and, when no other job uses it, its document. Objects whose removal the
+     * store refuses are left behind: the job is gone all the same.
+     * @throws JobNotFoundError, JobNotFinalError
+     */
     async delete(caller: Caller, id: string): Promise<void> {
       const scope = scopeOf(caller, "jobs:delete");
       const orphans = await db.begin(async (tx) => {
@@ -203,7 +207,7 @@ export function createJobsService(deps: JobsDeps) {
         await audit.record(tx, caller, { action: "jobs.delete", resourceType: "job", resourceId: id });
         return keys;
       });
-      for (const key of orphans) await store.delete(key);
+      await Promise.allSettled(orphans.map((key) => store.delete(key)));
     },
 
     /**

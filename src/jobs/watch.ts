@@ -19,9 +19,16 @@ const KEEP_ALIVE_MS = 15_000;
  */
 export async function* watchJob(
   { db, bus }: { db: Database; bus: EventBus },
-  watch: { scope: Scope; id: string; afterSequence: number; signal: AbortSignal },
+  watch: {
+    scope: Scope;
+    id: string;
+    afterSequence: number;
+    signal: AbortSignal;
+    pollMs?: number;
+    keepAliveMs?: number;
+  },
 ): AsyncGenerator<LoggedEvent | null> {
-  const { id, signal } = watch;
+  const { id, signal, pollMs = POLL_MS, keepAliveMs = KEEP_ALIVE_MS } = watch;
   let sequence = watch.afterSequence;
   let changed = true;
   let wake = (): void => {};
@@ -50,13 +57,13 @@ export async function* watchJob(
       if (!job) throw new JobNotFoundError(id);
       if (isFinal(job.status) && sequence >= job.lastSequence) return;
       if (sequence < job.lastSequence) continue;
-      if (performance.now() - lastSent >= KEEP_ALIVE_MS) {
+      if (performance.now() - lastSent >= keepAliveMs) {
         yield null;
         lastSent = performance.now();
       }
       if (!changed && !signal.aborted) {
         await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, POLL_MS);
+          const timer = setTimeout(resolve, pollMs);
           wake = () => {
             clearTimeout(timer);
             resolve();

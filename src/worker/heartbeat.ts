@@ -31,7 +31,7 @@ export function createHeartbeat(deps: {
 }): Heartbeat {
   const { leases, running, facts, intervalMs, logger } = deps;
   let timer: NodeJS.Timeout | null = null;
-  let beating: Promise<void> = Promise.resolve();
+  let beating: Promise<void> | null = null;
 
   const cancel = (jobId: string): void => running.get(jobId)?.stop.abort(new CancelOrdered());
 
@@ -54,19 +54,30 @@ export function createHeartbeat(deps: {
       }
     } catch (error) {
       logger.warn({ error: messageOf(error) }, "leases could not be renewed");
-      for (const attempt of attempts) {
-        if (performance.now() - attempt.renewedAt < leases.leaseMs) continue;
-        attempt.stop.abort(new LeaseLostError(attempt.lease.jobId));
-      }
+      stopExpired();
     }
+  };
+
+  /** Stops what can no longer be ours, also while a renewal gets no answer at all. */
+  const stopExpired = (): void => {
+    for (const { lease, stop, renewedAt } of running.values()) {
+      if (performance.now() - renewedAt >= leases.leaseMs) stop.abort(new LeaseLostError(lease.jobId));
+    }
+  };
+
+  const tick = (): void => {
+    stopExpired();
+    // One at a time: renewals that get no answer do not queue up behind each other.
+    if (beating) return;
+    beating = beat().finally(() => {
+      beating = null;
+    });
   };
 
   return {
     async start() {
       await beat();
-      timer = setInterval(() => {
-        beating = beating.then(beat);
-      }, intervalMs);
+      timer = setInterval(tick, intervalMs);
     },
     async stop() {
       if (timer) clearInterval(timer);

@@ -7,7 +7,7 @@ import type { Logger } from "../telemetry/logger.ts";
 export function createRecovery(deps: { leases: Leases; intervalMs: number; logger: Logger }): Lifecycle {
   const { leases, intervalMs, logger } = deps;
   let timer: NodeJS.Timeout | null = null;
-  let sweeping: Promise<void> = Promise.resolve();
+  let sweeping: Promise<void> | null = null;
 
   const sweep = async (): Promise<void> => {
     try {
@@ -25,7 +25,9 @@ export function createRecovery(deps: { leases: Leases; intervalMs: number; logge
   return {
     async start() {
       timer = setInterval(() => {
-        sweeping = sweeping.then(sweep);
+        sweeping ??= sweep().finally(() => {
+          sweeping = null;
+        });
       }, intervalMs);
     },
     async stop() {

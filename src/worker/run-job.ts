@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,6 +12,7 @@ import type { ClaimedJob, Completion, Leases, StageEnd } from "../jobs/leases.ts
 import { INLINE_RESULT_BYTES, type ResultFormat } from "../jobs/model.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
+import { isStorable, storable } from "../lib/storable.ts";
 import { type PlannedStage, planStages, runPipeline, type StageReport } from "../pipelines/runner.ts";
 import { fetchStage, receiveSource } from "../stages/fetch.ts";
 import type { RenderedFiles, StagePool } from "../stages/host/pool.ts";
@@ -110,8 +112,8 @@ export function createJobRunner(deps: RunJobDeps) {
       }
       if (error instanceof CancelOrdered) return (await leases.cancelled(claimed)) ? "cancelled" : "lost";
       if (error instanceof WorkerStopping || isConnectionLoss(error)) {
-        await leases.release([lease]);
-        return "released";
+        if ((await leases.release([lease])).length > 0) return "released";
+        return (await leases.cancelled(claimed)) ? "cancelled" : "lost";
       }
       const jobError = jobErrorOf(error, stage?.config.name ?? null);
       if (jobError.reason === "INTERNAL")
@@ -154,6 +156,7 @@ export function createJobRunner(deps: RunJobDeps) {
     };
 
     const runStage = async (stage: PlannedStage, inputPath: string | null): Promise<string | null> => {
+      const startedAt = performance.now();
       if (stage.config.type === fetchStage.type) {
         source = await receive((stage.options as { max_bytes: number }).max_bytes);
         return null;
@@ -188,7 +191,10 @@ export function createJobRunner(deps: RunJobDeps) {
         );
         return outputPath;
       } catch (error) {
-        metrics.stageSeconds.observe({ stage: stage.config.type, outcome: "failed" }, 0);
+        metrics.stageSeconds.observe(
+          { stage: stage.config.type, outcome: "failed" },
+          (performance.now() - startedAt) / 1000,
+        );
         throw error;
       } finally {
         await progress.flush();
@@ -261,7 +267,7 @@ export function createJobRunner(deps: RunJobDeps) {
                     stageType: started.config.type,
                     index: started.position,
                     stagesTotal,
-                    attempt: 1,
+                    attempt: job.attempt,
                   }),
                 ]
               : []),
@@ -272,8 +278,8 @@ export function createJobRunner(deps: RunJobDeps) {
             : ended?.status === "FAILED"
               ? ended.stage.position
               : stagesTotal;
-          obey(
-            await leases.step(lease, {
+          const answer = await leases
+            .step(lease, {
               ended: end,
               started: started
                 ? { position: started.position, name: started.config.name, type: started.config.type }
@@ -282,8 +288,13 @@ export function createJobRunner(deps: RunJobDeps) {
               stagesTotal,
               restored: restored.length,
               events,
-            }),
-          );
+            })
+            .catch(async (error) => {
+              if (error instanceof LeaseLostError && end?.checkpointObject)
+                await removeObjects([end.checkpointObject]);
+              throw error;
+            });
+          obey(answer);
           if (ended?.status === "FAILED") onStage(ended.stage);
         },
         run: runStage,
@@ -302,14 +313,25 @@ export function createJobRunner(deps: RunJobDeps) {
         signal,
       });
       const result = await storeResult(rendered);
+      const stored = result.contents.flatMap(({ objectKey }) => objectKey ?? []);
+      if (signal.aborted) await removeObjects(stored);
       signal.throwIfAborted();
       const done = await leases.complete(claimed, result);
       if (!done) {
-        for (const { objectKey } of result.contents) if (objectKey) await store.delete(objectKey);
+        await removeObjects(stored);
         return (await leases.cancelled(claimed)) ? "cancelled" : "lost";
       }
-      for (const key of done.orphans) await store.delete(key);
+      await removeObjects(done.orphans);
       return "completed";
+    }
+
+    /** Nothing refers to them any more; one that cannot be removed costs space and nothing else. */
+    async function removeObjects(keys: readonly string[]): Promise<void> {
+      for (const key of keys) {
+        await store.delete(key).catch((error) => {
+          logger.warn({ jobId: job.id, key, error: messageOf(error) }, "an object could not be removed");
+        });
+      }
     }
 
     /** Small formats go into rows, large ones into the object store, under the token of this attempt. */
@@ -319,7 +341,7 @@ export function createJobRunner(deps: RunJobDeps) {
           const format = FORMAT_OF[file.name];
           const base = { format, sizeBytes: file.size, sha256: file.sha256 };
           if (file.size <= INLINE_RESULT_BYTES) {
-            return { ...base, content: await readFile(file.path, "utf8"), objectKey: null };
+            return { ...base, ...inRow(await readFile(file.path, "utf8")), objectKey: null };
           }
           const objectKey = `results/${job.id}/${lease.token}/${file.name}`;
           await store.put(objectKey, createReadStream(file.path));
@@ -340,6 +362,17 @@ export function createJobRunner(deps: RunJobDeps) {
       };
     }
   }
+}
+
+/** A text as its row holds it; size and hash are those of what is held. */
+function inRow(text: string): { content: string; sizeBytes: number; sha256: string } | { content: string } {
+  if (isStorable(text)) return { content: text };
+  const content = storable(text);
+  return {
+    content,
+    sizeBytes: Buffer.byteLength(content),
+    sha256: createHash("sha256").update(content).digest("hex"),
+  };
 }
 
 function finishedEvent(

@@ -88,7 +88,8 @@ export function createWorker(deps: WorkerDeps): Worker {
     const attempt: RunningAttempt = { lease: claimed.lease, stop, renewedAt: claimedAt };
     running.set(claimed.job.id, attempt);
     const end = deps.runJob(claimed, stop).then(() => {
-      running.delete(claimed.job.id);
+      // The job may be here again already: handed back, or tried again at once. Its new attempt stays.
+      if (running.get(claimed.job.id) === attempt) running.delete(claimed.job.id);
       ends.delete(end);
       poke();
     });

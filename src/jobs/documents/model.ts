@@ -21,7 +21,7 @@ export type DocumentBody = { content: Uint8Array } | { objectKey: string };
 /** Documents up to this size stand in their row; larger ones in the object store. */
 export const INLINE_DOCUMENT_BYTES = 64 * 1024;
 
-/** The object that holds bytes with this hash: equal documents share it. */
-export function documentObjectKey(sha256: string): string {
-  return `documents/${sha256.slice(0, 2)}/${sha256}`;
+/** The object that holds the bytes of this document, and of no other: it goes when the document goes. */
+export function documentObjectKey(documentId: string): string {
+  return `documents/${documentId}`;
 }

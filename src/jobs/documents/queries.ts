@@ -1,5 +1,6 @@
-import { array, json, type Sql } from "../../db/sql.ts";
+import { array, type Sql } from "../../db/sql.ts";
 import type { Scope } from "../../lib/caller.ts";
+import { storableJson } from "../../lib/storable.ts";
 import type { Document, DocumentBody, DocumentSource } from "./model.ts";
 
 type DocumentRow = Omit<Document, "sizeBytes"> & { sizeBytes: string };
@@ -27,8 +28,13 @@ export async function insertDocuments(sql: Sql, documents: readonly NewDocument[
   await sql`
     insert into documents (id, owner_id, filename, media_type, size_bytes, sha256, source, content, object_key)
     select r.id, r."ownerId", r.filename, r."mediaType", r."sizeBytes", r.sha256, r.source, decode(r.content, 'base64'), r."objectKey"
-    from jsonb_to_recordset(${json(records)}::text::jsonb) as r(id uuid, "ownerId" uuid, filename text,
+    from jsonb_to_recordset(${storableJson(records)}::text::jsonb) as r(id uuid, "ownerId" uuid, filename text,
       "mediaType" text, "sizeBytes" bigint, sha256 text, source text, content text, "objectKey" text)`;
+}
+
+/** Removes documents that no job uses. */
+export async function deleteDocuments(sql: Sql, ids: readonly string[]): Promise<void> {
+  await sql`delete from documents where id = any(${array(ids)}::text::uuid[])`;
 }
 
 export async function insertAwaitedDocument(

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import type { Database, Sql } from "../../db/sql.ts";
 import { type Caller, scopeOf } from "../../lib/caller.ts";
+import { InvalidRequestError } from "../../lib/errors.ts";
+import { isStorable } from "../../lib/storable.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import {
   DocumentEmptyError,
@@ -12,6 +14,7 @@ import {
 import { type Document, type DocumentSource, documentObjectKey, INLINE_DOCUMENT_BYTES } from "./model.ts";
 import {
   completeUpload,
+  deleteDocuments,
   findBody,
   findDocument,
   findDocuments,
@@ -48,6 +51,13 @@ export function createDocumentsService({ db, store, newId, maxBytes }: Documents
     if (size > maxBytes) throw new DocumentTooLargeError(maxBytes);
   };
 
+  const refuseUnstorable = ({ filename, mediaType }: DocumentHeader): void => {
+    const faults = Object.entries({ filename, media_type: mediaType })
+      .filter(([, text]) => !isStorable(text))
+      .map(([field]) => ({ field, description: "must not contain U+0000 or half of a surrogate pair" }));
+    if (faults.length > 0) throw new InvalidRequestError(faults);
+  };
+
   return {
     /**
      * Makes the bytes of a request ready to be inserted with their job: small ones go into the row, larger
@@ -71,13 +81,18 @@ export function createDocumentsService({ db, store, newId, maxBytes }: Documents
       };
       if (source.bytes.length <= INLINE_DOCUMENT_BYTES)
         return { ...document, body: { content: source.bytes } };
-      const objectKey = documentObjectKey(sha256);
-      if (!(await store.head(objectKey))) await store.put(objectKey, source.bytes);
+      const objectKey = documentObjectKey(document.id);
+      await store.put(objectKey, source.bytes);
       return { ...document, body: { objectKey } };
     },
 
     async insert(sql: Sql, documents: readonly NewDocument[]): Promise<void> {
       if (documents.length > 0) await insertDocuments(sql, documents);
+    },
+
+    /** Takes back what `insert` wrote in the same transaction. */
+    async discard(sql: Sql, ids: readonly string[]): Promise<void> {
+      if (ids.length > 0) await deleteDocuments(sql, ids);
     },
 
     /**
@@ -86,9 +101,9 @@ export function createDocumentsService({ db, store, newId, maxBytes }: Documents
      */
     async upload(caller: Caller, header: DocumentHeader, body: AsyncIterable<Uint8Array>): Promise<Document> {
       refuseTooLarge(header.sizeBytes);
+      refuseUnstorable(header);
       const id = newId();
-      // The hash is known only at the end, so the bytes arrive under a key of their own.
-      const objectKey = `uploads/${id}`;
+      const objectKey = documentObjectKey(id);
       const stored = await store.put(objectKey, capped(body, maxBytes));
       try {
         if (stored.size === 0) throw new DocumentEmptyError();
@@ -120,8 +135,9 @@ export function createDocumentsService({ db, store, newId, maxBytes }: Documents
       header: DocumentHeader,
     ): Promise<{ documentId: string; url: string; headers: Record<string, string>; expireTime: Date }> {
       refuseTooLarge(header.sizeBytes);
+      refuseUnstorable(header);
       const id = newId();
-      const uploadKey = `uploads/${id}`;
+      const uploadKey = documentObjectKey(id);
       const signed = await store.signPut(uploadKey, { expiresInSeconds: UPLOAD_SECONDS, maxBytes });
       await insertAwaitedDocument(db.sql, {
         id,
