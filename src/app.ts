@@ -44,6 +44,7 @@ import { createJobRunner } from "./worker/run-job.ts";
 import { createWorker, type Worker } from "./worker/worker.ts";
 
 const STATEMENT_TIMEOUT_MS = 30_000;
+const DATABASE_ANSWER_MS = 15_000;
 const DEFAULT_JOB_TIMEOUT_MS = 60 * 60_000;
 const MAX_JOB_TIMEOUT_MS = 24 * 60 * 60_000;
 const DEFAULT_STAGE_TIMEOUT_MS = 10 * 60_000;
@@ -122,6 +123,34 @@ class DatabaseMissingError extends Error {
   override name = "DatabaseMissingError";
 }
 
+/** The database that is named does not answer, or lets nobody in. */
+class DatabaseUnreachableError extends Error {
+  override name = "DatabaseUnreachableError";
+}
+
+/** Connections to a database that has answered. @throws DatabaseUnreachableError */
+async function connect(
+  url: string,
+  { name, maxConnections }: { name: string; maxConnections: number },
+  cleanup: Cleanup,
+): Promise<Database> {
+  const db = openDatabase({
+    url,
+    maxConnections,
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    applicationName: `sluice-${name}`,
+  });
+  cleanup.add("database connections", () => db.close());
+  try {
+    await db.ping(DATABASE_ANSWER_MS);
+  } catch (error) {
+    throw new DatabaseUnreachableError(
+      `The database at ${new URL(url).host} does not let us in: ${messageOf(error)}. Start it, or correct DATABASE_URL.`,
+    );
+  }
+  return db;
+}
+
 async function findDatabase(
   options: StartOptions,
   cleanup: Cleanup,
@@ -146,13 +175,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   const metrics = createMetrics();
   const processId = `${config.hostname}-${process.pid}-${randomBytes(3).toString("hex")}`;
   const { url: databaseUrl, embedded } = await findDatabase(options, cleanup);
-  const db = openDatabase({
-    url: databaseUrl,
-    maxConnections: config.databaseConnections,
-    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-    applicationName: `sluice-${name}`,
-  });
-  cleanup.add("database connections", () => db.close());
+  const db = await connect(databaseUrl, { name, maxConnections: config.databaseConnections }, cleanup);
   if (options.migrate) {
     const ran = await migrate(db);
     if (ran.length > 0) logger.info({ migrations: ran }, "the schema was brought up to date");
@@ -435,13 +458,7 @@ export async function runAdmin<T>(options: StartOptions, act: (admin: AdminVerbs
   const cleanup = createCleanup(options.logger);
   try {
     const { url } = await findDatabase(options, cleanup);
-    const db = openDatabase({
-      url,
-      maxConnections: 1,
-      statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-      applicationName: "sluice-admin",
-    });
-    cleanup.add("database connections", () => db.close());
+    const db = await connect(url, { name: "admin", maxConnections: 1 }, cleanup);
     await assertMigrated(db);
     return await act(
       createAdminVerbs({ db, audit: createAuditor(), passwords: createPasswords({ concurrency: 1 }) }),
@@ -456,13 +473,7 @@ export async function runMigrations(options: StartOptions): Promise<string[]> {
   const cleanup = createCleanup(options.logger);
   try {
     const { url } = await findDatabase(options, cleanup);
-    const db = openDatabase({
-      url,
-      maxConnections: 1,
-      statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-      applicationName: "sluice-migrate",
-    });
-    cleanup.add("database connections", () => db.close());
+    const db = await connect(url, { name: "migrate", maxConnections: 1 }, cleanup);
     return await migrate(db);
   } finally {
     await cleanup.run();

@@ -10,6 +10,9 @@ import { createLogger } from "./telemetry/logger.ts";
 /** The service itself is loaded only by the commands that run it, so that the others start at once. */
 const app = async () => await import("./app.ts");
 
+/** Signals that come so close after one another are one wish to stop. */
+const SAME_SIGNAL_MS = 500;
+
 const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
 };
@@ -65,14 +68,7 @@ export const serverCommands: ServerCommands = {
 
 /** True when the embedded database of the data folder is free to be started by this command. */
 async function noServerRuns(config: Config): Promise<boolean> {
-  const server = await readServerFile(config.dataDir);
-  if (!server) return true;
-  try {
-    process.kill(server.pid, 0);
-    return false;
-  } catch {
-    return true;
-  }
+  return (await readServerFile(config.dataDir)) === null;
 }
 
 async function onDatabase<T>(act: (admin: AdminVerbs) => Promise<T>): Promise<T> {
@@ -83,20 +79,24 @@ async function onDatabase<T>(act: (admin: AdminVerbs) => Promise<T>): Promise<T>
 }
 
 /**
- * Runs until a signal or a failure ends it. The first SIGINT or SIGTERM stops in good order, a second one ends
- * at once.
+ * Runs until a signal or a failure ends it, or until its launcher is gone. The first SIGINT or SIGTERM stops in
+ * good order, a second one ends at once.
  */
 async function runUntilStopped(start: () => Promise<Running>): Promise<number> {
-  let signals = 0;
+  let firstAt: number | null = null;
   let onSignal = (): void => {};
   const signalled = new Promise<void>((resolve) => {
     onSignal = () => {
-      if (++signals > 1) process.exit(130);
+      // A terminal sends Ctrl-C to launcher and server, and npm and the launcher pass on what they get.
+      if (firstAt !== null && performance.now() - firstAt > SAME_SIGNAL_MS) process.exit(130);
+      firstAt ??= performance.now();
       resolve();
     };
   });
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
+  process.on("disconnect", onSignal);
+  process.channel?.unref();
   const running = await start();
   const failure = await Promise.race([signalled.then(() => null), running.failed]);
   if (failure) process.stderr.write(`sluice: ${failure}\n`);

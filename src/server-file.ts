@@ -18,12 +18,23 @@ export async function writeServerFile(dataDir: string, content: ServerFile): Pro
   await rename(draft, nameOf(dataDir));
 }
 
-/** Null when no server has run on this data folder, or it has ended in good order. */
+/** Null when no server runs on this data folder; a file that a killed one left behind counts for nothing. */
 export async function readServerFile(dataDir: string): Promise<ServerFile | null> {
   try {
-    return JSON.parse(await readFile(nameOf(dataDir), "utf8")) as ServerFile;
+    const server = JSON.parse(await readFile(nameOf(dataDir), "utf8")) as ServerFile;
+    return isAlive(server.pid) ? server : null;
   } catch {
     return null;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // It runs, and belongs to somebody else.
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

@@ -28,7 +28,10 @@ if (major > 22 || (major === 22 && minor >= 19)) {
     process.exit(1);
   }
   const { fileURLToPath } = await import("node:url");
-  const child = spawn(fileURLToPath(binary), process.argv.slice(1), { stdio: "inherit" });
+  // The channel carries nothing: it breaks when this process is killed, and a server then stops too.
+  const child = spawn(fileURLToPath(binary), process.argv.slice(1), {
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+  });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
 }
