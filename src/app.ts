@@ -199,7 +199,13 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   cleanup.add("event bus", () => bus.stop());
   const now = systemClock.now;
   const pipelines = createPipelinesService({ db, now });
-  const documents = createDocumentsService({ db, store, newId, maxBytes: config.maxDocumentBytes });
+  const documents = createDocumentsService({
+    db,
+    store,
+    audit: createAuditor(),
+    newId,
+    maxBytes: config.maxDocumentBytes,
+  });
   const leases = createLeases({ db, bus, metrics, leaseMs: config.leaseMs });
   const recovery = createRecovery({ leases, intervalMs: SWEEP_MS, logger });
   await recovery.start();
@@ -378,10 +384,7 @@ async function startRpc(
       await workers();
       await system.checkWorkers();
     }),
-    http: [
-      createFileRoutes(core.store, { onUploaded: (key, stored) => documents.uploaded(key, stored), logger }),
-      auth.jwks,
-    ],
+    http: [createFileRoutes(core.store, { onUploaded: documents.uploaded, logger }), auth.jwks],
     corsOrigins: config.corsOrigins,
     version: VERSION,
     logger,

@@ -112,6 +112,15 @@ export class DocumentNotUploadedError extends SluiceError {
   }
 }
 
+export class UploadNotAwaitedError extends SluiceError {
+  override name = "UploadNotAwaitedError";
+  readonly kind = "failed_precondition";
+  readonly reason = "UPLOAD_NOT_AWAITED";
+  constructor() {
+    super("This address has taken its document, or the document is gone. Use CreateUpload for another one.");
+  }
+}
+
 export class DocumentEmptyError extends SluiceError {
   override name = "DocumentEmptyError";
   readonly kind = "invalid_argument";

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { ObjectTooLargeError } from "./errors.ts";
@@ -8,8 +9,11 @@ import type { StoredObject } from "./object-store.ts";
 import { wholeBody } from "./upload-body.ts";
 
 export interface FileRoutesOptions {
-  /** Told after a PUT is durable and before it is answered; when it fails, so does the PUT. */
-  readonly onUploaded?: (key: string, stored: StoredObject) => Promise<void>;
+  /**
+   * Told after a PUT is durable and before it is answered; when it fails, so does the PUT. `key` is the link's;
+   * the bytes lie under `storedKey`, a new one for each PUT, so that a link used again changes nothing that is stored.
+   */
+  readonly onUploaded?: (key: string, storedKey: string, stored: StoredObject) => Promise<void>;
   readonly logger?: { error(fields: object, message: string): void };
 }
 
@@ -55,8 +59,9 @@ export function createFileRoutes(store: FileStore, options: FileRoutesOptions = 
         const cap = maxBytes ?? 0;
         if (Number(req.headers["content-length"] ?? 0) > cap) throw new ObjectTooLargeError(cap);
         if (context.awaitsContinue) res.writeContinue();
-        const stored = await store.put(key, wholeBody(req), { maxBytes: cap });
-        await options.onUploaded?.(key, stored);
+        const storedKey = `${key}/${randomUUID()}`;
+        const stored = await store.put(storedKey, wholeBody(req), { maxBytes: cap });
+        await options.onUploaded?.(key, storedKey, stored);
         await sendJson(req, res, 201, { size: stored.size, sha256: stored.sha256 });
       } else {
         res.setHeader("allow", "GET, HEAD, PUT");

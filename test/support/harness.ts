@@ -70,7 +70,13 @@ export async function createHarness(options: { leaseMs?: number } = {}): Promise
   const passwords = createSecretBox(MASTER_KEY, "document passwords");
   const { now } = systemClock;
   const pipelines = createPipelinesService({ db, now });
-  const documents = createDocumentsService({ db, store, newId, maxBytes: 64 * 1024 * 1024 });
+  const documents = createDocumentsService({
+    db,
+    store,
+    audit: createAuditor(),
+    newId,
+    maxBytes: 64 * 1024 * 1024,
+  });
   const leases = createLeases({ db, bus, metrics, leaseMs });
   const jobs = createJobsService({
     db,

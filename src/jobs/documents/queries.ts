@@ -53,19 +53,22 @@ export async function insertAwaitedDocument(
       ${document.expectedSha256})`;
 }
 
-/**
- * Notes that the bytes of an awaited upload have arrived. False when these are not the bytes that
- * were announced, or the address was used before: then the object is not wanted.
- */
+/** Notes where the bytes of an awaited upload lie. False when the upload is not, or no longer, awaited. */
 export async function completeUpload(
   sql: Sql,
   uploadKey: string,
-  stored: { sizeBytes: number; sha256: string },
+  stored: { objectKey: string; sizeBytes: number; sha256: string },
 ): Promise<boolean> {
   const rows = await sql`update documents set size_bytes = ${stored.sizeBytes}, sha256 = ${stored.sha256},
-    object_key = upload_key where upload_key = ${uploadKey} and sha256 is null
-      and ${stored.sizeBytes} > 0 and coalesce(expected_sha256, ${stored.sha256}) = ${stored.sha256} returning id`;
+    object_key = ${stored.objectKey} where upload_key = ${uploadKey} and sha256 is null returning id`;
   return rows.length > 0;
+}
+
+/** The hash that was announced for an upload, if one was. */
+export async function findExpectedHash(sql: Sql, uploadKey: string): Promise<string | null> {
+  const [row] = await sql<{ expectedSha256: string | null }[]>`
+    select expected_sha256 from documents where upload_key = ${uploadKey}`;
+  return row?.expectedSha256 ?? null;
 }
 
 export async function findDocument(sql: Sql, scope: Scope, id: string): Promise<Document | null> {

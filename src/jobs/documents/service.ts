@@ -1,4 +1,6 @@
 import { createHash } from "node:crypto";
+import type { Auditor } from "../../audit/auditor.ts";
+import type { AuditEntry } from "../../audit/model.ts";
 import type { Database, Sql } from "../../db/sql.ts";
 import { type Caller, scopeOf } from "../../lib/caller.ts";
 import { InvalidRequestError } from "../../lib/errors.ts";
@@ -10,6 +12,7 @@ import {
   DocumentNotFoundError,
   DocumentNotUploadedError,
   DocumentTooLargeError,
+  UploadNotAwaitedError,
 } from "../errors.ts";
 import { type Document, type DocumentSource, documentObjectKey, INLINE_DOCUMENT_BYTES } from "./model.ts";
 import {
@@ -18,6 +21,7 @@ import {
   findBody,
   findDocument,
   findDocuments,
+  findExpectedHash,
   insertAwaitedDocument,
   insertDocuments,
   type NewDocument,
@@ -26,6 +30,7 @@ import {
 export interface DocumentsDeps {
   db: Database;
   store: ObjectStore;
+  audit: Auditor;
   newId: () => string;
   /** Largest document taken, in bytes. */
   maxBytes: number;
@@ -46,7 +51,7 @@ const UPLOAD_SECONDS = 60 * 60;
 
 export type DocumentsService = ReturnType<typeof createDocumentsService>;
 
-export function createDocumentsService({ db, store, newId, maxBytes }: DocumentsDeps) {
+export function createDocumentsService({ db, store, audit, newId, maxBytes }: DocumentsDeps) {
   const refuseTooLarge = (size: number): void => {
     if (size > maxBytes) throw new DocumentTooLargeError(maxBytes);
   };
@@ -110,18 +115,20 @@ export function createDocumentsService({ db, store, newId, maxBytes }: Documents
         if (header.sha256 && header.sha256 !== stored.sha256) {
           throw new DocumentHashMismatchError(header.sha256, stored.sha256);
         }
-        await insertDocuments(db.sql, [
-          {
-            id,
-            ownerId: caller.userId,
-            filename: header.filename,
-            mediaType: header.mediaType,
-            sizeBytes: stored.size,
-            sha256: stored.sha256,
-            source: "UPLOAD",
-            body: { objectKey },
-          },
-        ]);
+        const document: NewDocument = {
+          id,
+          ownerId: caller.userId,
+          filename: header.filename,
+          mediaType: header.mediaType,
+          sizeBytes: stored.size,
+          sha256: stored.sha256,
+          source: "UPLOAD",
+          body: { objectKey },
+        };
+        await db.begin(async (tx) => {
+          await insertDocuments(tx, [document]);
+          await audit.record(tx, caller, uploadEntry(id, header));
+        });
       } catch (error) {
         await store.delete(objectKey);
         throw error;
@@ -139,21 +146,39 @@ export function createDocumentsService({ db, store, newId, maxBytes }: Documents
       const id = newId();
       const uploadKey = documentObjectKey(id);
       const signed = await store.signPut(uploadKey, { expiresInSeconds: UPLOAD_SECONDS, maxBytes });
-      await insertAwaitedDocument(db.sql, {
-        id,
-        ownerId: caller.userId,
-        filename: header.filename,
-        mediaType: header.mediaType,
-        uploadKey,
-        expectedSha256: header.sha256 || null,
+      await db.begin(async (tx) => {
+        await insertAwaitedDocument(tx, {
+          id,
+          ownerId: caller.userId,
+          filename: header.filename,
+          mediaType: header.mediaType,
+          uploadKey,
+          expectedSha256: header.sha256 || null,
+        });
+        await audit.record(tx, caller, uploadEntry(id, header));
       });
       return { documentId: id, url: signed.url, headers: signed.headers, expireTime: signed.expireTime };
     },
 
-    /** Notes that the object store has received the bytes of an awaited upload. */
-    async uploaded(key: string, stored: { size: number; sha256: string }): Promise<void> {
-      const wanted = await completeUpload(db.sql, key, { sizeBytes: stored.size, sha256: stored.sha256 });
-      if (!wanted) await store.delete(key);
+    /**
+     * Takes the bytes of an awaited upload, which lie under `objectKey`. A link takes bytes once.
+     * @throws DocumentEmptyError, DocumentHashMismatchError, UploadNotAwaitedError: then they are removed
+     */
+    async uploaded(
+      uploadKey: string,
+      objectKey: string,
+      { size, sha256 }: { size: number; sha256: string },
+    ): Promise<void> {
+      try {
+        if (size === 0) throw new DocumentEmptyError();
+        const expected = await findExpectedHash(db.sql, uploadKey);
+        if (expected !== null && expected !== sha256) throw new DocumentHashMismatchError(expected, sha256);
+        const awaited = await completeUpload(db.sql, uploadKey, { objectKey, sizeBytes: size, sha256 });
+        if (!awaited) throw new UploadNotAwaitedError();
+      } catch (error) {
+        await store.delete(objectKey);
+        throw error;
+      }
     },
 
     /** @throws DocumentNotFoundError */
@@ -195,6 +220,11 @@ export function createDocumentsService({ db, store, newId, maxBytes }: Documents
       return { document, body: object.body };
     },
   };
+}
+
+function uploadEntry(documentId: string, { filename, mediaType }: DocumentHeader): AuditEntry {
+  const details = { filename, media_type: mediaType };
+  return { action: "documents.create", resourceType: "document", resourceId: documentId, details };
 }
 
 async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {

@@ -128,8 +128,22 @@ describe.each(["http1", "http2"] as const)("writing by a signed link over %s", (
     });
     expect(headers).toEqual({ "content-type": "application/pdf" });
     expect(await put(protocol, url, content, headers)).toEqual([201, { size: 300_000, sha256 }]);
-    expect(h.uploads).toEqual([{ key: "up/one", stored: { size: 300_000, sha256 } }]);
-    expect((await collect((await h.store.get("up/one")).body)).equals(content)).toBe(true);
+    const [upload] = h.uploads;
+    expect(h.uploads).toHaveLength(1);
+    expect(upload).toMatchObject({ key: "up/one", stored: { size: 300_000, sha256 } });
+    expect((await collect((await h.store.get(upload?.storedKey ?? "")).body)).equals(content)).toBe(true);
+  });
+
+  test("with a link that was used before changes nothing that is stored", async () => {
+    await using h = await startFileServer(protocol);
+    const { url } = await h.store.signPut("up/one", { ...HOUR, maxBytes: 10 });
+    expect([
+      (await put(protocol, url, Buffer.from("first")))[0],
+      (await put(protocol, url, Buffer.from("second")))[0],
+    ]).toEqual([201, 201]);
+    const [first, second] = h.uploads;
+    expect(first?.storedKey).not.toBe(second?.storedKey);
+    expect((await collect((await h.store.get(first?.storedKey ?? "")).body)).toString()).toBe("first");
   });
 
   test("is refused above the cap, announced or not, and leaves nothing behind", async () => {
@@ -194,17 +208,18 @@ test("the server's memory stays flat while 200 MB go up and come down, also to a
     rmSync(root, { recursive: true, force: true });
   });
   const lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]();
-  const { putUrl, getUrl, rssUrl } = JSON.parse((await lines.next()).value ?? "") as Record<string, string>;
+  const { putUrl, linkUrl, rssUrl } = JSON.parse((await lines.next()).value ?? "") as Record<string, string>;
   const peak = async () => Number(await (await fetch(rssUrl ?? "")).text());
   const before = await peak();
   const init = { method: "PUT", body: webStream(bytes(size)), duplex: "half" } as RequestInit;
   expect(await (await fetch(putUrl ?? "", init)).json()).toMatchObject({ size });
+  const getUrl = await (await fetch(linkUrl ?? "")).text();
   // This one reads a first piece and no more: the rest has to wait in the file, not in memory.
   const slow = new AbortController();
-  const waiting = await fetch(getUrl ?? "", { signal: slow.signal });
+  const waiting = await fetch(getUrl, { signal: slow.signal });
   await waiting.body?.getReader().read();
   let read = 0;
-  for await (const chunk of (await fetch(getUrl ?? "")).body ?? []) read += chunk.byteLength;
+  for await (const chunk of (await fetch(getUrl)).body ?? []) read += chunk.byteLength;
   expect(read).toBe(size);
   const grown = (await peak()) - before;
   slow.abort();

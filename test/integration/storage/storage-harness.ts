@@ -17,7 +17,7 @@ import type { StoredObject } from "../../../src/storage/object-store.ts";
 export async function startFileServer(protocol: "http1" | "http2" = "http1") {
   const root = mkdtempSync(join(tmpdir(), "sluice files "));
   const clock = { ms: 1_700_000_000_000, now: () => clock.ms };
-  const uploads: { key: string; stored: StoredObject }[] = [];
+  const uploads: { key: string; storedKey: string; stored: StoredObject }[] = [];
   const hook = { fail: false };
   const server = protocol === "http1" ? createHttp1() : (createHttp2() as unknown as Server);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -27,9 +27,9 @@ export async function startFileServer(protocol: "http1" | "http2" = "http1") {
   const errors: object[] = [];
   const routes = createFileRoutes(store, {
     logger: { error: (fields) => errors.push(fields) },
-    async onUploaded(key, stored) {
+    async onUploaded(key, storedKey, stored) {
       if (hook.fail) throw new Error("the database said no");
-      uploads.push({ key, stored });
+      uploads.push({ key, storedKey, stored });
     },
   });
   const settled: Promise<boolean>[] = [];

@@ -15,10 +15,20 @@ const store = createFileStore({
   signingSecret: "a secret of the test",
   clock: systemClock,
 });
-const routes = createFileRoutes(store);
+let uploaded = "";
+const routes = createFileRoutes(store, {
+  async onUploaded(_key, storedKey) {
+    uploaded = storedKey;
+  },
+});
 server.on("request", (req, res) => {
-  void routes(req, res).then((mine) => mine || res.end(String(process.resourceUsage().maxRSS * 1024)));
+  void routes(req, res).then(async (mine) => {
+    if (mine) return;
+    if (req.url !== "/link") res.end(String(process.resourceUsage().maxRSS * 1024));
+    else res.end((await store.signGet(uploaded, { expiresInSeconds: 600 })).url);
+  });
 });
 const put = await store.signPut("large", { expiresInSeconds: 600, maxBytes: Number(size) });
-const get = await store.signGet("large", { expiresInSeconds: 600 });
-process.stdout.write(`${JSON.stringify({ putUrl: put.url, getUrl: get.url, rssUrl: `${origin}/rss` })}\n`);
+process.stdout.write(
+  `${JSON.stringify({ putUrl: put.url, linkUrl: `${origin}/link`, rssUrl: `${origin}/rss` })}\n`,
+);
