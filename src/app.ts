@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createAuditor } from "./audit/auditor.ts";
 import { type AdminVerbs, createAdminVerbs } from "./auth/admin.ts";
 import { type Auth, createAuth } from "./auth/auth.ts";
+import { UnauthenticatedError } from "./auth/errors.ts";
 import { loadMasterKey } from "./auth/master-key.ts";
 import { createPasswords } from "./auth/passwords.ts";
 import type { Config } from "./config.ts";
@@ -443,12 +444,33 @@ export async function startServer(options: StartOptions & { worker: boolean }): 
   }
 }
 
+/** Health and metrics of a worker process; it serves no calls. */
+async function startWorkerHealth(core: Core, worker: Worker, cleanup: Cleanup): Promise<void> {
+  const { config, logger, metrics } = core;
+  if (!config.workerAddress) return;
+  const checks = checksOf(core, async () => worker.check()).map((check) =>
+    check.name === "workers" ? { ...check, critical: true } : check,
+  );
+  const server = createRpcServer({
+    addr: config.workerAddress,
+    services: [],
+    authenticate: () => Promise.reject(new UnauthenticatedError()),
+    checks,
+    version: VERSION,
+    logger,
+    metrics,
+  });
+  await server.start();
+  cleanup.add("health", () => server.stop(0));
+}
+
 /** Starts a worker alone. It needs a migrated database, and shares folders or object store with the servers. */
 export async function startWorkerProcess(options: StartOptions): Promise<Running> {
   const cleanup = createCleanup(options.logger);
   try {
     const core = await startCore({ ...options, embedded: false }, "worker", cleanup);
-    await startWorker(core, cleanup);
+    const worker = await startWorker(core, cleanup);
+    await startWorkerHealth(core, worker, cleanup);
     return { failed: failureOf(core), stop: () => cleanup.run() };
   } catch (error) {
     await cleanup.run();

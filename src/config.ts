@@ -15,6 +15,9 @@ export class ConfigError extends SluiceError {
 }
 
 const MIB = 1024 * 1024;
+const address = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, "must be HOST:PORT, e.g. 127.0.0.1:8080");
 const flag = z.enum(["true", "false", "1", "0"]).transform((text) => text === "true" || text === "1");
 const number = (min: number, max: number) =>
   z
@@ -29,10 +32,7 @@ const list = z
 
 const SETTINGS = z.object({
   /** Address and port that the server listens on. */
-  SLUICE_ADDR: z
-    .string()
-    .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, "must be HOST:PORT, e.g. 127.0.0.1:8080")
-    .default("127.0.0.1:8080"),
+  SLUICE_ADDR: address.default("127.0.0.1:8080"),
   /** Folder for the embedded database, files, keys and the first password. */
   SLUICE_DATA_DIR: z.string().min(1).default("./.sluice"),
   /** Postgres to use; without it one is started in the data folder. */
@@ -50,6 +50,8 @@ const SETTINGS = z.object({
   SLUICE_MASTER_KEY: z.string().optional(),
   /** Jobs that a worker process runs at once. */
   SLUICE_WORKER_CONCURRENCY: number(1, 256).default(2),
+  /** Where a worker process answers `/health` and `/metrics`, without credentials; without it, nowhere. */
+  SLUICE_WORKER_ADDR: address.optional(),
   /** How long a worker may hold a job without a heartbeat, in milliseconds. */
   SLUICE_LEASE_MS: number(1_000, 600_000).default(30_000),
   /** How long running jobs and calls may go on after SIGTERM, in milliseconds. */
@@ -103,7 +105,10 @@ export function loadConfig(environment: Environment = process.env) {
   const { data } = parsed;
   const [host, port] = splitAddress(data.SLUICE_ADDR);
   const dataDir = resolve(data.SLUICE_DATA_DIR);
+  const workerAddress = data.SLUICE_WORKER_ADDR === undefined ? null : splitAddress(data.SLUICE_WORKER_ADDR);
   if (port > 65_535) faults.push("SLUICE_ADDR: the port must be at most 65535");
+  if (workerAddress && workerAddress[1] > 65_535)
+    faults.push("SLUICE_WORKER_ADDR: the port must be at most 65535");
   if ((data.SLUICE_TLS_CERT === undefined) !== (data.SLUICE_TLS_KEY === undefined)) {
     faults.push("SLUICE_TLS_CERT and SLUICE_TLS_KEY: set both or neither");
   }
@@ -124,7 +129,7 @@ export function loadConfig(environment: Environment = process.env) {
   }
   if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze({
-    host: host.replace(/^\[|\]$/g, ""),
+    host: bare(host),
     port,
     tls,
     /** As configured; without it clients reach the server where it listens. */
@@ -137,6 +142,7 @@ export function loadConfig(environment: Environment = process.env) {
     adminEmail: data.SLUICE_ADMIN_EMAIL ?? null,
     adminPassword: data.SLUICE_ADMIN_PASSWORD ?? null,
     masterKey,
+    workerAddress: workerAddress && { host: bare(workerAddress[0]), port: workerAddress[1] },
     workerConcurrency: data.SLUICE_WORKER_CONCURRENCY,
     leaseMs: data.SLUICE_LEASE_MS,
     graceMs: data.SLUICE_GRACE_MS,
@@ -195,6 +201,11 @@ export function parseKey(text: string): Buffer | null {
 function splitAddress(address: string): [host: string, port: number] {
   const colon = address.lastIndexOf(":");
   return [address.slice(0, colon), Number(address.slice(colon + 1))];
+}
+
+/** An IPv6 address without the brackets that tell it from its port. */
+function bare(host: string): string {
+  return host.replace(/^\[|\]$/g, "");
 }
 
 function isLoopback(host: string): boolean {

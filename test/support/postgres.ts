@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -55,7 +55,7 @@ function serverUrl(): Promise<string> {
 
 /**
  * A fresh database, empty or, with `migrate`, a copy of a template that is migrated once per run (about 30 ms).
- * All calls of a run must name the same `migrate`.
+ * A template belongs to the source text of `migrate`, so what it calls must not change within a run.
  */
 export async function createTestDatabase(options: { migrate?: Migrate } = {}): Promise<TestDatabase> {
   const server = await serverUrl();
@@ -72,7 +72,9 @@ export async function createTestDatabase(options: { migrate?: Migrate } = {}): P
 const templates = new Map<string, Promise<string>>();
 
 function migratedTemplate(server: string, prefix: string, migrate: Migrate): Promise<string> {
-  const name = `${prefix}_template`;
+  // By its text, since every worker of a run has a function object of its own.
+  const kind = createHash("sha256").update(migrate.toString()).digest("hex").slice(0, 8);
+  const name = `${prefix}_template_${kind}`;
   const known = templates.get(name) ?? buildTemplate(server, name, migrate);
   templates.set(name, known);
   return known;

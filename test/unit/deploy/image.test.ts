@@ -59,6 +59,8 @@ test("its health check asks the port and route that servers answer on", () => {
   expect(url.href).toBe(`http://127.0.0.1:${port}/health/live`);
   for (const [name, { environment, healthcheck, build }] of Object.entries(readCompose().services)) {
     if (!build || healthcheck?.disable) continue;
-    expect(environment?.SLUICE_ADDR, name).toBe(`0.0.0.0:${port}`);
+    const own = /fetch\('([^']+)'/.exec(JSON.stringify(healthcheck?.test ?? ""))?.[1];
+    if (own) expect(environment?.SLUICE_WORKER_ADDR, name).toBe(`0.0.0.0:${new URL(own).port}`);
+    else expect(environment?.SLUICE_ADDR, name).toBe(`0.0.0.0:${port}`);
   }
 });
