@@ -70,6 +70,7 @@ const WAITING: Record<Waiting["reason"], WaitingReason> = {
   RETRY_BACKOFF: WaitingReason.RETRY_BACKOFF,
   BEHIND_OTHERS: WaitingReason.BEHIND_OTHERS,
   NO_WORKER: WaitingReason.NO_WORKER,
+  CONCURRENCY_KEY: WaitingReason.CONCURRENCY_KEY,
 };
 
 const SOURCE: Record<Document["source"], DocumentSource> = {

@@ -163,6 +163,10 @@ export function createJobCreator(deps: CreatorDeps) {
         ),
       };
     });
+    const ids = new Set(created.map(({ id }) => id));
+    await documents.forget(
+      items.flatMap(({ job, document }) => (document && !ids.has(job.id) ? document : [])),
+    );
     for (const job of created)
       metrics.jobsCreated.inc({ pipeline: job.pipelineName, priority: job.priority });
     bus.announce(
@@ -209,6 +213,9 @@ export function createJobCreator(deps: CreatorDeps) {
       return await write(items);
     } catch (error) {
       const [only] = items;
+      // After a lost connection nobody knows whether the commit stands.
+      if (items.length === 1 && only?.document && !isConnectionLoss(error))
+        await documents.forget([only.document]);
       // The document was deleted between the look at it and the insert.
       if (items.length === 1 && only && !only.document && sqlState(error) === FOREIGN_KEY_VIOLATION) {
         throw new DocumentNotFoundError(only.job.documentId);

@@ -22,7 +22,8 @@ export interface ClaimedJob {
 
 /**
  * Gives up to `limit` waiting jobs to the worker, by priority and then by the time they could run. Each gets
- * a fresh lease token, one attempt more and an event. Safe to lose by a crash before its flush: the job then
+ * a fresh lease token, one attempt more and an event. Of an owner's jobs with one concurrency key, one runs at
+ * a time; when two claims meet on a key, one of them fails with SQLSTATE 23505 and is made again. Safe to lose by a crash before its flush: the job then
  * still waits.
  */
 export async function claimJobs(
@@ -32,9 +33,19 @@ export async function claimJobs(
   const rows = await sql<
     (JobRow & { leaseToken: string; config: { stages: StageConfig[] }; password: Uint8Array | null })[]
   >`
-    with picked as (
-      select id from jobs where status = 'CREATED' and run_time <= now()
+    with front as (
+      select id, owner_id, concurrency_key, priority, run_time from jobs w
+      where status = 'CREATED' and run_time <= now() and (concurrency_key is null or not exists (
+        select from jobs r where r.owner_id = w.owner_id and r.concurrency_key = w.concurrency_key
+          and r.status in ('PROCESSING', 'CANCELLING')))
       order by priority, run_time, id limit ${claim.limit} for update skip locked
+    ), picked as (
+      -- Of several with one key, the first.
+      select id from (
+        select id, concurrency_key,
+          row_number() over (partition by owner_id, concurrency_key order by priority, run_time, id) as place
+        from front
+      ) as f where concurrency_key is null or place = 1
     ), j as (
       update jobs set status = 'PROCESSING', attempt = attempt + 1, lease_token = gen_random_uuid(),
         locked_by = ${claim.workerId}, locked_at = now(), heartbeat_at = now(),

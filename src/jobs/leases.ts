@@ -1,4 +1,4 @@
-import type { Database, DedicatedPool } from "../db/sql.ts";
+import { type Database, type DedicatedPool, sqlState } from "../db/sql.ts";
 import type { EventBus } from "../events/bus.ts";
 import type { NewEvent } from "../events/model.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -43,6 +43,8 @@ export type {
   WorkerFacts,
 };
 
+const UNIQUE_VIOLATION = "23505";
+const MAX_CLAIM_TRIES = 5;
 /** Expired leases mended in one statement. */
 const SWEEP_BATCH = 200;
 
@@ -69,13 +71,24 @@ export function createLeases(deps: { db: Database; bus: EventBus; metrics: Metri
     return { cancel: answer.cancel };
   };
 
+  const claimOnce = async (workerId: string, limit: number): Promise<ClaimedJob[]> => {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await claimJobs(claims.sql, { workerId, limit, leaseMs });
+      } catch (error) {
+        // Another worker has begun a job with the same concurrency key at this moment; now it is seen.
+        if (sqlState(error) !== UNIQUE_VIOLATION || tries === MAX_CLAIM_TRIES) throw error;
+      }
+    }
+  };
+
   return {
     /** How long a lease holds without a heartbeat. */
     leaseMs,
 
     /** Up to `limit` waiting jobs, each with a lease of its own. */
     async claim(workerId: string, limit: number, now: () => number): Promise<ClaimedJob[]> {
-      const claimed = await claimJobs(claims.sql, { workerId, limit, leaseMs });
+      const claimed = await claimOnce(workerId, limit);
       for (const { job } of claimed) {
         metrics.pickupSeconds.observe(
           { priority: job.priority },

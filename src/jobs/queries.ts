@@ -254,19 +254,31 @@ export async function findResultContent(
   return row ? { ...row, sizeBytes: Number(row.sizeBytes) } : null;
 }
 
+/** Where a waiting job stands. */
+export interface QueuePlace {
+  ahead: number;
+  workers: number;
+  /** Jobs that the workers run at once. */
+  slots: number;
+  /** The running job that holds the concurrency key of this one. */
+  keyHolder: string | null;
+}
+
 /** Jobs that would be claimed before this one, and whether any worker is alive. */
 export async function queuePosition(
   sql: Sql,
-  job: Pick<Job, "id" | "priority" | "runTime">,
-): Promise<{ ahead: number; workers: number; slots: number }> {
+  job: Pick<Job, "id" | "ownerId" | "priority" | "runTime" | "concurrencyKey">,
+): Promise<QueuePlace> {
   const rank = priorityRank(job.priority);
   // Counting stops at 10,000: nobody reads a position beyond it, and an exact one would cost a long scan.
-  const [row] = await sql<{ ahead: number; workers: number; slots: number }[]>`
+  const [row] = await sql<QueuePlace[]>`
     select
+      (select id from jobs where owner_id = ${job.ownerId} and concurrency_key = ${job.concurrencyKey || null}
+        and status in ('PROCESSING', 'CANCELLING')) as key_holder,
       (select count(*)::int from (select from jobs where status = 'CREATED' and run_time <= now()
         and (priority, run_time, id) < (${rank}::smallint, ${job.runTime}::timestamptz, ${job.id}::uuid)
         limit 10000) as front) as ahead,
       count(*)::int as workers, coalesce(sum(concurrency), 0)::int as slots
     from workers where heartbeat_at > now() - interval '30 seconds'`;
-  return row ?? { ahead: 0, workers: 0, slots: 0 };
+  return row ?? { ahead: 0, workers: 0, slots: 0, keyHolder: null };
 }

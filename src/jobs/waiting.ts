@@ -17,13 +17,21 @@ export function createWaiting({ db, now }: { db: Database; now: () => number }) 
           : `it is not to run before ${job.runTime.toISOString()}`,
       };
     }
-    const { ahead, workers, slots } = await queuePosition(db.sql, job);
+    const { ahead, workers, slots, keyHolder } = await queuePosition(db.sql, job);
     if (workers === 0) {
       return {
         reason: "NO_WORKER",
         position: ahead + 1,
         estimatedStartTime: null,
         message: "no worker is alive; start one with `sluice worker`",
+      };
+    }
+    if (keyHolder) {
+      return {
+        reason: "CONCURRENCY_KEY",
+        position: ahead + 1,
+        estimatedStartTime: null,
+        message: `job ${keyHolder} runs with the same concurrency_key`,
       };
     }
     return {

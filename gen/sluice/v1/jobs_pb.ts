@@ -2341,7 +2341,7 @@ export const JobStatusSchema: GenEnum<JobStatus> = /*@__PURE__*/
   enumDesc(file_sluice_v1_jobs, 0);
 
 /**
- * How urgent a job is. Lower ones age, so that none waits for ever.
+ * How urgent a job is: all waiting jobs of one priority are begun before those of the next.
  *
  * @generated from enum sluice.v1.JobPriority
  */
@@ -2376,7 +2376,7 @@ export const JobPriority = {
 } as const;
 
 /**
- * How urgent a job is. Lower ones age, so that none waits for ever.
+ * How urgent a job is: all waiting jobs of one priority are begun before those of the next.
  *
  * @generated from enum sluice.v1.JobPriority
  */

@@ -68,6 +68,9 @@ create index jobs_running on jobs (id) where status in ('PROCESSING', 'CANCELLIN
 create index jobs_by_owner on jobs (owner_id, id);
 create index jobs_by_labels on jobs using gin (labels jsonb_path_ops) where labels <> '{}';
 create unique index jobs_by_request on jobs (owner_id, request_id) where request_id is not null;
+-- Of the jobs of one owner with the same key, one runs at a time: two claims at once cannot both succeed.
+create unique index jobs_one_per_key on jobs (owner_id, concurrency_key)
+  where concurrency_key is not null and status in ('PROCESSING', 'CANCELLING');
 create index jobs_by_document on jobs (document_id);
 -- Rates over the last minutes.
 create index jobs_by_end on jobs (ended_at) where ended_at is not null;

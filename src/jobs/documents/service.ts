@@ -95,6 +95,12 @@ export function createDocumentsService({ db, store, audit, newId, maxBytes }: Do
       if (documents.length > 0) await insertDocuments(sql, documents);
     },
 
+    /** Removes the objects of prepared documents that no row names, as far as the store lets it. */
+    async forget(documents: readonly NewDocument[]): Promise<void> {
+      const keys = documents.flatMap(({ body }) => ("objectKey" in body ? body.objectKey : []));
+      await Promise.allSettled(keys.map((key) => store.delete(key)));
+    },
+
     /** Takes back what `insert` wrote in the same transaction. */
     async discard(sql: Sql, ids: readonly string[]): Promise<void> {
       if (ids.length > 0) await deleteDocuments(sql, ids);

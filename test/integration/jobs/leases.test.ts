@@ -166,3 +166,34 @@ test("a cancelling job whose worker died is cancelled by the sweep", async () =>
   await until(async () => (await h.leases.sweep()).length > 0, "the sweep finds the job");
   expect((await h.jobs.get(h.admin, claimed.job.id)).job.status).toBe("CANCELLED");
 });
+
+test("of one owner's jobs with the same concurrency key one runs at a time, however many claim", async () => {
+  await using h = await createHarness();
+  const someone = h.caller();
+  for (const caller of [h.admin, h.admin, h.admin, someone]) {
+    await h.jobs.create(caller, textRequest("t", { concurrencyKey: "k" }));
+  }
+  await h.jobs.create(h.admin, textRequest("free"));
+  const running: ClaimedJob[] = [];
+  for (let round = 1; round <= 3; round++) {
+    const claims = await Promise.all(["a", "b", "c", "d"].map((id) => h.leases.claim(id, 5, Date.now)));
+    running.push(...claims.flat());
+    const mine = running.filter(({ job }) => job.ownerId === h.admin.userId && job.concurrencyKey === "k");
+    expect(mine).toHaveLength(round);
+    const [last] = mine.slice(-1);
+    if (last) await h.leases.complete(last, RESULT);
+  }
+  expect(running).toHaveLength(5);
+});
+
+test("GetJob names the job that holds the concurrency key", async () => {
+  await using h = await createHarness();
+  for (let i = 0; i < 2; i++) await h.jobs.create(h.admin, textRequest("t", { concurrencyKey: "k" }));
+  const worker = { id: "w", host: "h", version: "v", pid: 1, concurrency: 1, running: 1, draining: false };
+  const holder = await claimOne(h);
+  await h.leases.renew(worker, [holder.lease]);
+  const waiting = (await h.jobs.list(h.admin, { statuses: ["CREATED"] }, { limit: 1, beforeId: null }))[0];
+  const { waiting: why } = await h.jobs.get(h.admin, waiting?.job.id ?? "");
+  expect(why?.reason).toBe("CONCURRENCY_KEY");
+  expect(why?.message).toContain(holder.job.id);
+});
