@@ -8,9 +8,10 @@ import { UnauthenticatedError } from "./auth/errors.ts";
 import { loadMasterKey } from "./auth/master-key.ts";
 import { createPasswords } from "./auth/passwords.ts";
 import type { Config } from "./config.ts";
-import { type EmbeddedPostgres, startEmbeddedPostgres } from "./db/embedded.ts";
+import { connectDatabase, type FoundDatabase } from "./database.ts";
+import type { EmbeddedPostgres } from "./db/embedded.ts";
 import { assertMigrated, migrate } from "./db/migrate.ts";
-import { type Database, openDatabase } from "./db/sql.ts";
+import type { Database } from "./db/sql.ts";
 import { createEventBus, type EventBus } from "./events/bus.ts";
 import { type BusTransport, createNotifyTransport, createRedisTransport } from "./events/transport.ts";
 import { DEFAULT_EXTRACT_LIMITS } from "./extract/extractor.ts";
@@ -19,6 +20,7 @@ import { createLeases, type Leases } from "./jobs/leases.ts";
 import { INLINE_RESULT_BYTES } from "./jobs/model.ts";
 import { jobRoutes } from "./jobs/rpc.ts";
 import { createJobsService } from "./jobs/service.ts";
+import { type Cleanup, createCleanup } from "./lib/cleanup.ts";
 import { systemClock } from "./lib/clock.ts";
 import { messageOf } from "./lib/errors.ts";
 import { newId } from "./lib/ids.ts";
@@ -30,7 +32,7 @@ import type { HealthCheck } from "./rpc/health-checks.ts";
 import { createPageTokens, MAX_PAGE_SIZE } from "./rpc/pages.ts";
 import { createRpcServer, type RpcServer } from "./rpc/server.ts";
 import { createRequestValidator } from "./rpc/validation.ts";
-import { readServerFile, removeServerFile, writeServerFile } from "./server-file.ts";
+import { removeServerFile, writeServerFile } from "./server-file.ts";
 import { createStagePool } from "./stages/host/pool.ts";
 import { createObjectStore } from "./storage/create-store.ts";
 import { createFileRoutes } from "./storage/file-routes.ts";
@@ -44,8 +46,6 @@ import { createRecovery } from "./worker/recovery.ts";
 import { createJobRunner } from "./worker/run-job.ts";
 import { createWorker, type Worker } from "./worker/worker.ts";
 
-const STATEMENT_TIMEOUT_MS = 30_000;
-const DATABASE_ANSWER_MS = 15_000;
 const DEFAULT_JOB_TIMEOUT_MS = 60 * 60_000;
 const MAX_JOB_TIMEOUT_MS = 24 * 60 * 60_000;
 const DEFAULT_STAGE_TIMEOUT_MS = 10 * 60_000;
@@ -53,30 +53,6 @@ const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const MAX_BATCH_SIZE = 1_000;
 const POLL_MS = 1_000;
 const SWEEP_MS = 5_000;
-
-/** Ends what was started, newest first; goes on when one of them fails. */
-interface Cleanup {
-  add(name: string, end: () => Promise<void>): void;
-  run(): Promise<void>;
-}
-
-function createCleanup(logger: Logger): Cleanup {
-  const ends: { name: string; end: () => Promise<void> }[] = [];
-  return {
-    add(name, end) {
-      ends.push({ name, end });
-    },
-    async run() {
-      for (const { name, end } of ends.splice(0).reverse()) {
-        try {
-          await end();
-        } catch (error) {
-          logger.warn({ part: name, error: messageOf(error) }, "a part did not stop in good order");
-        }
-      }
-    },
-  };
-}
 
 /** What servers and workers have in common. */
 interface Core {
@@ -102,8 +78,8 @@ export interface StartOptions {
   readonly logger: Logger;
   /** Run missing migrations; otherwise an outdated schema is an error. */
   readonly migrate: boolean;
-  /** Start a database of our own when none is configured. */
-  readonly embedded: boolean;
+  /** Begun by whoever calls, so that the database starts while the service is loaded. */
+  readonly database: Promise<FoundDatabase>;
 }
 
 /** A running process; `stop` ends it in good order, `failed` settles when a part it cannot do without has ended. */
@@ -119,64 +95,25 @@ export interface RunningServer extends Running {
   readonly worker: boolean;
 }
 
-/** No database is configured and none may be started. */
-class DatabaseMissingError extends Error {
-  override name = "DatabaseMissingError";
-}
-
-/** The database that is named does not answer, or lets nobody in. */
-class DatabaseUnreachableError extends Error {
-  override name = "DatabaseUnreachableError";
-}
-
-/** Connections to a database that has answered. @throws DatabaseUnreachableError */
-async function connect(
-  url: string,
-  { name, maxConnections }: { name: string; maxConnections: number },
-  cleanup: Cleanup,
-): Promise<Database> {
-  const db = openDatabase({
-    url,
-    maxConnections,
-    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-    applicationName: `sluice-${name}`,
-  });
-  cleanup.add("database connections", () => db.close());
-  try {
-    await db.ping(DATABASE_ANSWER_MS);
-  } catch (error) {
-    throw new DatabaseUnreachableError(
-      `The database at ${new URL(url).host} does not let us in: ${messageOf(error)}. Start it, or correct DATABASE_URL.`,
-    );
+async function takeDatabase(options: StartOptions, cleanup: Cleanup): Promise<FoundDatabase> {
+  const found = await options.database;
+  if (found.embedded) {
+    const { embedded } = found;
+    cleanup.add("database server", () => embedded.stop());
   }
-  return db;
-}
-
-async function findDatabase(
-  options: StartOptions,
-  cleanup: Cleanup,
-): Promise<{ url: string; embedded: EmbeddedPostgres | null }> {
-  const { config, logger } = options;
-  if (config.databaseUrl) return { url: config.databaseUrl, embedded: null };
-  if (!options.embedded) {
-    const server = await readServerFile(config.dataDir);
-    if (server) return { url: server.databaseUrl, embedded: null };
-    throw new DatabaseMissingError(
-      `No database: DATABASE_URL is not set and no server has its own running in ${config.dataDir}. Set DATABASE_URL, or start \`sluice serve\` first.`,
-    );
-  }
-  const embedded = await startEmbeddedPostgres({ dataDir: join(config.dataDir, "postgres"), logger });
-  cleanup.add("database server", () => embedded.stop());
-  return { url: embedded.url, embedded };
+  return found;
 }
 
 async function startCore(options: StartOptions, name: string, cleanup: Cleanup): Promise<Core> {
   const { config, logger } = options;
-  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const metrics = createMetrics();
   const processId = `${config.hostname}-${process.pid}-${randomBytes(3).toString("hex")}`;
-  const { url: databaseUrl, embedded } = await findDatabase(options, cleanup);
-  const db = await connect(databaseUrl, { name, maxConnections: config.databaseConnections }, cleanup);
+  const { url: databaseUrl, embedded } = await takeDatabase(options, cleanup);
+  const db = await connectDatabase(
+    databaseUrl,
+    { name, maxConnections: config.databaseConnections },
+    cleanup,
+  );
   if (options.migrate) {
     const ran = await migrate(db);
     if (ran.length > 0) logger.info({ migrations: ran }, "the schema was brought up to date");
@@ -468,7 +405,7 @@ async function startWorkerHealth(core: Core, worker: Worker, cleanup: Cleanup): 
 export async function startWorkerProcess(options: StartOptions): Promise<Running> {
   const cleanup = createCleanup(options.logger);
   try {
-    const core = await startCore({ ...options, embedded: false }, "worker", cleanup);
+    const core = await startCore(options, "worker", cleanup);
     const worker = await startWorker(core, cleanup);
     await startWorkerHealth(core, worker, cleanup);
     return { failed: failureOf(core), stop: () => cleanup.run() };
@@ -482,8 +419,8 @@ export async function startWorkerProcess(options: StartOptions): Promise<Running
 export async function runAdmin<T>(options: StartOptions, act: (admin: AdminVerbs) => Promise<T>): Promise<T> {
   const cleanup = createCleanup(options.logger);
   try {
-    const { url } = await findDatabase(options, cleanup);
-    const db = await connect(url, { name: "admin", maxConnections: 1 }, cleanup);
+    const { url } = await takeDatabase(options, cleanup);
+    const db = await connectDatabase(url, { name: "admin", maxConnections: 1 }, cleanup);
     await assertMigrated(db);
     return await act(
       createAdminVerbs({ db, audit: createAuditor(), passwords: createPasswords({ concurrency: 1 }) }),
@@ -497,8 +434,8 @@ export async function runAdmin<T>(options: StartOptions, act: (admin: AdminVerbs
 export async function runMigrations(options: StartOptions): Promise<string[]> {
   const cleanup = createCleanup(options.logger);
   try {
-    const { url } = await findDatabase(options, cleanup);
-    const db = await connect(url, { name: "migrate", maxConnections: 1 }, cleanup);
+    const { url } = await takeDatabase(options, cleanup);
+    const db = await connectDatabase(url, { name: "migrate", maxConnections: 1 }, cleanup);
     return await migrate(db);
   } finally {
     await cleanup.run();

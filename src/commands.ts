@@ -4,8 +4,10 @@ import type { Running, RunningServer } from "./app.ts";
 import type { AdminVerbs } from "./auth/admin.ts";
 import type { ServerCommands } from "./cli/server-commands.ts";
 import { type Config, loadConfig } from "./config.ts";
+import { type FoundDatabase, findDatabase } from "./database.ts";
+import { assertCanListen } from "./rpc/listener.ts";
 import { readServerFile } from "./server-file.ts";
-import { createLogger } from "./telemetry/logger.ts";
+import { createLogger, type Logger } from "./telemetry/logger.ts";
 
 /** The service itself is loaded only by the commands that run it, so that the others start at once. */
 const app = async () => await import("./app.ts");
@@ -17,34 +19,49 @@ const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
 };
 
+function settings(): { config: Config; logger: Logger } {
+  const config = loadConfig();
+  const suited = process.stderr.isTTY ? "warn" : "info";
+  return { config, logger: createLogger(config.logLevel === "auto" ? suited : config.logLevel) };
+}
+
+/** Begins to find or start the database, while the rest of the service is loaded. */
+function begin(options: Parameters<typeof findDatabase>[0]): Promise<FoundDatabase> {
+  const database = findDatabase(options);
+  // Whoever waits for it gets the error; it may come before anybody does.
+  database.catch(() => {});
+  return database;
+}
+
 export const serverCommands: ServerCommands = {
   async serve(options) {
-    const config = loadConfig();
-    const logger = createLogger(config.logLevel);
+    const { config, logger } = settings();
     return await runUntilStopped(async () => {
+      await assertCanListen(config.host, config.port);
+      const database = begin({ config, logger, embedded: options.embedded });
       const { startServer } = await app();
-      const server = await startServer({ config, logger, ...options });
+      const server = await startServer({ config, logger, database, ...options });
       say(banner(config, server, process.uptime()));
       return server;
     });
   },
 
   async worker() {
-    const config = loadConfig();
-    const logger = createLogger(config.logLevel);
+    const { config, logger } = settings();
     return await runUntilStopped(async () => {
+      const database = begin({ config, logger, embedded: false });
       const { startWorkerProcess } = await app();
-      const worker = await startWorkerProcess({ config, logger, migrate: false, embedded: false });
+      const worker = await startWorkerProcess({ config, logger, migrate: false, database });
       say(`Sluice worker runs ${config.workerConcurrency} jobs at once. Ctrl-C stops it.`);
       return worker;
     });
   },
 
   async migrate() {
-    const config = loadConfig();
-    const logger = createLogger(config.logLevel);
+    const { config, logger } = settings();
+    const database = begin({ config, logger, embedded: await noServerRuns(config) });
     const { runMigrations } = await app();
-    const ran = await runMigrations({ config, logger, migrate: true, embedded: await noServerRuns(config) });
+    const ran = await runMigrations({ config, logger, migrate: true, database });
     say(ran.length > 0 ? `Migrated: ${ran.join(", ")}` : "The schema is up to date.");
     return 0;
   },
@@ -72,10 +89,10 @@ async function noServerRuns(config: Config): Promise<boolean> {
 }
 
 async function onDatabase<T>(act: (admin: AdminVerbs) => Promise<T>): Promise<T> {
-  const config = loadConfig();
-  const logger = createLogger(config.logLevel);
+  const { config, logger } = settings();
+  const database = begin({ config, logger, embedded: await noServerRuns(config) });
   const { runAdmin } = await app();
-  return await runAdmin({ config, logger, migrate: false, embedded: await noServerRuns(config) }, act);
+  return await runAdmin({ config, logger, migrate: false, database }, act);
 }
 
 /**

@@ -71,9 +71,13 @@ const SETTINGS = z.object({
   SLUICE_CORS_ORIGINS: list.default([]),
   /** Says that something in front ends TLS, so that plain HTTP on another address than loopback is meant. */
   SLUICE_BEHIND_PROXY: flag.default(false),
+  /** `auto` is `info`, and `warn` when the log goes to a terminal. */
   SLUICE_LOG_LEVEL: z
-    .enum(["debug", "info", "warn", "error", "silent"], "must be debug, info, warn, error or silent")
-    .default("info"),
+    .enum(
+      ["auto", "debug", "info", "warn", "error", "silent"],
+      "must be auto, debug, info, warn, error or silent",
+    )
+    .default("auto"),
 });
 
 /** Settings that may stand in a file named by `<NAME>_FILE`. */

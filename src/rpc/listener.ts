@@ -1,6 +1,6 @@
 import http from "node:http";
 import http2 from "node:http2";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import tls from "node:tls";
 import type { Clock } from "../lib/clock.ts";
 import type { NodeHandler } from "./node-http.ts";
@@ -198,6 +198,23 @@ function sniff(socket: Socket, timeoutMs: number, route: (socket: Socket, first:
   socket.on("readable", onReadable);
   socket.once("end", onEnd);
   socket.once("close", stop);
+}
+
+/**
+ * Finds out before anything else is started whether the address can be had; another program may still be quicker.
+ * @throws ListenError
+ */
+export async function assertCanListen(host: string, port: number): Promise<void> {
+  const probe = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      probe.once("error", reject).listen(port, host, resolve);
+    });
+  } catch (error) {
+    throw listenError(error as NodeJS.ErrnoException, host, port);
+  } finally {
+    probe.close();
+  }
 }
 
 function isLoopback({ remoteAddress = "" }: Socket): boolean {

@@ -49,6 +49,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   let loop: Promise<void> = Promise.resolve();
   let lastRound = performance.now();
   let unsubscribe: (() => void)[] = [];
+  let stopped: Promise<void> | null = null;
 
   const heartbeat = createHeartbeat({
     leases,
@@ -125,6 +126,31 @@ export function createWorker(deps: WorkerDeps): Worker {
     }
   };
 
+  const end = async (): Promise<void> => {
+    stopping = true;
+    wake();
+    await loop;
+    let timer: NodeJS.Timeout | undefined;
+    const grace = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, deps.graceMs);
+    });
+    await Promise.race([Promise.all(ends), grace]);
+    clearTimeout(timer);
+    for (const { stop } of running.values()) stop.abort(new WorkerStopping());
+    await Promise.all(ends);
+    for (const stopListening of unsubscribe) stopListening();
+    await heartbeat.stop();
+    await pool.stop();
+    await leases.removeWorker(deps.id).catch((error) => {
+      logger.warn(
+        { error: messageOf(error) },
+        "the worker could not sign off; it is forgotten within an hour",
+      );
+    });
+    await rm(deps.tempDir, { recursive: true, force: true });
+    logger.info({ worker: deps.id }, "worker stopped");
+  };
+
   return {
     async start() {
       await mkdir(deps.tempDir, { recursive: true, mode: 0o700 });
@@ -146,29 +172,9 @@ export function createWorker(deps: WorkerDeps): Worker {
       logger.info({ worker: deps.id, concurrency }, "worker started");
     },
 
-    async stop() {
-      stopping = true;
-      wake();
-      await loop;
-      let timer: NodeJS.Timeout | undefined;
-      const grace = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, deps.graceMs);
-      });
-      await Promise.race([Promise.all(ends), grace]);
-      clearTimeout(timer);
-      for (const { stop } of running.values()) stop.abort(new WorkerStopping());
-      await Promise.all(ends);
-      for (const end of unsubscribe) end();
-      await heartbeat.stop();
-      await pool.stop();
-      await leases.removeWorker(deps.id).catch((error) => {
-        logger.warn(
-          { error: messageOf(error) },
-          "the worker could not sign off; it is forgotten within an hour",
-        );
-      });
-      await rm(deps.tempDir, { recursive: true, force: true });
-      logger.info({ worker: deps.id }, "worker stopped");
+    stop() {
+      stopped ??= end();
+      return stopped;
     },
 
     check() {
