@@ -1,0 +1,97 @@
+/** A worker whose stages a test can hold, over the same parts as the harness's. */
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DEFAULT_EXTRACT_LIMITS } from "../../../src/extract/extractor.ts";
+import type { Leases } from "../../../src/jobs/leases.ts";
+import { newId } from "../../../src/lib/ids.ts";
+import { createSecretBox } from "../../../src/lib/secret-box.ts";
+import { createStagePool, type StageJob, type StagePool } from "../../../src/stages/host/pool.ts";
+import type { ObjectStore } from "../../../src/storage/object-store.ts";
+import { createLogger } from "../../../src/telemetry/logger.ts";
+import { createJobRunner } from "../../../src/worker/run-job.ts";
+import { createWorker, type Worker } from "../../../src/worker/worker.ts";
+import type { Harness } from "../../support/harness.ts";
+
+export interface TestWorker extends AsyncDisposable {
+  readonly worker: Worker;
+  readonly pool: StagePool;
+  /** Files and folders of attempts that lie in the worker's folder. */
+  leftovers(): Promise<string[]>;
+}
+
+export interface TestWorkerOptions {
+  concurrency?: number;
+  graceMs?: number;
+  heartbeatMs?: number;
+  leases?: Leases;
+  store?: ObjectStore;
+  /** Called before a stage goes to its process; a rejection is the stage's. */
+  beforeStage?: (stage: StageJob) => Promise<void>;
+}
+
+/** Rejects with the signal's reason when it fires; never resolves. */
+export function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
+
+export async function startTestWorker(h: Harness, options: TestWorkerOptions = {}): Promise<TestWorker> {
+  const { concurrency = 2, graceMs = 5_000, heartbeatMs = 300, leases = h.leases, store = h.store } = options;
+  const tempDir = await mkdtemp(join(tmpdir(), "sluice-test-worker-"));
+  const logger = createLogger("silent");
+  const real = createStagePool({
+    size: concurrency,
+    maxRssBytes: 1024 * 1024 * 1024,
+    idleProgressTimeoutMs: 60_000,
+    maxDocumentsPerProcess: 100,
+    oldSpaceMb: 512,
+    tempDir,
+    logger,
+  });
+  const pool: StagePool = {
+    ...real,
+    async run(stage) {
+      await options.beforeStage?.(stage);
+      return await real.run(stage);
+    },
+  };
+  const common = { leases, logger, tempDir, now: Date.now, random: Math.random };
+  const runJob = createJobRunner({
+    ...common,
+    documents: h.documents,
+    pool,
+    store,
+    passwords: createSecretBox(Buffer.alloc(32, 7), "document passwords"),
+    metrics: h.metrics,
+    limits: DEFAULT_EXTRACT_LIMITS,
+    defaultTimeoutMs: 600_000,
+    defaultStageTimeoutMs: 60_000,
+  });
+  const worker = createWorker({
+    ...common,
+    bus: h.bus,
+    pool,
+    runJob,
+    id: `test-${newId()}`,
+    host: "test",
+    version: "test",
+    pid: process.pid,
+    concurrency,
+    heartbeatMs,
+    pollMs: 100,
+    graceMs,
+  });
+  await worker.start();
+  return {
+    worker,
+    pool,
+    leftovers: async () => (await readdir(tempDir).catch(() => [])).filter((name) => name.startsWith("job-")),
+    async [Symbol.asyncDispose]() {
+      await worker.stop();
+      await rm(tempDir, { recursive: true, force: true });
+    },
+  };
+}
