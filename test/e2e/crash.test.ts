@@ -1,3 +1,5 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import type { JobEvent } from "@sluice/sdk";
 import { JobStatus } from "@sluice/sdk";
 import postgres from "postgres";
@@ -107,6 +109,10 @@ test("what a killed worker has started ends with it, and its files go when the n
   worker.kill("SIGKILL");
   await worker.exit();
   await nothingRuns(`tmp/${worker.pid}-`);
+  const leftovers = () =>
+    readdirSync(join(site.dataDir, "tmp")).filter((name) => name.startsWith(`${worker.pid}-`));
+  expect(leftovers()).toHaveLength(1);
   await site.worker();
+  expect(leftovers()).toEqual([]);
   expect((await client.jobs.wait(id)).status).toBe(JobStatus.COMPLETED);
 });

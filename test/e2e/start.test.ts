@@ -61,9 +61,7 @@ test("a first start makes database, password and key for the owner alone, says w
   const begun = performance.now();
   const server = site.start(["serve"]);
   await eventually(async () => (await health(site)) === 200, "healthy", 60_000);
-  process.stdout.write(
-    `first start: healthy after ${((performance.now() - begun) / 1000).toFixed(1)} s (2 CPUs or so, others may use them)\n`,
-  );
+  process.stdout.write(`first start: healthy after ${((performance.now() - begun) / 1000).toFixed(1)} s\n`);
   await server.says("npx sluice submit README.md --follow");
   expect(modeOf(site.dataDir)).toBe("700");
   for (const name of ["admin-password", "local-api-key", "master-key", "server.json"]) {
