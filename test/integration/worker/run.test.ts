@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { LeaseLostError } from "../../../src/jobs/errors.ts";
+import type { Leases } from "../../../src/jobs/leases.ts";
 import type { JobStatus, ResultFormat } from "../../../src/jobs/model.ts";
 import type { StageJob } from "../../../src/stages/host/pool.ts";
 import { StageFailure } from "../../../src/stages/stage.ts";
@@ -409,7 +410,16 @@ test("objects of a result that is cancelled at the last moment, or of a lost lea
       kept.delete(key);
     },
   };
-  await using w = await startTestWorker(h, { store, heartbeatMs: 600_000 });
+  let obeyed = Promise.withResolvers<void>();
+  const leases: Leases = {
+    ...h.leases,
+    async orders(held) {
+      const orders = await h.leases.orders(held);
+      if (orders.length > 0) setImmediate(() => obeyed.resolve());
+      return orders;
+    },
+  };
+  await using w = await startTestWorker(h, { store, leases, heartbeatMs: 600_000 });
   const text = Array.from({ length: 30_000 }, (_, i) => `Paragraph ${i} tells of water and gates.`).join(
     "\n\n",
   );
@@ -418,6 +428,15 @@ test("objects of a result that is cancelled at the last moment, or of a lost lea
   await ended(h, cancelled.id, "CANCELLED", 50_000);
   await until(async () => ![...kept].some((key) => key.startsWith("results/")), "the objects are gone");
   await h.jobs.delete(h.admin, cancelled.id);
+
+  const { job: stopped } = await h.jobs.create(h.admin, textRequest(text));
+  obeyed = Promise.withResolvers<void>();
+  interfere = async () => {
+    await h.jobs.cancel(h.admin, stopped.id, "");
+    await obeyed.promise;
+  };
+  await ended(h, stopped.id, "CANCELLED", 50_000);
+  await until(async () => ![...kept].some((key) => key.startsWith("results/")), "the objects are gone");
 
   const { job: lost } = await h.jobs.create(h.admin, textRequest(text));
   const taken = Promise.withResolvers<void>();
