@@ -1,4 +1,5 @@
 import postgres from "postgres";
+import { createTransactionPool } from "./transactions.ts";
 
 /** A pool, a reserved connection or a transaction: what every query function takes first. */
 export type Sql = postgres.ISql;
@@ -51,39 +52,44 @@ export interface DatabaseOptions {
 
 /** Opens no connection yet: the first statement does. */
 export function openDatabase(options: DatabaseOptions): Database {
-  const pools: postgres.Sql[] = [];
-  const open = (name: string, max: number, statementTimeoutMs: number, asynchronousCommit: boolean) => {
-    const pool = postgres(options.url, {
-      max,
+  const closers: (() => Promise<void>)[] = [];
+  const connect = (name: string, of: Omit<DedicatedOptions, "name">, further: postgres.Options<never> = {}) =>
+    postgres(options.url, {
+      max: of.max,
       // The types in use are built in; without this every connection starts with a catalogue query.
       fetch_types: false,
       connect_timeout: 10,
-      max_lifetime: 60 * 60,
       transform: { column: { from: postgres.toCamel } },
       onnotice: () => {},
       connection: {
         application_name: `${options.applicationName}:${name}`,
-        statement_timeout: statementTimeoutMs,
+        statement_timeout: of.statementTimeoutMs,
         // A transaction left open keeps every later claim slow (dead rows stay); end it for its owner.
         idle_in_transaction_session_timeout: 30_000,
-        lock_timeout: Math.min(10_000, statementTimeoutMs),
+        lock_timeout: Math.min(10_000, of.statementTimeoutMs),
         TimeZone: "UTC",
-        ...(asynchronousCommit ? { synchronous_commit: "off" } : {}),
+        ...(of.asynchronousCommit ? { synchronous_commit: "off" } : {}),
       },
+      ...further,
     });
-    pools.push(pool);
-    return pool;
+  const open = (name: string, of: Omit<DedicatedOptions, "name">): DedicatedPool => {
+    const statements = connect(name, of, { max_lifetime: 60 * 60 });
+    const transactions = createTransactionPool(
+      (onclose) => connect(`${name} tx`, { ...of, max: 1 }, { onclose, max_lifetime: null }),
+      of.max,
+    );
+    closers.push(() => statements.end({ timeout: 5 }), transactions.close);
+    return { sql: statements, begin: transactions.begin };
   };
-  const main = open("main", options.maxConnections, options.statementTimeoutMs, false);
+  // Half for single statements, half for transactions.
+  const half = Math.max(1, Math.floor(options.maxConnections / 2));
+  const { sql: main, begin } = open("main", { max: half, statementTimeoutMs: options.statementTimeoutMs });
   return {
     sql: main,
-    begin: (work) => main.begin(work) as Promise<never>,
-    dedicated({ name, max, statementTimeoutMs, asynchronousCommit = false }) {
-      const pool = open(name, max, statementTimeoutMs, asynchronousCommit);
-      return { sql: pool, begin: (work) => pool.begin(work) as Promise<never> };
-    },
+    begin,
+    dedicated: ({ name, ...of }) => open(name, of),
     async listen(channel, onPayload, onReady) {
-      await main.listen(channel, onPayload, onReady);
+      await (main as postgres.Sql).listen(channel, onPayload, onReady);
     },
     async notify(channel, payloads) {
       await main`select pg_notify(${channel}, value)
@@ -101,7 +107,7 @@ export function openDatabase(options: DatabaseOptions): Database {
       }
     },
     async close() {
-      await Promise.all(pools.map((pool) => pool.end({ timeout: 5 })));
+      await Promise.all(closers.map((close) => close()));
     },
   };
 }

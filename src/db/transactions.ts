@@ -1,0 +1,180 @@
+import type postgres from "postgres";
+
+type Transaction = postgres.TransactionSql;
+
+/** The connection of a transaction was lost: nothing of it was committed, unless the loss came with the commit. */
+export class TransactionLostError extends Error {
+  override name = "TransactionLostError";
+  /** As the driver marks lost connections. */
+  readonly code = "CONNECTION_CLOSED";
+  constructor() {
+    super("The connection to the database was lost in the middle of a transaction.");
+  }
+}
+
+/** No connection came free in time. */
+export class TransactionQueueError extends Error {
+  override name = "TransactionQueueError";
+  readonly code = "CONNECT_TIMEOUT";
+  constructor(waitedMs: number) {
+    super(`No connection for a transaction came free within ${waitedMs} ms.`);
+  }
+}
+
+export interface TransactionPool {
+  begin<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** A driver of one connection, and what happened to that connection. */
+interface Line {
+  readonly sql: postgres.Sql;
+  lost: boolean;
+  onLost: (() => void) | null;
+}
+
+const MAX_WAIT_MS = 15_000;
+
+/**
+ * Transactions, each on a connection that is its own while it lasts. The driver's own `begin` lets statements of a
+ * transaction whose connection was lost go on over the next one, into whatever runs there; here a lost connection
+ * ends its transaction, refuses its later statements and is never used again.
+ * @param connect makes a driver of one connection that calls `onclose` when it is lost
+ */
+export function createTransactionPool(
+  connect: (onclose: () => void) => postgres.Sql,
+  max: number,
+): TransactionPool {
+  const idle: Line[] = [];
+  const waiting: { take(line: Line): void; give(error: Error): void }[] = [];
+  let open = 0;
+  let closed = false;
+
+  const newLine = (): Line => {
+    open++;
+    const line: Line = {
+      lost: false,
+      onLost: null,
+      sql: connect(() => {
+        line.lost = true;
+        line.onLost?.();
+      }),
+    };
+    return line;
+  };
+
+  const acquire = async (): Promise<Line> => {
+    for (let line = idle.pop(); line; line = idle.pop()) {
+      if (!line.lost) return line;
+      discard(line);
+    }
+    if (open < max) return newLine();
+    return await new Promise<Line>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        waiting.splice(waiting.indexOf(waiter), 1);
+        reject(new TransactionQueueError(MAX_WAIT_MS));
+      }, MAX_WAIT_MS);
+      const waiter = {
+        take(line: Line) {
+          clearTimeout(timer);
+          resolve(line);
+        },
+        give(error: Error) {
+          clearTimeout(timer);
+          reject(error);
+        },
+      };
+      waiting.push(waiter);
+    });
+  };
+
+  const discard = (line: Line): void => {
+    open--;
+    // Whatever still waits on it has failed already.
+    line.sql.end({ timeout: 0 }).catch(() => {});
+  };
+
+  const release = (line: Line): void => {
+    line.onLost = null;
+    const usable = !line.lost && !closed;
+    if (!usable) discard(line);
+    const next = waiting.shift();
+    if (next) next.take(usable ? line : newLine());
+    else if (usable) idle.push(line);
+  };
+
+  const run = async <T>(line: Line, work: (tx: Transaction) => Promise<T>): Promise<T> => {
+    const state = { over: false };
+    const lost = new Promise<never>((_, reject) => {
+      line.onLost = () => {
+        state.over = true;
+        reject(new TransactionLostError());
+      };
+    });
+    lost.catch(() => {});
+    const tx = guarded(line.sql, state);
+    await line.sql`begin`;
+    try {
+      const result = await Promise.race([work(tx), lost]);
+      state.over = true;
+      await Promise.race([line.sql`commit`, lost]);
+      return result;
+    } catch (error) {
+      state.over = true;
+      if (!line.lost) {
+        await Promise.race([line.sql`rollback`, lost]).catch(() => {
+          line.lost = true;
+        });
+      }
+      throw error;
+    }
+  };
+
+  return {
+    async begin(work) {
+      if (closed) throw new TransactionLostError();
+      const line = await acquire();
+      try {
+        return await run(line, work);
+      } finally {
+        release(line);
+      }
+    },
+    async close() {
+      closed = true;
+      for (const waiter of waiting.splice(0)) waiter.give(new TransactionLostError());
+      await Promise.all(idle.splice(0).map(({ sql }) => sql.end({ timeout: 5 })));
+    },
+  };
+}
+
+/** The statements of a transaction: refused once it is over, so that none runs outside it. */
+function guarded(sql: postgres.Sql, state: { readonly over: boolean }): Transaction {
+  let savepoints = 0;
+  const refuse = (): Promise<never> => {
+    const refusal = Promise.reject(new TransactionLostError());
+    refusal.catch(() => {});
+    return refusal;
+  };
+  const call = (first: unknown, ...rest: unknown[]): unknown => {
+    const isStatement = Array.isArray(first) && "raw" in first;
+    if (isStatement && state.over) return refuse();
+    return (sql as unknown as (...args: unknown[]) => unknown)(first, ...rest);
+  };
+  const tx = Object.assign(call, {
+    unsafe: (...args: Parameters<postgres.Sql["unsafe"]>) => (state.over ? refuse() : sql.unsafe(...args)),
+    async savepoint<T>(work: (inner: Transaction) => Promise<T>): Promise<T> {
+      const name = `s${++savepoints}`;
+      await tx.unsafe(`savepoint ${name}`);
+      try {
+        const result = await work(tx as unknown as Transaction);
+        await tx.unsafe(`release savepoint ${name}`);
+        return result;
+      } catch (error) {
+        if (!state.over) await tx.unsafe(`rollback to savepoint ${name}`);
+        throw error;
+      }
+    },
+  });
+  return tx as unknown as Transaction;
+}
