@@ -258,6 +258,7 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
     store,
     metrics,
     passwords: createSecretBox(core.masterKey, "document passwords"),
+    requestHashKey: deriveKey(core.masterKey, "request hashes"),
     newId,
     now,
   });

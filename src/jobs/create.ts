@@ -1,9 +1,10 @@
-import { createHash } from "node:crypto";
+import { createHmac } from "node:crypto";
 import type { Auditor } from "../audit/auditor.ts";
 import { type Database, isConnectionLoss, sqlState } from "../db/sql.ts";
 import type { EventBus } from "../events/bus.ts";
 import type { Json } from "../extract/model.ts";
 import type { Caller } from "../lib/caller.ts";
+import { canonicalJson } from "../lib/canonical-json.ts";
 import { createCoalescer } from "../lib/coalesce.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
 import type { PipelinesService } from "../pipelines/service.ts";
@@ -61,12 +62,14 @@ interface CreatorDeps {
   bus: EventBus;
   metrics: Metrics;
   passwords: SecretBox;
+  /** 32 bytes, the same on every server. */
+  requestHashKey: Uint8Array;
   newId: () => string;
 }
 
 /** Creates jobs: single calls that come at once share one transaction. */
 export function createJobCreator(deps: CreatorDeps) {
-  const { db, documents, pipelines, audit, bus, metrics, passwords, newId } = deps;
+  const { db, documents, pipelines, audit, bus, metrics, passwords, requestHashKey, newId } = deps;
 
   const prepare = async (caller: Caller, request: JobRequest): Promise<Prepared> => {
     const { source } = request;
@@ -105,7 +108,9 @@ export function createJobCreator(deps: CreatorDeps) {
         parameters: request.parameters,
         password: request.password ? passwords.seal(request.password, id) : null,
         requestId: request.requestId || null,
-        requestHash: request.requestId ? hashOf(request, document?.sha256 ?? documentId) : null,
+        requestHash: request.requestId
+          ? hashOf(requestHashKey, request, document?.sha256 ?? documentId)
+          : null,
         concurrencyKey: request.concurrencyKey || null,
         maxAttempts: request.maxAttempts || DEFAULT_MAX_ATTEMPTS,
         runTime: request.runTime,
@@ -292,24 +297,11 @@ function firstOfEachRequest(items: readonly Prepared[]): Prepared[] {
 }
 
 /** What makes two requests the same: everything but the request id, documents by their content. */
-function hashOf(request: JobRequest, documentKey: string): string {
+function hashOf(key: Uint8Array, request: JobRequest, documentKey: string): string {
   const { source, requestId: _, ...rest } = request;
   const filename = "filename" in source ? source.filename : "";
-  return createHash("sha256")
-    .update(
-      JSON.stringify(
-        canonical({ ...rest, runTime: rest.runTime?.toISOString() ?? null, documentKey, filename }),
-      ),
-    )
+  // Keyed, since the password is part of it: without the key it cannot be guessed from the hash.
+  return createHmac("sha256", key)
+    .update(canonicalJson({ ...rest, runTime: rest.runTime?.toISOString() ?? null, documentKey, filename }))
     .digest("hex");
-}
-
-function canonical(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(canonical);
-  if (value === null || typeof value !== "object") return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, item]) => [key, canonical(item)]),
-  );
 }

@@ -401,7 +401,7 @@ export async function recoverExpired(sql: Sql, limit: number): Promise<Recovered
           when lost_claims + 1 >= ${MAX_LOST_CLAIMS} then 'FAILED' else 'CREATED' end,
         error = case when expired.status = 'PROCESSING' and lost_claims + 1 >= ${MAX_LOST_CLAIMS}
           then jsonb_build_object('reason', 'QUARANTINED', 'retryable', false, 'stage', expired.stage,
-            'message', format('The job was set aside: %s workers in a row stopped answering while they ran it, last in stage %s on worker %s. Look at the document before you retry it.',
+            'message', format('The job was set aside: %s workers stopped answering while they ran it, last in stage %s on worker %s. Look at the document before you retry it.',
               lost_claims + 1, coalesce(expired.stage, '(none)'), expired.locked_by))
           else error end,
         ended_at = case when expired.status = 'CANCELLING' or lost_claims + 1 >= ${MAX_LOST_CLAIMS} then now() end,

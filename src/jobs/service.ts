@@ -52,6 +52,7 @@ export interface JobsDeps {
   store: ObjectStore;
   metrics: Metrics;
   passwords: SecretBox;
+  requestHashKey: Uint8Array;
   newId: () => string;
   now: () => number;
 }

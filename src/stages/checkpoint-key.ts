@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { canonicalJson } from "../lib/canonical-json.ts";
 
 /**
  * Key under which a stage's output is kept: SHA-256 in hex over type, version, options and `inputKey` (the key
@@ -10,15 +11,6 @@ export function checkpointKey(type: string, version: number, options: unknown, i
   return createHash("sha256")
     .update(canonicalJson([type, version, counted, inputKey]))
     .digest("hex");
-}
-
-/** JSON with the keys of every object sorted by code unit and without undefined members. */
-export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) => {
-    if (inner === null || typeof inner !== "object" || Array.isArray(inner)) return inner;
-    // No integer-like keys come out of order here: they are sorted by the engine in every object alike.
-    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
-  });
 }
 
 function withoutPassword(options: unknown): unknown {

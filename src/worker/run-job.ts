@@ -151,6 +151,8 @@ export function createJobRunner(deps: RunJobDeps) {
 
     const receive = async (maxBytes: number): Promise<WorkingDocument["source"]> => {
       const { document, body } = await documents.open(job.documentId, signal);
+      // A second fetch brings the source anew.
+      await rm(sourcePath, { force: true });
       const received = await receiveSource(body, sourcePath, { maxBytes: maxBytes || limits.maxInputBytes });
       return { filename: document.filename, declaredMediaType: document.mediaType, ...received };
     };

@@ -87,6 +87,7 @@ export async function createHarness(options: { leaseMs?: number } = {}): Promise
     store,
     metrics,
     passwords,
+    requestHashKey: MASTER_KEY,
     newId,
     now,
   });

@@ -14,8 +14,10 @@ import { auditOf, bytesOf, claimOne, countOf, eventsOf, failureOf, outcomeOf } f
 
 /** The service of a second process on the same database. */
 function otherProcess(h: Harness, changes: Partial<Parameters<typeof createJobsService>[0]> = {}) {
-  const passwords = createSecretBox(Buffer.alloc(32, 7), "document passwords");
-  return createJobsService({ ...h, audit: createAuditor(), passwords, newId, now: Date.now, ...changes });
+  const requestHashKey = Buffer.alloc(32, 7);
+  const passwords = createSecretBox(requestHashKey, "document passwords");
+  const own = { audit: createAuditor(), passwords, requestHashKey, newId, now: Date.now };
+  return createJobsService({ ...h, ...own, ...changes });
 }
 
 test("a created job has its row, its document, its first event and its audit entry", async () => {

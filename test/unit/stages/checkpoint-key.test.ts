@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { canonicalJson, checkpointKey } from "../../../src/stages/checkpoint-key.ts";
+import { canonicalJson } from "../../../src/lib/canonical-json.ts";
+import { checkpointKey } from "../../../src/stages/checkpoint-key.ts";
 import { stageTypes } from "../../../src/stages/registry.ts";
 
 test("the key does not depend on the order of options, and on everything else", () => {
