@@ -37,6 +37,7 @@ import { createStagePool } from "./stages/host/pool.ts";
 import { createObjectStore } from "./storage/create-store.ts";
 import { createFileRoutes } from "./storage/file-routes.ts";
 import type { FileStore } from "./storage/file-store.ts";
+import { createQueueRoute } from "./system/queue-route.ts";
 import { systemRoutes } from "./system/rpc.ts";
 import { createSystemService } from "./system/service.ts";
 import type { Logger } from "./telemetry/logger.ts";
@@ -264,6 +265,8 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
   });
   const system = createSystemService({
     db,
+    audit: createAuditor(),
+    bus,
     metrics,
     now,
     facts: {
@@ -323,7 +326,11 @@ async function startRpc(
       await workers();
       await system.checkWorkers();
     }),
-    http: [createFileRoutes(core.store, { onUploaded: documents.uploaded, logger }), auth.jwks],
+    http: [
+      createFileRoutes(core.store, { onUploaded: documents.uploaded, logger }),
+      auth.jwks,
+      createQueueRoute(system),
+    ],
     corsOrigins: config.corsOrigins,
     version: VERSION,
     logger,

@@ -34,8 +34,8 @@ export interface DedicatedOptions {
   readonly name: string;
   readonly max: number;
   readonly statementTimeoutMs: number;
-  /** A commit that is lost by a crash is harmless: claims, which then only run again. */
-  readonly asynchronousCommit?: boolean;
+  /** Further settings of its sessions, e.g. `synchronous_commit`. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 export interface DedicatedPool {
@@ -68,7 +68,7 @@ export function openDatabase(options: DatabaseOptions): Database {
         idle_in_transaction_session_timeout: 30_000,
         lock_timeout: Math.min(10_000, of.statementTimeoutMs),
         TimeZone: "UTC",
-        ...(of.asynchronousCommit ? { synchronous_commit: "off" } : {}),
+        ...of.settings,
       },
       ...further,
     });

@@ -71,6 +71,7 @@ const WAITING: Record<Waiting["reason"], WaitingReason> = {
   BEHIND_OTHERS: WaitingReason.BEHIND_OTHERS,
   NO_WORKER: WaitingReason.NO_WORKER,
   CONCURRENCY_KEY: WaitingReason.CONCURRENCY_KEY,
+  QUEUE_PAUSED: WaitingReason.QUEUE_PAUSED,
 };
 
 const SOURCE: Record<Document["source"], DocumentSource> = {

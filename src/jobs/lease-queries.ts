@@ -4,7 +4,14 @@ import type { NewEvent } from "../events/model.ts";
 import { storable, storableJson } from "../lib/storable.ts";
 import type { StageConfig } from "../pipelines/model.ts";
 import { type JobRow, jobColumns, jobFromRow } from "./job-row.ts";
-import { type Job, type JobError, type JobPriority, priorityOfRank, type ResultFormat } from "./model.ts";
+import {
+  type Job,
+  type JobError,
+  type JobPriority,
+  priorityOfRank,
+  priorityRank,
+  type ResultFormat,
+} from "./model.ts";
 
 /** What a worker holds while it runs an attempt. Every write names it; a write that no longer fits changes nothing. */
 export interface Lease {
@@ -20,32 +27,78 @@ export interface ClaimedJob {
   readonly password: Uint8Array | null;
 }
 
+/** Owners that one claim goes round at the most, beyond those it needs: some may have nothing that can run now. */
+const SPARE_OWNERS = 32;
+
+export interface Claim {
+  readonly workerId: string;
+  readonly limit: number;
+  readonly leaseMs: number;
+  readonly priority: JobPriority;
+  /** The owner whose turn was last; the round goes on after it. */
+  readonly after: string;
+}
+
 /**
- * Gives up to `limit` waiting jobs to the worker, by priority and then by the time they could run. Each gets
- * a fresh lease token, one attempt more and an event. Of an owner's jobs with one concurrency key, one runs at
- * a time; when two claims meet on a key, one of them fails with SQLSTATE 23505 and is made again. Safe to lose by a crash before its flush: the job then
- * still waits.
+ * Gives up to `limit` waiting jobs of one priority to the worker, in fair turns: one job of each owner, in the order
+ * of their ids beginning after `after`, then a second of each; of an owner the one that has been able to run for
+ * longest. Each gets a fresh lease token, one attempt more and an event. Of an owner's jobs with one concurrency
+ * key, one runs at a time; when two claims meet on a key, one of them fails with SQLSTATE 23505 and is made again.
+ * Nothing is given while the queue is paused. Safe to lose by a crash before its flush: the jobs then still wait.
  */
-export async function claimJobs(
-  sql: Sql,
-  claim: { workerId: string; limit: number; leaseMs: number },
-): Promise<ClaimedJob[]> {
+export async function claimJobs(sql: Sql, claim: Claim): Promise<ClaimedJob[]> {
+  const rank = priorityRank(claim.priority);
+  const owners = claim.limit + SPARE_OWNERS;
   const rows = await sql<
     (JobRow & { leaseToken: string; config: { stages: StageConfig[] }; password: Uint8Array | null })[]
   >`
-    with front as (
-      select id, owner_id, concurrency_key, priority, run_time from jobs w
-      where status = 'CREATED' and run_time <= now() and (concurrency_key is null or not exists (
-        select from jobs r where r.owner_id = w.owner_id and r.concurrency_key = w.concurrency_key
-          and r.status in ('PROCESSING', 'CANCELLING')))
-      order by priority, run_time, id limit ${claim.limit} for update skip locked
+    with recursive first_lap as (
+      -- Hops from owner to owner in the index, however many jobs each has.
+      select (select owner_id from jobs
+        where status = 'CREATED' and priority = ${rank} and run_time <= now() and owner_id > ${claim.after}
+        order by owner_id, run_time, id limit 1) as owner_id, 1 as place
+      where not (select paused from queue_state)
+      union all
+      select (select owner_id from jobs
+        where status = 'CREATED' and priority = ${rank} and run_time <= now() and owner_id > lap.owner_id
+        order by owner_id, run_time, id limit 1), lap.place + 1
+      from first_lap lap where lap.owner_id is not null and lap.place < ${owners}
+    ), second_lap as (
+      select (select owner_id from jobs
+        where status = 'CREATED' and priority = ${rank} and run_time <= now() and owner_id <= ${claim.after}
+        order by owner_id, run_time, id limit 1) as owner_id, 1 as place
+      where not (select paused from queue_state)
+      union all
+      select (select owner_id from jobs
+        where status = 'CREATED' and priority = ${rank} and run_time <= now() and owner_id > lap.owner_id
+          and owner_id <= ${claim.after}
+        order by owner_id, run_time, id limit 1), lap.place + 1
+      from second_lap lap where lap.owner_id is not null and lap.place < ${owners}
+    ), turns as (
+      select owner_id, row_number() over (order by lap, place) as turn from (
+        select 1 as lap, place, owner_id from first_lap where owner_id is not null
+        union all select 2, place, owner_id from second_lap where owner_id is not null
+      ) as laps limit ${owners}
+    ), front as (
+      select f.*, t.turn from turns t cross join lateral (
+        select w.id, w.owner_id, w.concurrency_key, w.run_time from jobs w
+        where w.status = 'CREATED' and w.priority = ${rank} and w.owner_id = t.owner_id and w.run_time <= now()
+          and (w.concurrency_key is null or not exists (
+            select from jobs r where r.owner_id = w.owner_id and r.concurrency_key = w.concurrency_key
+              and r.status in ('PROCESSING', 'CANCELLING')))
+        order by w.run_time, w.id
+        limit (select ceil(${claim.limit}::numeric / greatest(count(*), 1)) from turns)
+        for update skip locked
+      ) as f
     ), picked as (
-      -- Of several with one key, the first.
+      -- Of several with one key the first; then one of each owner before a second of any.
       select id from (
-        select id, concurrency_key,
-          row_number() over (partition by owner_id, concurrency_key order by priority, run_time, id) as place
+        select id, concurrency_key, turn,
+          row_number() over (partition by owner_id, concurrency_key order by run_time, id) as place_of_key,
+          row_number() over (partition by owner_id order by run_time, id) as place_of_owner
         from front
-      ) as f where concurrency_key is null or place = 1
+      ) as f where concurrency_key is null or place_of_key = 1
+      order by place_of_owner, turn limit ${claim.limit}
     ), j as (
       update jobs set status = 'PROCESSING', attempt = attempt + 1, lease_token = gen_random_uuid(),
         locked_by = ${claim.workerId}, locked_at = now(), heartbeat_at = now(),
@@ -61,7 +114,8 @@ export async function claimJobs(
     )
     select ${jobColumns(sql, "j")}, j.lease_token, j.password, v.config
     from j join pipeline_versions v on v.pipeline_id = j.pipeline_id and v.version = j.pipeline_version
-    order by j.priority, j.run_time, j.id`;
+      join front on front.id = j.id
+    order by front.turn, j.run_time, j.id`;
   return rows.map(({ leaseToken, config, password, ...row }) => ({
     job: jobFromRow(row),
     lease: { jobId: row.id, token: leaseToken },

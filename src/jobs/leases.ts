@@ -1,10 +1,13 @@
+import { randomUUID } from "node:crypto";
 import { type Database, type DedicatedPool, sqlState } from "../db/sql.ts";
 import type { EventBus } from "../events/bus.ts";
 import type { NewEvent } from "../events/model.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { createClaimer } from "./claimer.ts";
 import { LeaseLostError } from "./errors.ts";
 import {
   type Checkpoint,
+  type Claim,
   type ClaimedJob,
   type Completion,
   claimJobs,
@@ -43,6 +46,16 @@ export type {
   WorkerFacts,
 };
 
+const CLAIM_SETTINGS = {
+  // A claim that a crash of the server loses leaves its jobs waiting.
+  synchronous_commit: "off",
+  // The claim hops along an index and takes a few rows by their ids. Statistics of a table that changes as fast as
+  // this one sometimes promise more of reading it whole; these leave the planner no such choice.
+  enable_seqscan: "off",
+  enable_bitmapscan: "off",
+  enable_hashjoin: "off",
+  enable_mergejoin: "off",
+};
 const UNIQUE_VIOLATION = "23505";
 const MAX_CLAIM_TRIES = 5;
 /** Expired leases mended in one statement. */
@@ -61,7 +74,7 @@ export function createLeases(deps: { db: Database; bus: EventBus; metrics: Metri
     name: "claim",
     max: 1,
     statementTimeoutMs: 10_000,
-    asynchronousCommit: true,
+    settings: CLAIM_SETTINGS,
   });
   const beats: DedicatedPool = db.dedicated({ name: "heartbeat", max: 2, statementTimeoutMs: 10_000 });
 
@@ -71,10 +84,10 @@ export function createLeases(deps: { db: Database; bus: EventBus; metrics: Metri
     return { cancel: answer.cancel };
   };
 
-  const claimOnce = async (workerId: string, limit: number): Promise<ClaimedJob[]> => {
+  const claimAgain = async (claim: Claim): Promise<ClaimedJob[]> => {
     for (let tries = 1; ; tries++) {
       try {
-        return await claimJobs(claims.sql, { workerId, limit, leaseMs });
+        return await claimJobs(claims.sql, claim);
       } catch (error) {
         // Another worker has begun a job with the same concurrency key at this moment; now it is seen.
         if (sqlState(error) !== UNIQUE_VIOLATION || tries === MAX_CLAIM_TRIES) throw error;
@@ -82,13 +95,22 @@ export function createLeases(deps: { db: Database; bus: EventBus; metrics: Metri
     }
   };
 
+  const claimers = new Map<string, ReturnType<typeof createClaimer>>();
+  const claimerOf = (workerId: string) => {
+    const claimer =
+      claimers.get(workerId) ??
+      createClaimer({ newTurn: randomUUID, claim: (claim) => claimAgain({ ...claim, workerId, leaseMs }) });
+    claimers.set(workerId, claimer);
+    return claimer;
+  };
+
   return {
     /** How long a lease holds without a heartbeat. */
     leaseMs,
 
-    /** Up to `limit` waiting jobs, each with a lease of its own. */
+    /** Up to `limit` waiting jobs, each with a lease of its own, by priority and in turns among owners. */
     async claim(workerId: string, limit: number, now: () => number): Promise<ClaimedJob[]> {
-      const claimed = await claimOnce(workerId, limit);
+      const claimed = await claimerOf(workerId)(limit);
       for (const { job } of claimed) {
         metrics.pickupSeconds.observe(
           { priority: job.priority },

@@ -55,7 +55,7 @@ export interface JobStage {
 
 /** Why a job does not run yet. `position` counts the jobs that go first plus one; 0 when it is not in the line. */
 export interface Waiting {
-  reason: "SCHEDULED" | "RETRY_BACKOFF" | "BEHIND_OTHERS" | "NO_WORKER" | "CONCURRENCY_KEY";
+  reason: "SCHEDULED" | "RETRY_BACKOFF" | "BEHIND_OTHERS" | "NO_WORKER" | "CONCURRENCY_KEY" | "QUEUE_PAUSED";
   position: number;
   message: string;
   estimatedStartTime: Date | null;

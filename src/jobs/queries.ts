@@ -256,29 +256,57 @@ export async function findResultContent(
 
 /** Where a waiting job stands. */
 export interface QueuePlace {
+  /** Jobs that will be begun before it, as things are: of higher priority, of its owner, of others in their turns. */
   ahead: number;
+  higher: number;
   workers: number;
   /** Jobs that the workers run at once. */
   slots: number;
+  /** Jobs that ended within the last minute. */
+  endedLastMinute: number;
   /** The running job that holds the concurrency key of this one. */
   keyHolder: string | null;
+  paused: boolean;
+  pauseReason: string;
 }
 
-/** Jobs that would be claimed before this one, and whether any worker is alive. */
-export async function queuePosition(
+/**
+ * Where a job stands that could run now. Counting stops at 10,000 jobs of higher priority, 1,000 of its owner and
+ * 100 other owners: nobody reads a place beyond that, and an exact one would cost a long scan.
+ */
+export async function queuePlace(
   sql: Sql,
   job: Pick<Job, "id" | "ownerId" | "priority" | "runTime" | "concurrencyKey">,
 ): Promise<QueuePlace> {
   const rank = priorityRank(job.priority);
-  // Counting stops at 10,000: nobody reads a position beyond it, and an exact one would cost a long scan.
   const [row] = await sql<QueuePlace[]>`
-    select
+    with recursive own as (
+      select count(*)::int as n from (select from jobs where status = 'CREATED' and priority = ${rank}
+        and owner_id = ${job.ownerId} and (run_time, id) < (${job.runTime}::timestamptz, ${job.id}::uuid) limit 1000) as o
+    ), others as (
+      select (select owner_id from jobs where status = 'CREATED' and priority = ${rank} and run_time <= now()
+        order by owner_id, run_time, id limit 1) as owner_id, 1 as place
+      union all
+      select (select owner_id from jobs where status = 'CREATED' and priority = ${rank} and run_time <= now()
+        and owner_id > o.owner_id order by owner_id, run_time, id limit 1), o.place + 1
+      from others o where o.owner_id is not null and o.place < 100
+    ), turns as (
+      -- Each other owner has a turn before each turn of this one, as long as it has jobs.
+      select coalesce(sum((select count(*) from (select from jobs j where j.status = 'CREATED'
+        and j.priority = ${rank} and j.owner_id = o.owner_id and j.run_time <= now()
+        limit (select n + 1 from own)) as theirs)), 0)::int as n
+      from others o where o.owner_id is not null and o.owner_id <> ${job.ownerId}
+    ), higher as (
+      select count(*)::int as n from (select from jobs where status = 'CREATED' and priority < ${rank}
+        and run_time <= now() limit 10000) as h
+    )
+    select own.n + turns.n + higher.n as ahead, higher.n as higher, q.paused, q.reason as pause_reason,
       (select id from jobs where owner_id = ${job.ownerId} and concurrency_key = ${job.concurrencyKey || null}
         and status in ('PROCESSING', 'CANCELLING')) as key_holder,
-      (select count(*)::int from (select from jobs where status = 'CREATED' and run_time <= now()
-        and (priority, run_time, id) < (${rank}::smallint, ${job.runTime}::timestamptz, ${job.id}::uuid)
-        limit 10000) as front) as ahead,
-      count(*)::int as workers, coalesce(sum(concurrency), 0)::int as slots
-    from workers where heartbeat_at > now() - interval '30 seconds'`;
-  return row ?? { ahead: 0, workers: 0, slots: 0, keyHolder: null };
+      (select count(*)::int from jobs where ended_at > now() - interval '1 minute') as ended_last_minute,
+      (select count(*)::int from workers where heartbeat_at > now() - interval '30 seconds') as workers,
+      (select coalesce(sum(concurrency), 0)::int from workers where heartbeat_at > now() - interval '30 seconds') as slots
+    from own, turns, higher, queue_state q`;
+  if (!row) throw new Error("the state of the queue has no row");
+  return row;
 }

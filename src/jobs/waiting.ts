@@ -1,6 +1,6 @@
 import type { Database } from "../db/sql.ts";
 import type { Job, Waiting } from "./model.ts";
-import { queuePosition } from "./queries.ts";
+import { type QueuePlace, queuePlace } from "./queries.ts";
 
 /** Says why a job waits and for how long; null when it does not wait. */
 export function createWaiting({ db, now }: { db: Database; now: () => number }) {
@@ -17,31 +17,34 @@ export function createWaiting({ db, now }: { db: Database; now: () => number }) 
           : `it is not to run before ${job.runTime.toISOString()}`,
       };
     }
-    const { ahead, workers, slots, keyHolder } = await queuePosition(db.sql, job);
-    if (workers === 0) {
-      return {
-        reason: "NO_WORKER",
-        position: ahead + 1,
-        estimatedStartTime: null,
-        message: "no worker is alive; start one with `sluice worker`",
-      };
+    const place = await queuePlace(db.sql, job);
+    const { ahead, higher, workers, slots, keyHolder } = place;
+    const held = (reason: Waiting["reason"], message: string): Waiting => ({
+      reason,
+      message,
+      position: ahead + 1,
+      estimatedStartTime: null,
+    });
+    if (place.paused) {
+      const why = place.pauseReason ? `: ${place.pauseReason}` : "";
+      return held("QUEUE_PAUSED", `an operator has paused the queue${why}`);
     }
-    if (keyHolder) {
-      return {
-        reason: "CONCURRENCY_KEY",
-        position: ahead + 1,
-        estimatedStartTime: null,
-        message: `job ${keyHolder} runs with the same concurrency_key`,
-      };
-    }
+    if (workers === 0) return held("NO_WORKER", "no worker is alive; start one with `sluice worker`");
+    if (keyHolder) return held("CONCURRENCY_KEY", `job ${keyHolder} runs with the same concurrency_key`);
     return {
       reason: "BEHIND_OTHERS",
       position: ahead + 1,
-      estimatedStartTime: ahead === 0 ? new Date(now()) : null,
+      estimatedStartTime: estimatedStart(place, now()),
       message:
         ahead === 0
           ? "it is next in line"
-          : `behind ${ahead} jobs, for ${slots} places on ${workers} worker(s)`,
+          : `behind ${ahead} ${ahead === 1 ? "job" : "jobs"}, ${higher} of higher priority, for ${slots} places on ${workers} ${workers === 1 ? "worker" : "workers"}`,
     };
   };
+}
+
+/** By the pace of the last minute; null when nothing ended in it and others come first. */
+function estimatedStart({ ahead, endedLastMinute }: QueuePlace, now: number): Date | null {
+  if (ahead === 0) return new Date(now);
+  return endedLastMinute === 0 ? null : new Date(now + (ahead / endedLastMinute) * 60_000);
 }

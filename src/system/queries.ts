@@ -74,3 +74,23 @@ export async function countLiveWorkers(sql: Sql): Promise<number> {
     select count(*)::int as workers from workers where heartbeat_at > now() - interval '30 seconds'`;
   return row?.workers ?? 0;
 }
+
+export interface PauseState {
+  paused: boolean;
+  reason: string;
+}
+
+export async function readPause(sql: Sql): Promise<PauseState> {
+  const [row] = await sql<PauseState[]>`select paused, reason from queue_state`;
+  return row ?? { paused: false, reason: "" };
+}
+
+/** False when it was so already. */
+export async function writePause(
+  sql: Sql,
+  change: { paused: boolean; reason: string; changedBy: string },
+): Promise<boolean> {
+  const rows = await sql`update queue_state set paused = ${change.paused}, reason = ${change.reason},
+    changed_by = ${change.changedBy}, changed_at = now() where paused <> ${change.paused} returning id`;
+  return rows.length > 0;
+}

@@ -1,10 +1,12 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { JobPriority } from "../../gen/sluice/v1/jobs_pb.ts";
-import { SystemService as SystemServiceDesc } from "../../gen/sluice/v1/system_pb.ts";
+import { type QueueStatsSchema, SystemService as SystemServiceDesc } from "../../gen/sluice/v1/system_pb.ts";
 import { durationOf, timestampOf } from "../lib/wire-time.ts";
+import { callerOf } from "../rpc/context.ts";
 import { idCursor } from "../rpc/id-cursor.ts";
 import { type PageTokens, pageSize } from "../rpc/pages.ts";
 import { registerService } from "../rpc/service.ts";
-import type { SystemService } from "./service.ts";
+import type { QueueStats, SystemService } from "./service.ts";
 
 const PRIORITY_BY_RANK = [JobPriority.HIGH, JobPriority.NORMAL, JobPriority.LOW];
 
@@ -33,28 +35,15 @@ export const systemRoutes = (system: SystemService, pages: PageTokens) =>
     },
 
     async getQueueStats() {
-      const { depths, ended, workers, time } = await system.queueStats();
-      return {
-        stats: {
-          priorities: depths.map(({ priority, waiting, delayed, leased, oldestSeconds }) => ({
-            priority: PRIORITY_BY_RANK[priority] ?? JobPriority.NORMAL,
-            waiting: BigInt(waiting),
-            delayed: BigInt(delayed),
-            leased: BigInt(leased),
-            oldestAge: oldestSeconds === null ? undefined : durationOf(Math.max(0, oldestSeconds * 1000)),
-          })),
-          rates: ended.map(({ windowSeconds, completed, failed, cancelled }) => ({
-            window: durationOf(windowSeconds * 1000),
-            completed: BigInt(completed),
-            failed: BigInt(failed),
-            cancelled: BigInt(cancelled),
-            jobsPerSecond: (completed + failed + cancelled) / windowSeconds,
-          })),
-          backend: "postgres",
-          time: timestampOf(time),
-          workers,
-        },
-      };
+      return { stats: statsToMessage(await system.queueStats()) };
+    },
+
+    async pauseQueue({ reason }, context) {
+      return { stats: statsToMessage(await system.pause(callerOf(context), reason)) };
+    },
+
+    async resumeQueue(_request, context) {
+      return { stats: statsToMessage(await system.resume(callerOf(context))) };
     },
 
     async listWorkers(request) {
@@ -80,3 +69,33 @@ export const systemRoutes = (system: SystemService, pages: PageTokens) =>
       };
     },
   });
+
+function statsToMessage({
+  depths,
+  ended,
+  workers,
+  pause,
+  time,
+}: QueueStats): MessageInitShape<typeof QueueStatsSchema> {
+  return {
+    priorities: depths.map(({ priority, waiting, delayed, leased, oldestSeconds }) => ({
+      priority: PRIORITY_BY_RANK[priority] ?? JobPriority.NORMAL,
+      waiting: BigInt(waiting),
+      delayed: BigInt(delayed),
+      leased: BigInt(leased),
+      oldestAge: oldestSeconds === null ? undefined : durationOf(Math.max(0, oldestSeconds * 1000)),
+    })),
+    rates: ended.map(({ windowSeconds, completed, failed, cancelled }) => ({
+      window: durationOf(windowSeconds * 1000),
+      completed: BigInt(completed),
+      failed: BigInt(failed),
+      cancelled: BigInt(cancelled),
+      jobsPerSecond: (completed + failed + cancelled) / windowSeconds,
+    })),
+    isPaused: pause.paused,
+    pauseReason: pause.reason,
+    backend: "postgres",
+    time: timestampOf(time),
+    workers,
+  };
+}

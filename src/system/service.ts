@@ -1,13 +1,19 @@
+import type { Auditor } from "../audit/auditor.ts";
 import type { Database } from "../db/sql.ts";
+import type { EventBus } from "../events/bus.ts";
+import type { Caller } from "../lib/caller.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import {
   countLiveWorkers,
   type EndedJobs,
   endedJobs,
   listWorkers,
+  type PauseState,
   type QueueDepth,
   queueDepths,
+  readPause,
   type WorkerEntry,
+  writePause,
 } from "./queries.ts";
 
 export interface ServerFacts {
@@ -27,34 +33,68 @@ export interface QueueStats {
   depths: QueueDepth[];
   ended: EndedJobs[];
   workers: number;
+  pause: PauseState;
   time: Date;
 }
 
 const PRIORITY_LABELS = ["HIGH", "NORMAL", "LOW"];
 
-export type SystemService = ReturnType<typeof createSystemService>;
-
-/** What operators ask of the installation as a whole. */
-export function createSystemService(deps: {
+export interface SystemDeps {
   db: Database;
+  audit: Auditor;
+  bus: EventBus;
   facts: ServerFacts;
   metrics: Metrics;
   now: () => number;
-}) {
-  const { db, facts, metrics, now } = deps;
+}
+
+export type SystemService = ReturnType<typeof createSystemService>;
+
+/** What operators ask of the installation as a whole. */
+export function createSystemService(deps: SystemDeps) {
+  const { db, audit, bus, facts, metrics, now } = deps;
+
+  const queueStats = async (): Promise<QueueStats> => {
+    const [depths, ended, workers, pause] = await Promise.all([
+      queueDepths(db.sql),
+      endedJobs(db.sql),
+      countLiveWorkers(db.sql),
+      readPause(db.sql),
+    ]);
+    return { depths, ended, workers, pause, time: new Date(now()) };
+  };
+
+  const setPause = async (caller: Caller, paused: boolean, reason: string): Promise<QueueStats> => {
+    const changed = await db.begin(async (tx) => {
+      const done = await writePause(tx, { paused, reason, changedBy: caller.userId });
+      if (done) {
+        await audit.record(tx, caller, {
+          action: paused ? "queue.pause" : "queue.resume",
+          resourceType: "queue",
+          details: reason ? { reason } : {},
+        });
+      }
+      return done;
+    });
+    if (changed && !paused) bus.announce("work", ["queue"]);
+    return await queueStats();
+  };
+
   return {
+    /** Jobs are still created, none is begun, those that run go on. Pausing twice changes nothing. */
+    async pause(caller: Caller, reason: string): Promise<QueueStats> {
+      return await setPause(caller, true, reason);
+    },
+
+    async resume(caller: Caller): Promise<QueueStats> {
+      return await setPause(caller, false, "");
+    },
+
     facts(): ServerFacts & { serverTime: Date } {
       return { ...facts, serverTime: new Date(now()) };
     },
 
-    async queueStats(): Promise<QueueStats> {
-      const [depths, ended, workers] = await Promise.all([
-        queueDepths(db.sql),
-        endedJobs(db.sql),
-        countLiveWorkers(db.sql),
-      ]);
-      return { depths, ended, workers, time: new Date(now()) };
-    },
+    queueStats,
 
     async workers(page: { limit: number; afterId: string | null }): Promise<WorkerEntry[]> {
       return await listWorkers(db.sql, page);

@@ -2341,7 +2341,8 @@ export const JobStatusSchema: GenEnum<JobStatus> = /*@__PURE__*/
   enumDesc(file_sluice_v1_jobs, 0);
 
 /**
- * How urgent a job is: all waiting jobs of one priority are begun before those of the next.
+ * How urgent a job is. Of sixteen jobs that a worker begins, one is looked for among `NORMAL` first and one among
+ * `LOW` first, so that neither waits for ever; all others in this order. Within a priority, owners take turns.
  *
  * @generated from enum sluice.v1.JobPriority
  */
@@ -2376,7 +2377,8 @@ export const JobPriority = {
 } as const;
 
 /**
- * How urgent a job is: all waiting jobs of one priority are begun before those of the next.
+ * How urgent a job is. Of sixteen jobs that a worker begins, one is looked for among `NORMAL` first and one among
+ * `LOW` first, so that neither waits for ever; all others in this order. Within a priority, owners take turns.
  *
  * @generated from enum sluice.v1.JobPriority
  */

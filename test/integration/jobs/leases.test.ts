@@ -197,3 +197,37 @@ test("GetJob names the job that holds the concurrency key", async () => {
   expect(why?.reason).toBe("CONCURRENCY_KEY");
   expect(why?.message).toContain(holder.job.id);
 });
+
+test("an owner with many jobs delays another's first by no more than the others' turns", async () => {
+  await using h = await createHarness();
+  const [many, few, one] = [h.caller(), h.caller(), h.caller()];
+  const crowd = await h.jobs.createBatch(
+    many,
+    Array.from({ length: 200 }, () => textRequest("many")),
+  );
+  expect(crowd).toHaveLength(200);
+  for (const caller of [few, few, one]) await h.jobs.create(caller, textRequest("few"));
+  const order: string[] = [];
+  for (let i = 0; i < 8; i++) order.push((await claimOne(h)).job.ownerId);
+  const firstOf = (caller: { userId: string }) => order.indexOf(caller.userId);
+  expect(firstOf(few)).toBeLessThan(3);
+  expect(firstOf(one)).toBeLessThan(3);
+  expect(order.filter((owner) => owner === few.userId)).toHaveLength(2);
+  // In one batch too: one of each before a second of any.
+  for (const caller of [few, few, one]) await h.jobs.create(caller, textRequest("again"));
+  const batch = await h.leases.claim("w", 6, Date.now);
+  const owners = batch.map(({ job }) => job.ownerId);
+  expect([few, one, many].every(({ userId }) => owners.includes(userId))).toBe(true);
+  expect(owners.filter((owner) => owner === few.userId)).toHaveLength(2);
+});
+
+test("while higher jobs keep coming, a LOW one is begun within sixteen", async () => {
+  await using h = await createHarness();
+  const { job: low } = await h.jobs.create(h.admin, textRequest("low", { priority: "LOW" }));
+  const high = Array.from({ length: 40 }, () => textRequest("high", { priority: "HIGH" }));
+  await h.jobs.createBatch(h.caller(), high);
+  const begun: string[] = [];
+  while (!begun.includes(low.id)) begun.push((await claimOne(h)).job.id);
+  expect(begun.length).toBeLessThanOrEqual(16);
+  expect(begun.length).toBeGreaterThan(1);
+});

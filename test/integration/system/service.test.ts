@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { createAuditor } from "../../../src/audit/auditor.ts";
 import { createSystemService } from "../../../src/system/service.ts";
 import { createHarness, type Harness, textRequest } from "../../support/harness.ts";
 import { claimOne, completedJob, createJob, failedJob } from "../jobs/steps.ts";
@@ -15,7 +16,8 @@ const facts = {
   maxPages: 1,
   maxJobTimeoutMs: 1,
 };
-const systemOf = ({ db, metrics }: Harness) => createSystemService({ db, metrics, facts, now: Date.now });
+const systemOf = ({ db, bus, metrics }: Harness) =>
+  createSystemService({ db, bus, metrics, audit: createAuditor(), facts, now: Date.now });
 
 async function beat(h: Harness, id: string): Promise<void> {
   await h.leases.renew(
