@@ -42,9 +42,9 @@ module.exports = {
     ),
     no("jobs-know-pipelines-only", { path: "^src/jobs/" }, { path: "^src/(auth|webhooks|system|worker)/" }),
     no(
-      "system-only-looks",
+      "system-knows-records-only",
       { path: "^src/system/" },
-      { path: `^src/(${DOMAINS}|worker|stages|extract)`, pathNot: "^src/system/" },
+      { path: "^src/(auth|jobs|pipelines|webhooks|worker|stages|extract)/" },
     ),
     no(
       "worker-is-on-top",

@@ -207,7 +207,7 @@ export function createJobCreator(deps: CreatorDeps) {
       const hit = byKey.get(`${job.ownerId} ${job.requestId}`);
       if (!hit) continue;
       const same = hit.requestHash === job.requestHash;
-      answers.set(job.id, same ? hit.job : new RequestIdReusedError(job.requestId ?? "", hit.job.id));
+      answers.set(job.id, same ? hit.job : new RequestIdReusedError(job.requestId ?? "", "job", hit.job.id));
     }
     return answers;
   };

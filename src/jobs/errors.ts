@@ -54,10 +54,10 @@ export class RequestIdReusedError extends SluiceError {
   override name = "RequestIdReusedError";
   readonly kind = "already_exists";
   readonly reason = "REQUEST_ID_REUSED";
-  constructor(requestId: string, jobId: string) {
+  constructor(requestId: string, made: "job" | "document", id: string) {
     super(
-      `The request_id ${requestId} was used for job ${jobId} with other contents. Use a new request_id for a new job.`,
-      { request_id: requestId, job_id: jobId },
+      `The request_id ${requestId} was used for ${made} ${id} with other contents. Use a new request_id for a new one.`,
+      { request_id: requestId, [`${made}_id`]: id },
     );
   }
 }

@@ -186,12 +186,16 @@ export const jobRoutes = ({
     },
 
     async createUpload(request, context) {
-      const upload = await documents.createUpload(callerOf(context), {
-        filename: request.filename,
-        mediaType: request.mediaType,
-        sizeBytes: Number(request.sizeBytes),
-        sha256: request.sha256.toLowerCase(),
-      });
+      const upload = await documents.createUpload(
+        callerOf(context),
+        {
+          filename: request.filename,
+          mediaType: request.mediaType,
+          sizeBytes: Number(request.sizeBytes),
+          sha256: request.sha256.toLowerCase(),
+        },
+        request.requestId,
+      );
       return {
         documentId: upload.documentId,
         uploadUrl: upload.url,

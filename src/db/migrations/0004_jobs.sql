@@ -13,9 +13,11 @@ create table documents (
   upload_key text,
   -- The hash that the client announced for a presigned upload.
   expected_sha256 text,
+  request_id text,
   created_at timestamptz(3) not null default now(),
   expires_at timestamptz(3)
 );
+create unique index documents_by_request on documents (owner_id, request_id) where request_id is not null;
 create index documents_by_upload on documents (upload_key) where upload_key is not null;
 create index documents_by_object on documents (object_key) where object_key is not null;
 

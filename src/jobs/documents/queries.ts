@@ -37,20 +37,46 @@ export async function deleteDocuments(sql: Sql, ids: readonly string[]): Promise
   await sql`delete from documents where id = any(${array(ids)}::text::uuid[])`;
 }
 
-export async function insertAwaitedDocument(
+/** A document whose bytes are to come by a presigned upload. */
+export interface AwaitedDocument {
+  id: string;
+  ownerId: string;
+  filename: string;
+  mediaType: string;
+  uploadKey: string;
+  expectedSha256: string | null;
+  requestId: string | null;
+}
+
+/**
+ * Inserts it, or answers null when the owner's request id has made one within 24 hours; an older one gives the
+ * request id free.
+ */
+export async function insertAwaitedDocument(sql: Sql, document: AwaitedDocument): Promise<string | null> {
+  if (document.requestId !== null) {
+    await sql`update documents set request_id = null where owner_id = ${document.ownerId}
+      and request_id = ${document.requestId} and created_at <= now() - interval '24 hours'`;
+  }
+  const [row] = await sql<{ id: string }[]>`
+    insert into documents (id, owner_id, filename, media_type, source, upload_key, expected_sha256, request_id)
+    values (${document.id}, ${document.ownerId}, ${document.filename}, ${document.mediaType}, 'UPLOAD',
+      ${document.uploadKey}, ${document.expectedSha256}, ${document.requestId})
+    on conflict (owner_id, request_id) where request_id is not null do nothing
+    returning id`;
+  return row?.id ?? null;
+}
+
+/** The document that the owner's request id made. */
+export async function findByRequestId(
   sql: Sql,
-  document: {
-    id: string;
-    ownerId: string;
-    filename: string;
-    mediaType: string;
-    uploadKey: string;
-    expectedSha256: string | null;
-  },
-): Promise<void> {
-  await sql`insert into documents (id, owner_id, filename, media_type, source, upload_key, expected_sha256)
-    values (${document.id}, ${document.ownerId}, ${document.filename}, ${document.mediaType}, 'UPLOAD', ${document.uploadKey},
-      ${document.expectedSha256})`;
+  ownerId: string,
+  requestId: string,
+): Promise<Pick<AwaitedDocument, "id" | "filename" | "mediaType" | "uploadKey" | "expectedSha256"> | null> {
+  const [row] = await sql<
+    Pick<AwaitedDocument, "id" | "filename" | "mediaType" | "uploadKey" | "expectedSha256">[]
+  >`select id, filename, media_type, upload_key, expected_sha256 from documents
+    where owner_id = ${ownerId} and request_id = ${requestId}`;
+  return row ?? null;
 }
 
 /** Notes where the bytes of an awaited upload lie. False when the upload is not, or no longer, awaited. */

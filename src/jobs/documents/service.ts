@@ -12,6 +12,7 @@ import {
   DocumentNotFoundError,
   DocumentNotUploadedError,
   DocumentTooLargeError,
+  RequestIdReusedError,
   UploadNotAwaitedError,
 } from "../errors.ts";
 import { type Document, type DocumentSource, documentObjectKey, INLINE_DOCUMENT_BYTES } from "./model.ts";
@@ -19,6 +20,7 @@ import {
   completeUpload,
   deleteDocuments,
   findBody,
+  findByRequestId,
   findDocument,
   findDocuments,
   findExpectedHash,
@@ -61,6 +63,30 @@ export function createDocumentsService({ db, store, audit, newId, maxBytes }: Do
       .filter(([, text]) => !isStorable(text))
       .map(([field]) => ({ field, description: "must not contain U+0000 or half of a surrogate pair" }));
     if (faults.length > 0) throw new InvalidRequestError(faults);
+  };
+
+  const awaitDocument = async (
+    tx: Sql,
+    caller: Caller,
+    header: DocumentHeader,
+    requestId: string,
+  ): Promise<{ id: string; uploadKey: string }> => {
+    const id = newId();
+    const { filename, mediaType } = header;
+    const wanted = { filename, mediaType, expectedSha256: header.sha256 || null };
+    const document = { ...wanted, id, ownerId: caller.userId, uploadKey: documentObjectKey(id) };
+    if (await insertAwaitedDocument(tx, { ...document, requestId: requestId || null })) {
+      await audit.record(tx, caller, uploadEntry(id, header));
+      return document;
+    }
+    const made = await findByRequestId(tx, caller.userId, requestId);
+    if (!made) throw new Error("an upload was neither created nor found");
+    const same =
+      made.filename === filename &&
+      made.mediaType === mediaType &&
+      made.expectedSha256 === wanted.expectedSha256;
+    if (!same) throw new RequestIdReusedError(requestId, "document", made.id);
+    return made;
   };
 
   return {
@@ -142,27 +168,21 @@ export function createDocumentsService({ db, store, audit, newId, maxBytes }: Do
       return await this.get(caller, id);
     },
 
-    /** An address to which a browser may PUT the bytes without a credential, for an hour. */
+    /**
+     * An address to which a browser may PUT the bytes without a credential, for an hour. A repeated `requestId`
+     * gives a new address for the same document. @throws DocumentTooLargeError, RequestIdReusedError
+     */
     async createUpload(
       caller: Caller,
       header: DocumentHeader,
+      requestId: string,
     ): Promise<{ documentId: string; url: string; headers: Record<string, string>; expireTime: Date }> {
       refuseTooLarge(header.sizeBytes);
       refuseUnstorable(header);
-      const id = newId();
-      const uploadKey = documentObjectKey(id);
+      const { id, uploadKey } = await db.begin(
+        async (tx) => await awaitDocument(tx, caller, header, requestId),
+      );
       const signed = await store.signPut(uploadKey, { expiresInSeconds: UPLOAD_SECONDS, maxBytes });
-      await db.begin(async (tx) => {
-        await insertAwaitedDocument(tx, {
-          id,
-          ownerId: caller.userId,
-          filename: header.filename,
-          mediaType: header.mediaType,
-          uploadKey,
-          expectedSha256: header.sha256 || null,
-        });
-        await audit.record(tx, caller, uploadEntry(id, header));
-      });
       return { documentId: id, url: signed.url, headers: signed.headers, expireTime: signed.expireTime };
     },
 

@@ -114,7 +114,17 @@ test("small documents stand in their row, larger ones in the object store", asyn
 
 test("a document whose presigned upload has not arrived makes no job", async () => {
   await using h = await createHarness();
-  const { documentId } = await h.documents.createUpload(h.admin, header());
+  const { documentId } = await h.documents.createUpload(h.admin, header(), "");
   const request = textRequest("", { source: { kind: "document", documentId } });
   await expect(h.jobs.create(h.admin, request)).rejects.toThrow(DocumentNotUploadedError);
+});
+
+test("a repeated request id of an upload gives the same document with a new address, and refuses another one", async () => {
+  await using h = await createHarness();
+  const first = await h.documents.createUpload(h.admin, header(), "r1");
+  const again = await h.documents.createUpload(h.admin, header(), "r1");
+  expect(again.documentId).toBe(first.documentId);
+  const other = h.documents.createUpload(h.admin, { ...header(), filename: "other.pdf" }, "r1");
+  await expect(other).rejects.toMatchObject({ reason: "REQUEST_ID_REUSED" });
+  expect((await h.documents.createUpload(h.caller(), header(), "r1")).documentId).not.toBe(first.documentId);
 });
