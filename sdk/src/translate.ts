@@ -59,7 +59,7 @@ export function failureOf(job: Job): {
   return {
     reason: known,
     message: job.error?.message || `Job ${job.id} failed.`,
-    metadata: { ...job.error?.metadata, ...extra, job_id: job.id },
+    metadata: { ...extra, job_id: job.id },
   };
 }
 

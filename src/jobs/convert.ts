@@ -112,6 +112,7 @@ export function priorityToWire(priority: JobPriority): WirePriority {
 const YEAR_MS = 366 * 24 * 60 * 60_000;
 const MAX_TIMEOUT_MS = 24 * 60 * 60_000;
 const MAX_PARAMETERS_BYTES = 64 * 1024;
+const MAX_PARAMETERS_DEPTH = 16;
 
 /**
  * The request in the words of the domain. Checks by hand what rules in the contract would check slowly.
@@ -128,9 +129,7 @@ export function jobRequestFromMessage(message: CreateJobRequest, now: number): J
     faults.push({ field: "timeout", description: "must be between 1 second and 24 hours" });
   }
   const parameters = (message.parameters ?? {}) as { [key: string]: Json };
-  if (JSON.stringify(parameters).length > MAX_PARAMETERS_BYTES) {
-    faults.push({ field: "parameters", description: "must have at most 64 KiB as JSON" });
-  }
+  faults.push(...parameterFaults(parameters));
   const words = {
     filename: message.filename,
     concurrency_key: message.concurrencyKey,
@@ -168,6 +167,23 @@ export function jobRequestFromMessage(message: CreateJobRequest, now: number): J
     requestId: message.requestId,
     concurrencyKey: message.concurrencyKey,
   };
+}
+
+/** Depth and size are bounded so that every client can read the job again, in any encoding. */
+function parameterFaults(parameters: { [key: string]: Json }): FieldFault[] {
+  const fault = (description: string): FieldFault[] => [{ field: "parameters", description }];
+  let level: Json[] = [parameters];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MAX_PARAMETERS_DEPTH) return fault(`must be nested at most ${MAX_PARAMETERS_DEPTH} deep`);
+    if (level.some((value) => typeof value === "number" && !Number.isFinite(value))) {
+      return fault("must not hold numbers that are not finite");
+    }
+    level = level.flatMap((value) =>
+      value !== null && typeof value === "object" ? Object.values(value) : [],
+    );
+  }
+  const size = Buffer.byteLength(JSON.stringify(parameters));
+  return size > MAX_PARAMETERS_BYTES ? fault("must have at most 64 KiB as JSON") : [];
 }
 
 function sourceFromMessage({ source, filename }: CreateJobRequest): JobSource | null {
@@ -267,7 +283,6 @@ export function jobToMessage(job: Job, document: Document | null) {
     version: job.version,
     timeout: job.timeoutMs === null ? undefined : durationOf(job.timeoutMs),
     requestId: job.requestId,
-    parameters: job.parameters as JsonObject,
     concurrencyKey: job.concurrencyKey,
   };
 }
@@ -296,6 +311,7 @@ export function detailsToMessage(
   const { waiting } = details;
   return {
     ...jobToMessage(details.job, details.document),
+    parameters: details.job.parameters as JsonObject,
     pipelineSnapshot: snapshotToMessage(details.snapshot.stages),
     stages: details.stages.map(stageToMessage),
     waiting: waiting

@@ -103,7 +103,7 @@ export async function claimJobs(sql: Sql, claim: Claim): Promise<ClaimedJob[]> {
       update jobs set status = 'PROCESSING', attempt = attempt + 1, lease_token = gen_random_uuid(),
         locked_by = ${claim.workerId}, locked_at = now(), heartbeat_at = now(),
         lease_until = now() + ${claim.leaseMs}::int * interval '1 millisecond',
-        started_at = coalesce(started_at, now()), error = null,
+        started_at = now(),
         last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
       from picked where jobs.id = picked.id
       returning jobs.*
@@ -299,6 +299,11 @@ export interface Completion {
   }[];
 }
 
+function mediaTypeOf(metadata: unknown): string | null {
+  const found = (metadata as { mediaType?: unknown } | null)?.mediaType;
+  return typeof found === "string" ? storable(found) : null;
+}
+
 /**
  * Completes the job: status, result and final event commit together, or, when the lease is lost or a cancel
  * came first, nothing does and the answer is null. Checkpoints end with the job; the keys of those that lie
@@ -311,11 +316,15 @@ export async function completeJob(
 ): Promise<{ orphans: string[] } | null> {
   const [row] = await sql<{ orphans: string[] }[]>`
     with j as (
-      update jobs set status = 'COMPLETED', ended_at = now(), password = null, lease_token = null, lease_until = null,
+      update jobs set status = 'COMPLETED', ended_at = now(), error = null, password = null, lease_token = null, lease_until = null,
         stage = null, stage_share = 0, stages_done = stages_total,
         last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
       where id = ${lease.jobId} and lease_token = ${lease.token} and status = 'PROCESSING'
-      returning id, owner_id, last_sequence, attempt
+      returning id, owner_id, last_sequence, attempt, document_id
+    ), d as (
+      -- What the content shows, now that it is known.
+      update documents set media_type = ${mediaTypeOf(result.metadata)} from j
+      where documents.id = j.document_id and ${mediaTypeOf(result.metadata) !== null}
     ), r as (
       insert into job_results (job_id, extracted_text, result_metadata, quality_score, processing_time_ms,
         output_uri, size_bytes, sha256)
@@ -363,11 +372,12 @@ export async function failAttempt(
         lease_token = null, lease_until = null, locked_by = case when ${retry} then null else locked_by end,
         stage_share = 0, last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
       where id = ${lease.jobId} and lease_token = ${lease.token} and status = 'PROCESSING'
-      returning id, owner_id, last_sequence, attempt, status, error
+      returning id, owner_id, last_sequence, attempt, status, error, run_time
     ), e as (
       insert into job_events (job_id, sequence, owner_id, type, payload)
       select id, last_sequence, owner_id, 'status_changed',
         jsonb_build_object('status', status, 'previousStatus', 'PROCESSING', 'attempt', attempt, 'error', error)
+          || case when status = 'CREATED' then jsonb_build_object('runTime', run_time) else '{}' end
       from j
     )
     select status from j`;

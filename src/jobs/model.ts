@@ -98,13 +98,14 @@ export interface Job {
 
 /**
  * Share of the whole job that is done, in percent with one decimal: stages done plus the share of the
- * running one, over all stages.
+ * running one, over all stages. 100 only when it is completed.
  */
 export function percentDone(job: Pick<Job, "status" | "stagesDone" | "stagesTotal" | "stageShare">): number {
   if (job.status === "COMPLETED") return 100;
   if (job.stagesTotal === 0) return 0;
   const share = (job.stagesDone + Math.min(1, Math.max(0, job.stageShare))) / job.stagesTotal;
-  return Math.round(Math.min(share, 1) * 1000) / 10;
+  // The result is still to be written when the last stage has ended.
+  return Math.min(99.9, Math.round(share * 1000) / 10);
 }
 
 export const PRIORITIES: readonly JobPriority[] = ["HIGH", "NORMAL", "LOW"];

@@ -1,5 +1,4 @@
 import { array, likePattern, type Sql } from "../db/sql.ts";
-import { eventInsert } from "../events/log.ts";
 import type { Json } from "../extract/model.ts";
 import type { Scope } from "../lib/caller.ts";
 import { storable, storableJson } from "../lib/storable.ts";
@@ -49,10 +48,6 @@ export async function insertJobs(sql: Sql, jobs: readonly NewJob[]): Promise<Job
     priority: priorityRank(job.priority),
     password: job.password ? Buffer.from(job.password).toString("base64") : null,
   }));
-  const created = {
-    type: "status_changed",
-    payload: { status: "CREATED", previousStatus: null, attempt: 0 },
-  };
   const rows = await sql<JobRow[]>`
     with j as (
       insert into jobs (id, owner_id, priority, pipeline_id, pipeline_name, pipeline_version, stages_total,
@@ -68,7 +63,12 @@ export async function insertJobs(sql: Sql, jobs: readonly NewJob[]): Promise<Job
         "runTime" timestamptz(3), "timeoutMs" bigint)
       on conflict (owner_id, request_id) where request_id is not null do nothing
       returning *
-    ), e as (${eventInsert(sql, "j", [created])})
+    ), e as (
+      insert into job_events (job_id, sequence, owner_id, type, payload)
+      select id, 1, owner_id, 'status_changed', jsonb_build_object('status', 'CREATED', 'previousStatus', null,
+        'attempt', 0) || case when run_time > now() then jsonb_build_object('runTime', run_time) else '{}' end
+      from j
+    )
     select ${jobColumns(sql)} from j`;
   return rows.map(jobFromRow);
 }
@@ -155,7 +155,8 @@ export async function countJobs(
  * Asks for the end of a job: a waiting one is CANCELLED, a running one CANCELLING, one that is CANCELLING
  * stays so. Null when no such job is in scope or it has ended.
  */
-export async function requestCancel(sql: Sql, scope: Scope, id: string): Promise<Job | null> {
+export async function requestCancel(sql: Sql, scope: Scope, id: string, reason: string): Promise<Job | null> {
+  const line = { level: "info", message: `Cancelled: ${reason}` };
   const rows = await sql<JobRow[]>`
     with old as (
       select * from jobs
@@ -164,11 +165,14 @@ export async function requestCancel(sql: Sql, scope: Scope, id: string): Promise
       update jobs set
         status = case when old.status = any(${array(statusesBefore("CANCELLING"))}::text::text[]) then 'CANCELLING' else 'CANCELLED' end,
         ended_at = case when old.status = 'CREATED' then now() end,
-        last_sequence = old.last_sequence + 1, version = old.version + 1, updated_at = now()
+        last_sequence = old.last_sequence + ${reason ? 2 : 1}, version = old.version + 1, updated_at = now()
       from old where jobs.id = old.id and old.status in ('CREATED', 'PROCESSING')
       returning jobs.*, old.status as previous_status
     ), e as (
+      -- The reason first: a final status is the last event.
       insert into job_events (job_id, sequence, owner_id, type, payload)
+      select id, last_sequence - 1, owner_id, 'log', ${storableJson(line)}::text::jsonb from j where ${reason !== ""}
+      union all
       select id, last_sequence, owner_id, 'status_changed',
         jsonb_build_object('status', status, 'previousStatus', previous_status, 'attempt', attempt) from j
     )

@@ -152,7 +152,7 @@ export function createJobsService(deps: JobsDeps) {
     async cancel(caller: Caller, id: string, reason: string): Promise<JobDetails> {
       const scope = scopeOf(caller, "jobs:cancel");
       const job = await db.begin(async (tx) => {
-        const changed = await requestCancel(tx, scope, id);
+        const changed = await requestCancel(tx, scope, id, reason);
         if (!changed) {
           const current = await findJob(tx, scope, id);
           throw current ? new JobAlreadyFinalError(id, current.status) : new JobNotFoundError(id);
@@ -167,8 +167,8 @@ export function createJobsService(deps: JobsDeps) {
       });
       if (job.status === "CANCELLED")
         metrics.jobsCancelled.inc({ pipeline: job.pipelineName, priority: job.priority });
-      bus.announce("orders", [id]);
-      bus.announce("events", [id]);
+      bus.announce("orders", [job.id]);
+      bus.announce("events", [job.id]);
       return await detailsOf(job);
     },
 
@@ -187,8 +187,8 @@ export function createJobsService(deps: JobsDeps) {
         await audit.record(tx, caller, { action: "jobs.retry", resourceType: "job", resourceId: id });
         return changed;
       });
-      bus.announce("work", [id]);
-      bus.announce("events", [id]);
+      bus.announce("work", [job.id]);
+      bus.announce("events", [job.id]);
       return await detailsOf(job);
     },
 
@@ -222,8 +222,9 @@ export function createJobsService(deps: JobsDeps) {
       signal: AbortSignal,
     ): AsyncGenerator<LoggedEvent | null> {
       const scope = scopeOf(caller, "jobs:read");
-      await find(caller, id, "jobs:read");
-      yield* watchJob({ db, bus }, { scope, id, afterSequence, signal });
+      // As the database spells it: wake-ups name jobs so.
+      const { id: known } = await find(caller, id, "jobs:read");
+      yield* watchJob({ db, bus }, { scope, id: known, afterSequence, signal });
     },
 
     /**

@@ -1,6 +1,8 @@
 import { setMaxListeners } from "node:events";
+import { createRegistry } from "@bufbuild/protobuf";
 import { Code, ConnectError, createConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
+import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.ts";
 import type { Caller } from "../lib/caller.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
@@ -61,6 +63,8 @@ export interface RpcServer {
   readonly health: HealthState;
 }
 
+/** What may stand in a `google.protobuf.Any` of an answer: the details of failures, e.g. of the items of a batch. */
+const DETAILS = createRegistry(file_google_rpc_error_details);
 const DRAIN_STEP_MS = 10;
 /** Time for those who watch the health to hear of its change, before their streams end. */
 const TELL_MS = 100;
@@ -126,7 +130,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     readMaxBytes: limits.maxMessageBytes,
     acceptCompression: [compressionGzip, compressionBrotli],
     // A field that the contract does not have is a misspelt one.
-    jsonOptions: { ignoreUnknownFields: false },
+    jsonOptions: { ignoreUnknownFields: false, registry: DETAILS },
   });
   for (const registration of everything) {
     const handlers = guardedHandlers(registration, { validator, leases, metrics, scopeOf });

@@ -259,3 +259,25 @@ test("a request of the simplest kind works from any HTTP client", async () => {
   });
   expect(await response.json()).toMatchObject({ job: { id } });
 });
+
+test("a bad item of a batch fails alone over JSON too, with the details that CreateJob gives", async () => {
+  const response = await fetch(`${site.url}/sluice.v1.JobsService/BatchCreateJobs`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${site.apiKey()}`, "content-type": "application/json" },
+    body: JSON.stringify({ requests: [{ text: "good" }, {}, { text: "lost", pipelineName: "nowhere" }] }),
+  });
+  expect(response.status).toBe(200);
+  const { results } = (await response.json()) as {
+    results: { job?: object; status?: { details: object[] } }[];
+  };
+  expect(results.map(({ job }) => job !== undefined)).toEqual([true, false, false]);
+  expect(results[1]?.status?.details).toContainEqual(
+    expect.objectContaining({ "@type": "type.googleapis.com/google.rpc.BadRequest" }),
+  );
+  expect(results[2]?.status?.details).toContainEqual(
+    expect.objectContaining({
+      "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+      reason: "PIPELINE_NOT_FOUND",
+    }),
+  );
+});

@@ -27,7 +27,7 @@ test("a waiting job is cancelled at once, and no worker gets it", async () => {
   await using h = await createHarness();
   const id = await createJob(h);
   const { job } = await h.jobs.cancel(h.admin, id, "changed my mind");
-  expect(job).toMatchObject({ status: "CANCELLED", lastSequence: 2 });
+  expect(job).toMatchObject({ status: "CANCELLED", lastSequence: 3 });
   expect(job.endTime).not.toBeNull();
   expect(await h.leases.claim("w", 10, Date.now)).toEqual([]);
   expect(await auditOf(h, id)).toEqual(["jobs.create", "jobs.cancel"]);
