@@ -15,7 +15,7 @@ import { type Command, Option } from "commander";
 import { withSluice } from "./connect.ts";
 import { type CliContext, INTERRUPTED, type Io } from "./context.ts";
 import { onInterrupt } from "./interrupt.ts";
-import { integer, jsonOption, label } from "./options.ts";
+import { integer, jobId, jobIds, jsonOption, label } from "./options.ts";
 import { writeJson } from "./output.ts";
 import { bytes, clean, duration, table } from "./text.ts";
 
@@ -43,20 +43,20 @@ export function registerJobs(program: Command, context: CliContext, run: Run): v
   jobs
     .command("get")
     .description("show one job")
-    .argument("<id>")
+    .argument("<id>", "the job", jobId)
     .addOption(jsonOption())
     .action((id: string, options: { json?: boolean }) => act((sluice) => get(sluice, io, id, options)));
   jobs
     .command("watch")
     .description("print the events of a job until it ends; exit code 0 only if it ends COMPLETED")
-    .argument("<id>")
+    .argument("<id>", "the job", jobId)
     .option("--after <sequence>", "begin after this event", integer(0, 2 ** 31 - 1), 0)
     .addOption(jsonOption())
     .action((id: string, options: WatchOptions) => act((sluice) => watch(sluice, io, id, options)));
   jobs
     .command("cancel")
     .description("cancel jobs that wait or run")
-    .argument("<id...>")
+    .argument("<id...>", "the jobs", jobIds)
     .option("--reason <text>", "why, for people", "")
     .action((ids: string[], { reason }: { reason: string }) =>
       act((sluice) => each(io, ids, async (id) => (await sluice.jobs.cancelJob({ id, reason })).job)),
@@ -64,9 +64,21 @@ export function registerJobs(program: Command, context: CliContext, run: Run): v
   jobs
     .command("retry")
     .description("run failed or cancelled jobs again, from their first unfinished stage")
-    .argument("<id...>")
+    .argument("<id...>", "the jobs", jobIds)
     .action((ids: string[]) =>
       act((sluice) => each(io, ids, async (id) => (await sluice.jobs.retryJob({ id })).job)),
+    );
+  jobs
+    .command("delete")
+    .description("delete jobs that have ended, with their results and documents")
+    .argument("<id...>", "the jobs", jobIds)
+    .action((ids: string[]) =>
+      act((sluice) =>
+        each(io, ids, async (id) => {
+          await sluice.jobs.deleteJob({ id });
+          return "DELETED";
+        }),
+      ),
     );
 }
 
@@ -200,13 +212,13 @@ function describe({ event }: JobEvent): string {
 async function each(
   io: Io,
   ids: readonly string[],
-  act: (id: string) => Promise<Job | undefined>,
+  act: (id: string) => Promise<Job | "DELETED" | undefined>,
 ): Promise<number> {
   let failures = 0;
   for (const id of ids) {
     try {
       const job = await act(id);
-      io.stdout.write(`${clean(id)}  ${job ? jobStatusName(job.status) : ""}\n`);
+      io.stdout.write(`${clean(id)}  ${job === "DELETED" ? job : job ? jobStatusName(job.status) : ""}\n`);
     } catch (error) {
       if (ids.length === 1) throw error;
       failures++;

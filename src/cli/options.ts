@@ -30,3 +30,16 @@ export function label(value: string, before: Record<string, string> = {}): Recor
   if (at < 1) throw new InvalidArgumentError("Write it as key=value.");
   return { ...before, [value.slice(0, at)]: value.slice(at + 1) };
 }
+
+/** The id of a job, checked before any call: a name or a file is not one. */
+export function jobId(text: string): string {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) {
+    throw new InvalidArgumentError(`${text} is no job id; \`sluice jobs list\` shows them.`);
+  }
+  return text.toLowerCase();
+}
+
+/** The ids of several jobs. */
+export function jobIds(text: string, before: readonly string[] = []): string[] {
+  return [...before, jobId(text)];
+}

@@ -58,7 +58,7 @@ Environment: SLUICE_URL, SLUICE_API_KEY, SLUICE_DATA_DIR.`,
 /** Runs the command line and returns its exit code; what goes wrong becomes one sentence on stderr. */
 export async function runProgram(argv: readonly string[], deps: ProgramDeps): Promise<number> {
   const io = deps.io ?? process;
-  // `sluice … | head` closes the pipe; that is no failure to talk about.
+  // `sluice … | head` closes the pipe; that is no failure to talk about, and may show after the command has ended.
   const quiet = (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
     throw error;
@@ -76,8 +76,6 @@ export async function runProgram(argv: readonly string[], deps: ProgramDeps): Pr
     const message = error instanceof Error ? error.message : String(error);
     io.stderr.write(`${message.split("\n").map(clean).join("\n")}\n`);
     return error instanceof CliError ? error.exitCode : (deps.exitCodeOf?.(error) ?? 1);
-  } finally {
-    io.stdout.off("error", quiet);
   }
 }
 

@@ -3,7 +3,7 @@ import { type Format, JobResultSchema } from "@sluice/sdk";
 import type { Command } from "commander";
 import { withSluice } from "./connect.ts";
 import type { CliContext } from "./context.ts";
-import { jsonOption, outputOption } from "./options.ts";
+import { jobId, jsonOption, outputOption } from "./options.ts";
 import { copy, writeJson } from "./output.ts";
 
 export function registerResult(
@@ -14,7 +14,7 @@ export function registerResult(
   program
     .command("result")
     .description("print the result of a completed job")
-    .argument("<id>", "the job")
+    .argument("<id>", "the job", jobId)
     .addOption(outputOption())
     .addOption(jsonOption().conflicts("output"))
     .addHelpText(

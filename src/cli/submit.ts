@@ -31,7 +31,7 @@ export function registerSubmit(
     .option("--follow", "show the progress of each job, then print the results")
     .option("--wait", "wait for the end without showing progress, then print the results")
     .addOption(outputOption())
-    .option("--out-dir <folder>", "write each result to a file in this folder instead of to stdout")
+    .option("--out-dir <folder>", "write each result to a file in this folder; waits for it")
     .addOption(jsonOption())
     .addOption(
       new Option("--priority <priority>", "how urgent the jobs are").choices(["high", "normal", "low"]),
@@ -66,7 +66,7 @@ async function submit(
   const entries = files.map((path): Entry => ({ path, track: newTrack(path === "-" ? "stdin" : path) }));
   if (files.filter((path) => path === "-").length > 1) throw new CliError("stdin can be read only once.", 2);
   await checkServer(sluice);
-  const follows = Boolean(options.follow || options.wait);
+  const follows = Boolean(options.follow || options.wait || options.outDir);
   const progress = chooseProgress(context, options, entries);
   const interrupt = onInterrupt();
   const sending = createGate(options.concurrency);

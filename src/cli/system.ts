@@ -4,6 +4,7 @@ import {
   JobPrioritySchema,
   type Pipeline,
   PipelineSchema,
+  type QueueStats,
   QueueStatsSchema,
   ServerInfoSchema,
   type Sluice,
@@ -106,9 +107,27 @@ export function registerSystem(program: Command, context: CliContext, run: Run):
     .description("show version, features and limits of the server")
     .addOption(jsonOption())
     .action(({ json }: Json) => act((sluice, url) => info(sluice, context, url, json)));
-  program
-    .command("queue")
-    .description("show the queue")
+  const queue = program.command("queue").description("show the queue, hold it and let it go on");
+  queue
+    .command("pause")
+    .description("begin no more jobs; those that run go on, and new ones are taken")
+    .option("--reason <text>", "why, for people", "")
+    .action(({ reason }: { reason: string }) =>
+      act(async (sluice) => {
+        const { stats } = await sluice.system.pauseQueue({ reason });
+        return showQueue(stats, context);
+      }),
+    );
+  queue
+    .command("resume")
+    .description("let a paused queue go on")
+    .action(() =>
+      act(async (sluice) => {
+        const { stats } = await sluice.system.resumeQueue({});
+        return showQueue(stats, context);
+      }),
+    );
+  queue
     .command("stats")
     .description("show how many jobs wait and run, and how fast they are worked off")
     .addOption(jsonOption())
@@ -148,15 +167,25 @@ async function info(
   return 0;
 }
 
-async function queueStats(sluice: Sluice, { io: { stdout } }: CliContext, json?: boolean): Promise<number> {
+async function queueStats(sluice: Sluice, context: CliContext, json?: boolean): Promise<number> {
   const { stats } = await sluice.system.getQueueStats({});
+  return await showQueue(stats, context, json);
+}
+
+async function showQueue(
+  stats: QueueStats | undefined,
+  { io: { stdout } }: CliContext,
+  json?: boolean,
+): Promise<number> {
   if (!stats) throw new CliError("The answer is empty.");
   if (json) {
     await writeJson(stdout, toJson(QueueStatsSchema, stats));
     return 0;
   }
   const paused = stats.isPaused ? `, paused${stats.pauseReason ? ` (${clean(stats.pauseReason)})` : ""}` : "";
-  stdout.write(`Queue in ${clean(stats.backend)}, ${stats.workers} workers${paused}\n\n`);
+  stdout.write(
+    `Queue in ${clean(stats.backend)}, ${stats.workers} ${stats.workers === 1 ? "worker" : "workers"}${paused}\n\n`,
+  );
   const rows = stats.priorities.map((row) => [
     JobPrioritySchema.value[row.priority]?.localName ?? "",
     String(row.waiting),

@@ -92,10 +92,14 @@ test("jobs can be listed, shown, watched and cancelled", async () => {
   expect((await run("jobs", "watch", bad.id)).code).toBe(1);
   expect(await run("result", good.id)).toMatchObject({ code: 0, stdout: "fine" });
   expect(await run("jobs", "cancel", good.id)).toMatchObject({ code: 0, stdout: `${good.id}  CANCELLED\n` });
-  expect(await run("jobs", "get", "nothing")).toMatchObject({
+  const unknown = "01920000-0000-7000-8000-000000000000";
+  expect(await run("jobs", "get", unknown)).toMatchObject({
     code: 1,
-    stderr: "JOB_NOT_FOUND: There is no job nothing.\n",
+    stderr: `JOB_NOT_FOUND: There is no job ${unknown}.\n`,
   });
+  const misread = await run("jobs", "get", "report.pdf");
+  expect(misread).toMatchObject({ code: 2, stdout: "" });
+  expect(misread.stderr).toContain("report.pdf is no job id");
 });
 
 test("pipelines, queue and workers are shown as tables and as JSON", async () => {
@@ -104,6 +108,7 @@ test("pipelines, queue and workers are shown as tables and as JSON", async () =>
   const run = (...args: string[]) => home.sluice(args, { url: server.url });
   expect((await run("pipelines", "list")).stdout).toMatch(/^default {2}1 {8}yes/m);
   expect((await run("queue", "stats")).stdout).toMatch(/^HIGH {6}3/m);
+  expect((await run("queue", "stats")).stdout).toContain("1 worker\n");
   expect((await run("workers", "list")).stdout).toMatch(/^w1 +box +9.9.9 +alive +0 of 2/m);
   expect(JSON.parse((await run("workers", "list", "--json")).stdout)).toMatchObject({ id: "w1" });
 });

@@ -90,7 +90,7 @@ test("--out-dir writes one whole file for each document, also when names are equ
   await using server = await startServer();
   await using home = await createHome();
   await writeFile(join(home.folder, "a.txt"), "hello");
-  const { code } = await home.sluice(["submit", "a.txt", "./a.txt", "--wait", "--out-dir", "out"], {
+  const { code } = await home.sluice(["submit", "a.txt", "./a.txt", "--out-dir", "out"], {
     url: server.url,
   });
   expect(code).toBe(0);
