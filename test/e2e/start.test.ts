@@ -151,6 +151,22 @@ test("SIGTERM hands back what runs: it ends with 0, leaves no process, and the j
   expect(job.error).toBeUndefined();
 });
 
+test("Ctrl-C in its terminal hands back what runs: the job completes after the next start, at its first attempt", async () => {
+  await using site = await createSite({ env: { SLUICE_GRACE_MS: "300" } });
+  const server = await site.serve();
+  const { id } = await site.client().jobs.submit({ text: longText(900_000) });
+  for await (const { event } of site.client().jobs.watch(id)) {
+    if (event.case === "stageStarted" && event.value.name === "enrich") break;
+  }
+  server.killGroup("SIGINT");
+  expect(await server.exit()).toBe(0);
+  await nothingRuns(site.folder);
+  await site.serve();
+  const job = await site.client().jobs.wait(id);
+  expect(job).toMatchObject({ status: JobStatus.COMPLETED, attempt: 1 });
+  expect(job.error).toBeUndefined();
+});
+
 test("a signal that reaches it twice at the same moment is one wish to stop; a second wish ends it at once", async () => {
   await using site = await createSite({ env: { SLUICE_GRACE_MS: "600000" } });
   const server = await site.serve();

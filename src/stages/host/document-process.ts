@@ -55,6 +55,8 @@ export async function startProcess(options: ProcessOptions): Promise<DocumentPro
   const child = spawn(command[0] ?? process.execPath, command.slice(1), {
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     serialization: "advanced",
+    // A session of its own: Ctrl-C in the worker's terminal is for the worker, which hands back what runs.
+    detached: true,
     // TZ, so that dates come out the same on every machine.
     env: { PATH: options.path, TZ: "UTC" },
   });

@@ -7,6 +7,11 @@ import { clip, type FromChild, MAX_LOG_LINES, type Task } from "./protocol.ts";
 const LOOK_INTERVAL_MS = 50;
 /** A gap between two looks above this is the worker's own stall, not the child's silence. */
 const STALL_MS = 1_000;
+/**
+ * Signals that no document can bring about: not ours, they come from the kernel short of memory, an operator or a
+ * terminal. Any other end was the document's doing and would come again.
+ */
+const FROM_OUTSIDE: ReadonlySet<string> = new Set(["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"]);
 
 /** The bounds of one task and whom to tell. */
 export interface Watch {
@@ -123,16 +128,15 @@ export function runTask<Answer>(
 
 function crashed(name: string, evidence: StageEvidence): StageFailure {
   if (/heap out of memory|allocation failed/i.test(evidence.stderrTail)) return outOfMemory(name, evidence);
-  // SIGKILL that is not ours comes from outside (the kernel short of memory, an operator): worth another try.
-  // Any other end was brought about by the document and would come again.
-  const killed = evidence.signal === "SIGKILL";
+  const killed = evidence.signal !== null && FROM_OUTSIDE.has(evidence.signal);
+  const advice = killed
+    ? "It is worth another try."
+    : "The document is damaged or of a kind that is not handled.";
   return new StageFailure(
     "PARSER_CRASHED",
     `The process that ran stage ${name} ${killed ? "was killed from outside" : "crashed"} ` +
       `(${evidence.signal ?? `exit code ${evidence.exitCode ?? "unknown"}`}). ` +
-      (killed
-        ? "The machine may be short of memory."
-        : "The document is damaged or of a kind that is not handled."),
+      (evidence.signal === "SIGKILL" ? "The machine may be short of memory." : advice),
     killed,
     evidence,
   );

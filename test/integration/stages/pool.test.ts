@@ -99,11 +99,22 @@ test("a child killed from outside is a crash that may be retried, also when it w
   process.kill(pid, "SIGKILL");
   await until(() => !h.pool.pids().includes(pid), "the pool has noticed");
   expect(await h.fact("test_echo", 5)).toBe(5);
-  const run = h.pool.run(
-    h.job("test_spin", null, { onProgress: () => process.kill(h.pool.pids()[0]!, "SIGKILL") }),
-  );
-  await expect(run).rejects.toMatchObject({ reason: "PARSER_CRASHED", retryable: true });
 });
+
+test.each(["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const)(
+  "%s from outside is a crash that may be retried, and does not blame the document",
+  async (signal) => {
+    await using h = await startPool();
+    const run = h.pool.run(
+      h.job("test_spin", null, { onProgress: () => process.kill(h.pool.pids()[0]!, signal) }),
+    );
+    await expect(run).rejects.toMatchObject({
+      reason: "PARSER_CRASHED",
+      retryable: true,
+      message: expect.not.stringContaining("document is damaged"),
+    });
+  },
+);
 
 test("faults keep their reason across the boundary; other throws lose stack and paths", async () => {
   await using h = await startPool();
