@@ -141,6 +141,21 @@ export async function listJobs(
   return rows.map(jobFromRow);
 }
 
+/** The ids of jobs that match and have one of these statuses, oldest first. */
+export async function findJobIds(
+  sql: Sql,
+  scope: Scope,
+  filter: JobFilter,
+  statuses: readonly JobStatus[],
+  limit: number,
+): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    select j.id from jobs j where ${conditions(sql, scope, filter)}
+      and j.status = any(${array(statuses)}::text::text[])
+    order by j.id limit ${limit}`;
+  return rows.map(({ id }) => id);
+}
+
 /** How many jobs match, by status. */
 export async function countJobs(
   sql: Sql,

@@ -37,6 +37,9 @@ import type { DocumentsService } from "./documents/service.ts";
 import { OffsetOutOfRangeError } from "./errors.ts";
 import type { JobsService } from "./service.ts";
 
+/** Jobs that one call of a batch verb changes at the most. */
+const MAX_JOBS = 1_000;
+
 export interface JobRoutesDeps {
   jobs: JobsService;
   documents: DocumentsService;
@@ -118,6 +121,18 @@ export const jobRoutes = ({
 
     async retryJob({ id }, context) {
       return { job: detailsToMessage(await jobs.retry(callerOf(context), id), snapshotToMessage) };
+    },
+
+    async batchCancelJobs({ filter, maxJobs, reason }, context) {
+      const fields = filterFromMessage(filterFields(wanted(filter)));
+      const done = await jobs.cancelMany(callerOf(context), fields, maxJobs || MAX_JOBS, reason);
+      return { jobIds: done.ids, hasMore: done.hasMore };
+    },
+
+    async batchRetryJobs({ filter, maxJobs }, context) {
+      const fields = filterFromMessage(filterFields(wanted(filter)));
+      const done = await jobs.retryMany(callerOf(context), fields, maxJobs || MAX_JOBS);
+      return { jobIds: done.ids, hasMore: done.hasMore };
     },
 
     async deleteJob({ id }, context) {
@@ -221,6 +236,12 @@ function itemFromMessage(
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }
+}
+
+/** An empty filter is meant to find all; a forgotten one is not. */
+function wanted(filter: WireFilter | undefined): WireFilter {
+  if (!filter) throw new InvalidRequestError([{ field: "filter", description: "must be set; {} finds all" }]);
+  return filter;
 }
 
 function filterFields(request: ListJobsRequest | CountJobsRequest | WireFilter) {

@@ -1,5 +1,5 @@
 import type { Auditor } from "../audit/auditor.ts";
-import type { Database } from "../db/sql.ts";
+import type { Database, Sql } from "../db/sql.ts";
 import type { EventBus } from "../events/bus.ts";
 import type { LoggedEvent } from "../events/model.ts";
 import { type Caller, scopeOf } from "../lib/caller.ts";
@@ -33,6 +33,7 @@ import {
   countJobs,
   deleteJob,
   findJob,
+  findJobIds,
   findResult,
   findResultContent,
   listJobs,
@@ -66,6 +67,13 @@ export interface JobDetails {
   waiting: Waiting | null;
 }
 
+/** What became of a change of many. */
+export interface ManyDone {
+  ids: string[];
+  /** More jobs match; call again. */
+  hasMore: boolean;
+}
+
 export type JobsService = ReturnType<typeof createJobsService>;
 
 /** How long the address of a large result is good. */
@@ -97,6 +105,28 @@ export function createJobsService(deps: JobsDeps) {
     const found = await documents.many([...new Set(jobs.map(({ documentId }) => documentId))]);
     return jobs.map((job) => ({ job, document: found.get(job.documentId) ?? null }));
   };
+
+  /** A change of many jobs and its audit entries, in one transaction. */
+  const changeMany = async (
+    caller: Caller,
+    action: string,
+    details: Record<string, string>,
+    change: (tx: Sql) => Promise<{ done: Job[]; hasMore: boolean }>,
+  ): Promise<{ done: Job[]; hasMore: boolean }> =>
+    await db.begin(async (tx) => {
+      const changed = await change(tx);
+      await audit.recordMany(
+        tx,
+        changed.done.map(({ id }) => ({
+          actor: caller,
+          action,
+          resourceType: "job",
+          resourceId: id,
+          details,
+        })),
+      );
+      return changed;
+    });
 
   const result = async (caller: Caller, id: string): Promise<{ job: Job; result: JobResult }> => {
     const job = await find(caller, id, "results:read");
@@ -192,6 +222,42 @@ export function createJobsService(deps: JobsDeps) {
       return await detailsOf(job);
     },
 
+    /** Cancels up to `max` waiting and running jobs that match, in one transaction; the oldest first. */
+    async cancelMany(caller: Caller, filter: JobFilter, max: number, reason: string): Promise<ManyDone> {
+      const scope = scopeOf(caller, "jobs:cancel");
+      const { done, hasMore } = await changeMany(
+        caller,
+        "jobs.cancel",
+        reason ? { reason } : {},
+        async (tx) => {
+          const ids = await findJobIds(tx, scope, filter, ["CREATED", "PROCESSING"], max + 1);
+          const changed = await eachOf(ids.slice(0, max), (id) => requestCancel(tx, scope, id, reason));
+          return { done: changed, hasMore: ids.length > max };
+        },
+      );
+      for (const { status, pipelineName, priority } of done) {
+        if (status === "CANCELLED") metrics.jobsCancelled.inc({ pipeline: pipelineName, priority });
+      }
+      const ids = done.map(({ id }) => id);
+      bus.announce("orders", ids);
+      bus.announce("events", ids);
+      return { ids, hasMore };
+    },
+
+    /** Runs up to `max` failed and cancelled jobs that match again, in one transaction; the oldest first. */
+    async retryMany(caller: Caller, filter: JobFilter, max: number): Promise<ManyDone> {
+      const scope = scopeOf(caller, "jobs:create");
+      const { done, hasMore } = await changeMany(caller, "jobs.retry", {}, async (tx) => {
+        const ids = await findJobIds(tx, scope, filter, ["FAILED", "CANCELLED"], max + 1);
+        const changed = await eachOf(ids.slice(0, max), (id) => requeue(tx, scope, id));
+        return { done: changed, hasMore: ids.length > max };
+      });
+      const ids = done.map(({ id }) => id);
+      bus.announce("work", ids);
+      bus.announce("events", ids);
+      return { ids, hasMore };
+    },
+
     /**
      * Removes the job with its result and, when no other job uses it, its document. Objects whose removal the
      * store refuses are left behind: the job is gone all the same.
@@ -269,6 +335,16 @@ export function createJobsService(deps: JobsDeps) {
       return { content, body: object.body };
     },
   };
+}
+
+/** One after the other, since they share a transaction; those that no longer fit are left out. */
+async function eachOf(ids: readonly string[], change: (id: string) => Promise<Job | null>): Promise<Job[]> {
+  const changed: Job[] = [];
+  for (const id of ids) {
+    const job = await change(id);
+    if (job) changed.push(job);
+  }
+  return changed;
 }
 
 const SLICE_BYTES = 256 * 1024;

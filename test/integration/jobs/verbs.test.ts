@@ -232,3 +232,28 @@ test("whatever a document writes into errors, progress and log lines, the job go
     "the result is there",
   );
 });
+
+test("batch verbs change the matching jobs of the caller, oldest first and no more than asked, with an entry each", async () => {
+  await using h = await createHarness();
+  const mine = h.caller();
+  const labels = { batch: "a" };
+  const ids: string[] = [];
+  for (let i = 0; i < 5; i++) ids.push((await h.jobs.create(mine, textRequest("t", { labels }))).job.id);
+  const { job: other } = await h.jobs.create(mine, textRequest("t"));
+  const { job: foreign } = await h.jobs.create(h.caller(), textRequest("t", { labels }));
+
+  expect(await h.jobs.cancelMany(mine, { labels }, 2, "enough")).toEqual({
+    ids: ids.slice(0, 2),
+    hasMore: true,
+  });
+  expect(await h.jobs.cancelMany(mine, { labels }, 10, "")).toEqual({ ids: ids.slice(2), hasMore: false });
+  expect(await h.jobs.cancelMany(mine, { labels }, 10, "")).toEqual({ ids: [], hasMore: false });
+  expect(await h.jobs.retryMany(mine, { labels }, 3)).toEqual({ ids: ids.slice(0, 3), hasMore: true });
+
+  const statusOf = async (id: string) => (await h.jobs.get(h.admin, id)).job.status;
+  expect(await Promise.all([...ids, other.id, foreign.id].map(statusOf))).toEqual([
+    ...["CREATED", "CREATED", "CREATED", "CANCELLED", "CANCELLED"],
+    ...["CREATED", "CREATED"],
+  ]);
+  expect(await auditOf(h, ids[0] ?? "")).toEqual(["jobs.create", "jobs.cancel", "jobs.retry"]);
+});
