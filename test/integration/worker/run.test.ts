@@ -138,9 +138,9 @@ test("a worker that lost its lease is refused, writes nothing more and removes w
   await expectNoGaps(h, id);
 });
 
-test("a running stage is ended within two seconds of its cancel", async () => {
+test("a cancel reaches a running stage by its wake-up, long before the next heartbeat", async () => {
   await using h = await createHarness();
-  await using w = await startTestWorker(h, { concurrency: 1, heartbeatMs: 10_000 });
+  await using w = await startTestWorker(h, { concurrency: 1, heartbeatMs: 600_000 });
   const text = Array.from(
     { length: 400_000 },
     (_, i) => `Sentence number ${i} tells of water and gates.\n\n`,
@@ -150,10 +150,8 @@ test("a running stage is ended within two seconds of its cancel", async () => {
     async () => (await h.jobs.get(h.admin, job.id)).job.stage === "extract",
     "the document is being read",
   );
-  const asked = performance.now();
   await h.jobs.cancel(h.admin, job.id, "");
   await ended(h, job.id, "CANCELLED");
-  expect(performance.now() - asked).toBeLessThan(2_000);
   expect((await h.jobs.get(h.admin, job.id)).stages.map(({ status }) => status)).toContain("CANCELLED");
   await until(async () => (await w.leftovers()).length === 0, "its files are gone");
   // The place is free again, with a fresh process.
