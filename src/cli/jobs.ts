@@ -1,13 +1,10 @@
 import { toJson } from "@bufbuild/protobuf";
-import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 import {
   type Job,
-  type JobEvent,
   JobEventSchema,
   JobSchema,
   JobStatus,
   jobStatusName,
-  LogLevelSchema,
   type Sluice,
   StageStatusSchema,
 } from "@sluice/sdk";
@@ -15,6 +12,7 @@ import { type Command, Option } from "commander";
 import { withSluice } from "./connect.ts";
 import { type CliContext, INTERRUPTED, type Io } from "./context.ts";
 import { onInterrupt } from "./interrupt.ts";
+import { describe, documentName, msOf, timeOf } from "./job-text.ts";
 import { integer, jobId, jobIds, jsonOption, label } from "./options.ts";
 import { writeJson } from "./output.ts";
 import { bytes, clean, duration, table } from "./text.ts";
@@ -112,7 +110,7 @@ async function list(sluice: Sluice, io: Io, options: ListOptions): Promise<numbe
     job.progress ? `${Math.round(job.progress.percent)}%` : "",
     job.pipelineName,
     timeOf(job.createTime),
-    job.document?.filename ?? "",
+    documentName(job.document),
   ]);
   const columns = io.stdout.isTTY ? io.stdout.columns : undefined;
   io.stdout.write(table(["ID", "STATUS", "DONE", "PIPELINE", "CREATED", "DOCUMENT"], rows, columns));
@@ -133,7 +131,9 @@ async function get(sluice: Sluice, io: Io, id: string, options: { json?: boolean
     [
       "Document",
       document &&
-        `${document.filename || "(no name)"}, ${bytes(Number(document.sizeBytes))} ${document.mediaType}`,
+        [documentName(document), bytes(Number(document.sizeBytes)), document.mediaType]
+          .filter(Boolean)
+          .join(", "),
     ],
     ["Pipeline", `${job.pipelineName} version ${job.pipelineVersion}`],
     ["Progress", progress && `${Math.round(progress.percent)}% ${progress.stage} ${progress.message}`],
@@ -187,28 +187,6 @@ async function watch(sluice: Sluice, io: Io, id: string, options: WatchOptions):
   }
 }
 
-function describe({ event }: JobEvent): string {
-  switch (event.case) {
-    case "statusChanged": {
-      const { status, error } = event.value;
-      return clean(`${jobStatusName(status)}${error ? ` ${error.reason}: ${error.message}` : ""}`);
-    }
-    case "stageStarted":
-      return clean(`${event.value.name} started`);
-    case "stageProgress":
-      return clean(`${event.value.name} ${Math.round(event.value.percent)}% ${event.value.message}`);
-    case "stageFinished": {
-      const { name, status, error } = event.value;
-      const how = StageStatusSchema.value[status]?.localName.toLowerCase() ?? "finished";
-      return clean(`${name} ${how}${error ? ` ${error.reason}: ${error.message}` : ""}`);
-    }
-    case "log":
-      return clean(`${LogLevelSchema.value[event.value.level]?.localName ?? "LOG"} ${event.value.message}`);
-    default:
-      return "";
-  }
-}
-
 async function each(
   io: Io,
   ids: readonly string[],
@@ -226,15 +204,4 @@ async function each(
     }
   }
   return failures === 0 ? 0 : 1;
-}
-
-export const msOf = (time: Timestamp | undefined): number => (time ? timestampDate(time).getTime() : 0);
-
-/** The instant to the second, in UTC. */
-export function timeOf(time: Timestamp | undefined): string {
-  return time
-    ? timestampDate(time)
-        .toISOString()
-        .replace(/\.\d+Z$/, "Z")
-    : "";
 }

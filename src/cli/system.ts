@@ -14,10 +14,10 @@ import {
 import type { Command } from "commander";
 import { withSluice } from "./connect.ts";
 import { type CliContext, CliError } from "./context.ts";
-import { timeOf } from "./jobs.ts";
+import { timeOf } from "./job-text.ts";
 import { jsonOption } from "./options.ts";
 import { writeJson } from "./output.ts";
-import { bytes, clean, duration, table } from "./text.ts";
+import { bytes, clean, counted, duration, table } from "./text.ts";
 
 type Run = (action: () => Promise<number>) => Promise<void>;
 interface Json {
@@ -183,9 +183,7 @@ async function showQueue(
     return 0;
   }
   const paused = stats.isPaused ? `, paused${stats.pauseReason ? ` (${clean(stats.pauseReason)})` : ""}` : "";
-  stdout.write(
-    `Queue in ${clean(stats.backend)}, ${stats.workers} ${stats.workers === 1 ? "worker" : "workers"}${paused}\n\n`,
-  );
+  stdout.write(`Queue in ${clean(stats.backend)}, ${counted(stats.workers, "worker")}${paused}\n\n`);
   const rows = stats.priorities.map((row) => [
     JobPrioritySchema.value[row.priority]?.localName ?? "",
     String(row.waiting),
@@ -207,10 +205,18 @@ async function showQueue(
   return 0;
 }
 
-async function listWorkers(sluice: Sluice, { io: { stdout } }: CliContext, json?: boolean): Promise<number> {
+async function listWorkers(
+  sluice: Sluice,
+  { io: { stdout, stderr } }: CliContext,
+  json?: boolean,
+): Promise<number> {
   const workers = await allWorkers(sluice);
   if (json) {
     for (const worker of workers) await writeJson(stdout, toJson(WorkerSchema, worker));
+    return 0;
+  }
+  if (workers.length === 0) {
+    stderr.write("No worker has been there in the last hour.\n");
     return 0;
   }
   const rows = workers.map((worker) => [

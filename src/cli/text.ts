@@ -67,24 +67,42 @@ export function table(
   return lines.map((line) => `${line.trimEnd()}\n`).join("");
 }
 
-/** `850 ms`, `2.1 s`, `3 min 5 s`, `24 h`. */
+/** `1 job`, `2 jobs`, `0 jobs`. */
+export const counted = (count: number, one: string, many = `${one}s`): string =>
+  `${count} ${count === 1 ? one : many}`;
+
+/** Each unit in milliseconds, and the next smaller one; from two days on, days are easier to grasp than hours. */
+const SPANS = [
+  { from: 48 * 3_600_000, unit: "d", ms: 86_400_000, restUnit: "h", restMs: 3_600_000 },
+  { from: 3_600_000, unit: "h", ms: 3_600_000, restUnit: "min", restMs: 60_000 },
+  { from: 60_000, unit: "min", ms: 60_000, restUnit: "s", restMs: 1_000 },
+] as const;
+
+/** `850 ms`, `2.1 s`, `3 min 5 s`, `24 h`, `9 d 4 h`; less than nothing counts as nothing. */
 export function duration(ms: number): string {
-  if (ms < 1_000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
-  const [big, small, bigUnit, smallUnit] = ms < 3_600_000 ? [60, 1, "min", "s"] : [3_600, 60, "h", "min"];
-  const units = Math.round(ms / 1_000 / small);
-  const [whole, rest] = [Math.floor((units * small) / big), Math.round(units % (big / small))];
-  return rest > 0 ? `${whole} ${bigUnit} ${rest} ${smallUnit}` : `${whole} ${bigUnit}`;
+  const known = Math.max(0, ms);
+  for (const { from, unit, ms: size, restUnit, restMs } of SPANS) {
+    // Rounded before it is compared: 59.99 s is a minute, not 60.0 s.
+    const rounded = Math.round(known / restMs) * restMs;
+    const close = restMs === 1_000 ? Math.round(known / 100) * 100 : rounded;
+    if (close < from) continue;
+    const whole = Math.floor(rounded / size);
+    const rest = Math.round((rounded - whole * size) / restMs);
+    return rest > 0 ? `${whole} ${unit} ${rest} ${restUnit}` : `${whole} ${unit}`;
+  }
+  return Math.round(known) < 1_000 ? `${Math.round(known)} ms` : `${decimal(known / 1_000)} s`;
 }
 
-/** `12 B`, `3.4 KiB`, `5.0 MiB`. */
+/** `12 B`, `3.4 KiB`, `5 MiB`. */
 export function bytes(count: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let size = count;
   let unit = 0;
-  while (size >= 1024 && unit < units.length - 1) {
+  while (Number(decimal(size)) >= 1024 && unit < units.length - 1) {
     size /= 1024;
     unit++;
   }
-  return `${unit === 0 ? size : size.toFixed(1)} ${units[unit]}`;
+  return `${decimal(size)} ${units[unit]}`;
 }
+
+const decimal = (value: number): string => value.toFixed(1).replace(/\.0$/, "");
