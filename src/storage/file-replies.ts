@@ -31,6 +31,7 @@ function statusOf(error: unknown): number {
   if (error instanceof ObjectTooLargeError) return 413;
   if (error instanceof StorageUnavailableError) return 503;
   if (!(error instanceof SluiceError) || error.kind === "internal") return 500;
+  if (error.kind === "invalid_argument") return 400;
   return error.kind === "not_found" ? 404 : 409;
 }
 
