@@ -1,4 +1,5 @@
 import postgres from "postgres";
+import { createSockets } from "./socket.ts";
 import { createTransactionPool } from "./transactions.ts";
 
 /** A pool, a reserved connection or a transaction: what every query function takes first. */
@@ -48,39 +49,65 @@ export interface DatabaseOptions {
   readonly maxConnections: number;
   readonly statementTimeoutMs: number;
   readonly applicationName: string;
+  /**
+   * How long beyond `statementTimeoutMs` an answer may be on its way, 5,000 unless given. After that the statement
+   * fails as a connection loss, and its connection is replaced.
+   */
+  readonly answerMarginMs?: number;
 }
+
+/** A transaction left open keeps every later claim slow (dead rows stay); the server ends it for its owner. */
+const IDLE_IN_TRANSACTION_MS = 30_000;
+/** The listening connection has nothing to say by itself; made anew so often, a dead one is noticed. */
+const LISTEN_ANEW_MS = 60_000;
 
 /** Opens no connection yet: the first statement does. */
 export function openDatabase(options: DatabaseOptions): Database {
   const closers: (() => Promise<void>)[] = [];
-  const connect = (name: string, of: Omit<DedicatedOptions, "name">, further: postgres.Options<never> = {}) =>
-    postgres(options.url, {
+  const { answerMarginMs = 5_000 } = options;
+  /** `longestMs`: until then a healthy connection has said something, or is idle. */
+  const connect = (
+    name: string,
+    of: Omit<DedicatedOptions, "name">,
+    longestMs: number,
+    further: postgres.Options<never> = {},
+  ) => {
+    const silenceMs = longestMs + answerMarginMs;
+    return postgres(options.url, {
       max: of.max,
       // The types in use are built in; without this every connection starts with a catalogue query.
       fetch_types: false,
-      connect_timeout: 10,
+      // Idle ones are closed in good order before silence counts as death; a start is given up before that too.
+      idle_timeout: (longestMs + answerMarginMs / 2) / 1_000,
+      connect_timeout: Math.min(10, (silenceMs * 0.8) / 1_000),
+      keep_alive: 30,
       transform: { column: { from: postgres.toCamel } },
       onnotice: () => {},
       connection: {
         application_name: `${options.applicationName}:${name}`,
         statement_timeout: of.statementTimeoutMs,
-        // A transaction left open keeps every later claim slow (dead rows stay); end it for its owner.
-        idle_in_transaction_session_timeout: 30_000,
+        idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
         lock_timeout: Math.min(10_000, of.statementTimeoutMs),
         TimeZone: "UTC",
         ...of.settings,
       },
       ...further,
+      ...{ socket: createSockets(silenceMs) },
     });
+  };
   const open = (name: string, of: Omit<DedicatedOptions, "name">): DedicatedPool => {
-    const statements = connect(name, of, { max_lifetime: 60 * 60 });
+    const statements = connect(name, of, of.statementTimeoutMs, { max_lifetime: 60 * 60 });
+    const longestMs = Math.max(of.statementTimeoutMs, IDLE_IN_TRANSACTION_MS);
     const transactions = createTransactionPool(
-      (onclose) => connect(`${name} tx`, { ...of, max: 1 }, { onclose, max_lifetime: null }),
+      (onclose) => connect(`${name} tx`, { ...of, max: 1 }, longestMs, { onclose, max_lifetime: null }),
       of.max,
     );
     closers.push(() => statements.end({ timeout: 5 }), transactions.close);
     return { sql: statements, begin: transactions.begin };
   };
+  const { statementTimeoutMs } = options;
+  const listening = connect("main", { max: 1, statementTimeoutMs }, LISTEN_ANEW_MS);
+  closers.push(() => listening.end({ timeout: 5 }));
   // Half for single statements, half for transactions.
   const half = Math.max(1, Math.floor(options.maxConnections / 2));
   const { sql: main, begin } = open("main", { max: half, statementTimeoutMs: options.statementTimeoutMs });
@@ -89,7 +116,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     begin,
     dedicated: ({ name, ...of }) => open(name, of),
     async listen(channel, onPayload, onReady) {
-      await (main as postgres.Sql).listen(channel, onPayload, onReady);
+      await listening.listen(channel, onPayload, onReady);
     },
     async notify(channel, payloads) {
       await main`select pg_notify(${channel}, value)

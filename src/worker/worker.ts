@@ -37,6 +37,8 @@ export interface Worker extends Lifecycle {
 }
 
 const STALLED_AFTER_MS = 30_000;
+/** How long after the grace period jobs may take to be handed back; what still hangs then is left to its lease. */
+const HAND_BACK_MS = 5_000;
 
 /** Claims jobs as places come free and runs them; on stop it finishes or hands back what it holds. */
 export function createWorker(deps: WorkerDeps): Worker {
@@ -44,6 +46,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   const running = new Map<string, RunningAttempt>();
   const ends = new Set<Promise<void>>();
   let stopping = false;
+  let handingBack = false;
   let wake = (): void => {};
   let woken = false;
   let loop: Promise<void> = Promise.resolve();
@@ -95,6 +98,8 @@ export function createWorker(deps: WorkerDeps): Worker {
       poke();
     });
     ends.add(end);
+    // Claimed by a statement that outlasted the grace period.
+    if (handingBack) stop.abort(new WorkerStopping());
   };
 
   const claimRound = async (): Promise<number> => {
@@ -129,24 +134,30 @@ export function createWorker(deps: WorkerDeps): Worker {
   const end = async (): Promise<void> => {
     stopping = true;
     wake();
-    await loop;
-    let timer: NodeJS.Timeout | undefined;
-    const grace = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, deps.graceMs);
-    });
-    await Promise.race([Promise.all(ends), grace]);
-    clearTimeout(timer);
+    // The last claim may still bring jobs.
+    const quiet = loop.then(() => Promise.all(ends));
+    await within(deps.graceMs, quiet);
+    handingBack = true;
     for (const { stop } of running.values()) stop.abort(new WorkerStopping());
-    await Promise.all(ends);
+    const deadline = performance.now() + HAND_BACK_MS;
+    const rest = (work: Promise<unknown>) => within(Math.max(0, deadline - performance.now()), work);
+    await rest(quiet);
     for (const stopListening of unsubscribe) stopListening();
-    await heartbeat.stop();
+    await rest(heartbeat.stop());
     await pool.stop();
-    await leases.removeWorker(deps.id).catch((error) => {
+    const signOff = leases.removeWorker(deps.id).catch((error) => {
       logger.warn(
         { error: messageOf(error) },
         "the worker could not sign off; it is forgotten within an hour",
       );
     });
+    await rest(signOff);
+    if (performance.now() >= deadline) {
+      logger.warn(
+        { running: running.size },
+        "the database did not answer; jobs go back when their leases end",
+      );
+    }
     await rm(deps.tempDir, { recursive: true, force: true });
     logger.info({ worker: deps.id }, "worker stopped");
   };
@@ -184,4 +195,14 @@ export function createWorker(deps: WorkerDeps): Worker {
       }
     },
   };
+}
+
+/** Waits for `work`, for `ms` at most. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, over]);
+  clearTimeout(timer);
 }

@@ -1,0 +1,38 @@
+import { Socket } from "node:net";
+
+/** What the driver knows of its server. */
+interface Server {
+  readonly host: readonly string[];
+  readonly port: readonly number[];
+  readonly path?: string | false;
+}
+
+/**
+ * Makes the driver's sockets. One on which nothing comes or goes for `silenceMs` is destroyed: what waits on it fails
+ * as a lost connection, and the driver opens another. A network that swallows packets would otherwise hold a
+ * statement for ever, since the system sends no error for it.
+ * @param silenceMs above the driver's connect_timeout and the longest time that a healthy connection with work may be silent
+ */
+export function createSockets(silenceMs: number): (server: Server) => Socket {
+  let next = 0;
+  return ({ host, port, path }) => {
+    const socket = new Socket();
+    // Without an error: the driver forgets statements that come between a socket's error and its end.
+    const giveUp = () => socket.destroy();
+    socket.setTimeout(silenceMs);
+    socket.on("timeout", giveUp);
+    // The driver strips a socket of its listeners before it speaks TLS over it.
+    socket.on("removeListener", (_event, listener) => {
+      if (listener === giveUp) process.nextTick(() => socket.on("timeout", giveUp));
+    });
+    const at = next++ % host.length;
+    // The name that a certificate is checked against.
+    Object.assign(socket, { host: host[at], port: port[at] });
+    // Once the driver listens: an error that comes at once would be nobody's.
+    queueMicrotask(() => {
+      if (path) socket.connect(path);
+      else socket.connect(port[at] ?? 5432, host[at] ?? "localhost");
+    });
+    return socket;
+  };
+}
