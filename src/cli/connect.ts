@@ -7,6 +7,7 @@ const DEFAULT_URL = "http://127.0.0.1:8080";
 /** The server that a command talks to. */
 export interface Target {
   readonly url: string;
+  readonly programName: string;
   readonly settings: ClientSettings;
   readonly credentials: CredentialOptions;
 }
@@ -25,7 +26,8 @@ export async function findTarget(context: CliContext): Promise<Target> {
       2,
     );
   }
-  return { url, settings, credentials: await findCredentials(url, settings, local) };
+  const credentials = await findCredentials(url, settings, local);
+  return { url, programName: context.programName, settings, credentials };
 }
 
 async function findCredentials(
@@ -65,7 +67,7 @@ export async function withSluice(
   try {
     return await run(sluice, target);
   } catch (error) {
-    if (error instanceof SluiceError) throw new CliError(sentenceOf(error, target.url));
+    if (error instanceof SluiceError) throw new CliError(sentenceOf(error, target));
     throw error;
   } finally {
     sluice.close();

@@ -29,6 +29,8 @@ export interface Io {
 /** What every client command gets. */
 export interface CliContext {
   readonly io: Io;
+  /** What to type to run the program: `sluice`, or `npx sluice`. */
+  readonly programName: string;
   /** Read when a command needs them, so that `--help` works whatever they are. @throws on bad settings */
   readonly settings: () => ClientSettings;
   /** `--url`, which goes before the settings. */
@@ -50,19 +52,22 @@ export class CliError extends Error {
 export const INTERRUPTED = 130;
 
 /** An error of the SDK as a plain sentence for the one who typed the command. */
-export function sentenceOf(error: SluiceError, url: string): string {
+export function sentenceOf(
+  error: SluiceError,
+  { url, programName }: { readonly url: string; readonly programName: string },
+): string {
   switch (error.reason) {
     case "UNREACHABLE":
-      return `No Sluice answers at ${url}. Start one with \`npm start\`, or set SLUICE_URL.`;
+      return `No Sluice answers at ${url}. Start one with \`${programName} serve\`, or set SLUICE_URL.`;
     case "CONNECTION_LOST":
       return `The connection to ${url} broke. Is it a Sluice, and is it running?`;
     case "UNAUTHENTICATED":
-      return `Not logged in at ${url}. Run \`sluice login\`, or set SLUICE_API_KEY.`;
+      return `Not logged in at ${url}. Run \`${programName} login\`, or set SLUICE_API_KEY.`;
     case "CREDENTIAL_INVALID":
     case "CREDENTIAL_EXPIRED":
     case "REFRESH_TOKEN_INVALID":
     case "REFRESH_TOKEN_REUSED":
-      return `${url} does not accept this credential any more. Run \`sluice login\`, or set another SLUICE_API_KEY.`;
+      return `${url} does not accept this credential any more. Run \`${programName} login\`, or set another SLUICE_API_KEY.`;
     case "UNKNOWN":
       return `${url}: ${error.message}`;
     default:

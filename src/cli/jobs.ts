@@ -21,7 +21,7 @@ type Run = (action: () => Promise<number>) => Promise<void>;
 const STATUSES = ["created", "processing", "cancelling", "cancelled", "completed", "failed"] as const;
 
 export function registerJobs(program: Command, context: CliContext, run: Run): void {
-  const { io } = context;
+  const { io, programName } = context;
   const jobs = program.command("jobs").description("list, show, watch, cancel and retry jobs");
   const act = (action: (sluice: Sluice) => Promise<number>) => run(() => withSluice(context, action));
 
@@ -35,26 +35,26 @@ export function registerJobs(program: Command, context: CliContext, run: Run): v
     .addOption(jsonOption())
     .addHelpText(
       "after",
-      "\nExamples:\n  $ sluice jobs list --status failed\n  $ sluice jobs list --limit 500 --json",
+      `\nExamples:\n  $ ${programName} jobs list --status failed\n  $ ${programName} jobs list --limit 500 --json`,
     )
     .action((options: ListOptions) => act((sluice) => list(sluice, io, options)));
   jobs
     .command("get")
     .description("show one job")
-    .argument("<id>", "the job", jobId)
+    .argument("<id>", "the job", jobId(programName))
     .addOption(jsonOption())
     .action((id: string, options: { json?: boolean }) => act((sluice) => get(sluice, io, id, options)));
   jobs
     .command("watch")
     .description("print the events of a job until it ends; exit code 0 only if it ends COMPLETED")
-    .argument("<id>", "the job", jobId)
+    .argument("<id>", "the job", jobId(programName))
     .option("--after <sequence>", "begin after this event", integer(0, 2 ** 31 - 1), 0)
     .addOption(jsonOption())
-    .action((id: string, options: WatchOptions) => act((sluice) => watch(sluice, io, id, options)));
+    .action((id: string, options: WatchOptions) => act((sluice) => watch(sluice, context, id, options)));
   jobs
     .command("cancel")
     .description("cancel jobs that wait or run")
-    .argument("<id...>", "the jobs", jobIds)
+    .argument("<id...>", "the jobs", jobIds(programName))
     .option("--reason <text>", "why, for people", "")
     .action((ids: string[], { reason }: { reason: string }) =>
       act((sluice) => each(io, ids, async (id) => (await sluice.jobs.cancelJob({ id, reason })).job)),
@@ -62,14 +62,14 @@ export function registerJobs(program: Command, context: CliContext, run: Run): v
   jobs
     .command("retry")
     .description("run failed or cancelled jobs again, from their first unfinished stage")
-    .argument("<id...>", "the jobs", jobIds)
+    .argument("<id...>", "the jobs", jobIds(programName))
     .action((ids: string[]) =>
       act((sluice) => each(io, ids, async (id) => (await sluice.jobs.retryJob({ id })).job)),
     );
   jobs
     .command("delete")
     .description("delete jobs that have ended, with their results and documents")
-    .argument("<id...>", "the jobs", jobIds)
+    .argument("<id...>", "the jobs", jobIds(programName))
     .action((ids: string[]) =>
       act((sluice) =>
         each(io, ids, async (id) => {
@@ -168,7 +168,12 @@ interface WatchOptions {
   readonly json?: boolean;
 }
 
-async function watch(sluice: Sluice, io: Io, id: string, options: WatchOptions): Promise<number> {
+async function watch(
+  sluice: Sluice,
+  { io, programName }: CliContext,
+  id: string,
+  options: WatchOptions,
+): Promise<number> {
   const { signal, release } = onInterrupt();
   try {
     for await (const event of sluice.jobs.watch(id, { afterSequence: options.after, signal })) {
@@ -180,7 +185,7 @@ async function watch(sluice: Sluice, io: Io, id: string, options: WatchOptions):
     return job.status === JobStatus.COMPLETED ? 0 : 1;
   } catch (error) {
     if (!signal.aborted) throw error;
-    io.stderr.write(`Stopped watching; the job goes on. See it with:\n  sluice jobs get ${clean(id)}\n`);
+    io.stderr.write(`Stopped watching; the job goes on. See it with:\n  ${programName} jobs get ${id}\n`);
     return INTERRUPTED;
   } finally {
     release();

@@ -16,7 +16,7 @@ export function registerLogin(program: Command, context: CliContext, run: Run): 
     .option("--email <address>", "who logs in; asked for if it is not given")
     .addHelpText(
       "after",
-      "\nThe password is asked for, or read from stdin when that is not a terminal:\n  $ sluice login --email me@example.com < password-file",
+      `\nThe password is asked for, or read from stdin when that is not a terminal:\n  $ ${context.programName} login --email me@example.com < password-file`,
     )
     .action((options: { email?: string }) => run(() => login(context, options)));
   program
@@ -26,7 +26,8 @@ export function registerLogin(program: Command, context: CliContext, run: Run): 
 }
 
 async function login(context: CliContext, options: { email?: string }): Promise<number> {
-  const { url, settings } = await findTarget(context);
+  const target = await findTarget(context);
+  const { url, settings } = target;
   const prompts = createPrompts(context.io);
   const email = (options.email ?? (await prompts.ask("E-mail: "))).trim();
   const password = await prompts.askHidden("Password: ");
@@ -39,7 +40,7 @@ async function login(context: CliContext, options: { email?: string }): Promise<
     context.io.stderr.write(`Logged in at ${url} as ${clean(email)}. The credential is in ${file}.\n`);
     return 0;
   } catch (error) {
-    if (error instanceof SluiceError) throw new CliError(sentenceOf(error, url));
+    if (error instanceof SluiceError) throw new CliError(sentenceOf(error, target));
     throw error;
   } finally {
     sluice.close();
@@ -75,7 +76,8 @@ async function obtain(
 }
 
 async function logout(context: CliContext): Promise<number> {
-  const { url, settings, credentials } = await findTarget(context);
+  const target = await findTarget(context);
+  const { url, settings, credentials } = target;
   const stored = await readLogin(settings.configDir, url);
   if (!stored) {
     context.io.stderr.write(`Nobody is logged in at ${url}.\n`);
@@ -86,7 +88,7 @@ async function logout(context: CliContext): Promise<number> {
     if (stored.apiKeyId) await sluice.auth.revokeApiKey({ id: stored.apiKeyId });
     else await sluice.auth.logout({});
   } catch (error) {
-    const why = error instanceof SluiceError ? sentenceOf(error, url) : String(error);
+    const why = error instanceof SluiceError ? sentenceOf(error, target) : String(error);
     context.io.stderr.write(`The server could not be told: ${clean(why)}\n`);
   } finally {
     sluice.close();

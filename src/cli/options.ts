@@ -1,5 +1,6 @@
 import type { Format } from "@sluice/sdk";
 import { InvalidArgumentError, Option } from "commander";
+import { CliError } from "./context.ts";
 
 export const FORMATS: readonly Format[] = ["text", "markdown", "json", "chunks"];
 export const EXTENSIONS: Readonly<Record<Format, string>> = {
@@ -31,15 +32,21 @@ export function label(value: string, before: Record<string, string> = {}): Recor
   return { ...before, [value.slice(0, at)]: value.slice(at + 1) };
 }
 
-/** The id of a job, checked before any call: a name or a file is not one. */
-export function jobId(text: string): string {
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) {
-    throw new InvalidArgumentError(`${text} is no job id; \`sluice jobs list\` shows them.`);
-  }
-  return text.toLowerCase();
+/** Reads the id of a job, before any call: a name or a file is not one. */
+export function jobId(programName: string): (text: string) => string {
+  return (text) => {
+    if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) {
+      throw new CliError(
+        `${text || "An empty word"} is no job id; \`${programName} jobs list\` shows them.`,
+        2,
+      );
+    }
+    return text.toLowerCase();
+  };
 }
 
-/** The ids of several jobs. */
-export function jobIds(text: string, before: readonly string[] = []): string[] {
-  return [...before, jobId(text)];
+/** Reads the ids of several jobs. */
+export function jobIds(programName: string): (text: string, before?: readonly string[]) => string[] {
+  const read = jobId(programName);
+  return (text, before = []) => [...before, read(text)];
 }

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { type CliContext, CliError, type ClientSettings, type Io } from "./context.ts";
 import { registerJobs } from "./jobs.ts";
 import { registerLogin } from "./login.ts";
+import { DEFAULT_NAME } from "./program-name.ts";
 import { registerResult } from "./result.ts";
 import { registerServerCommands, type ServerCommands } from "./server-commands.ts";
 import { registerSubmit } from "./submit.ts";
@@ -11,6 +12,8 @@ import { clean } from "./text.ts";
 /** What the program is made of: the commands that run a server come from outside, all others are clients. */
 export interface ProgramDeps extends ServerCommands {
   readonly version: string;
+  /** What to type to run the program, for help and hints: `sluice`, or `npx sluice`. Default `sluice`. */
+  readonly programName?: string;
   /** Called by the commands that need them only. @throws on bad settings, with a sentence for people */
   readonly settings: () => ClientSettings;
   /** Exit code for an error that the program itself knows; undefined = 1. */
@@ -21,27 +24,29 @@ export interface ProgramDeps extends ServerCommands {
 /** The `sluice` command. `onExit` gets the exit code of the command that ran. */
 export function buildProgram(deps: ProgramDeps, onExit: (code: number) => void = setExitCode): Command {
   const io = deps.io ?? process;
-  const program = new Command("sluice")
+  const programName = deps.programName ?? DEFAULT_NAME;
+  const program = new Command(programName)
     .description("Turns documents into text, structure and metadata.")
     .version(deps.version)
     .option("--url <url>", "server to call (default: SLUICE_URL, else the server on this machine)")
-    .showHelpAfterError("Try `sluice --help`.")
+    .showHelpAfterError(`Try \`${programName} --help\`.`)
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
     .exitOverride()
     .addHelpText(
       "after",
       `
 Examples:
-  $ sluice serve                             start a server
-  $ sluice submit report.pdf --follow        turn a document into text
-  $ sluice jobs list --status failed         see what went wrong
-  $ sluice result 0198c000-… --output json   fetch a result again
+  $ ${programName} serve                             start a server
+  $ ${programName} submit report.pdf --follow        turn a document into text
+  $ ${programName} jobs list --status failed         see what went wrong
+  $ ${programName} result 0198c000-… --output json   fetch a result again
 
 Environment: SLUICE_URL, SLUICE_API_KEY, SLUICE_DATA_DIR.`,
     );
   const run = async (action: () => Promise<number>): Promise<void> => onExit(await action());
   const context: CliContext = {
     io,
+    programName,
     settings: deps.settings,
     url: () => (program.opts() as { url?: string }).url,
   };

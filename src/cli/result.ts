@@ -14,12 +14,12 @@ export function registerResult(
   program
     .command("result")
     .description("print the result of a completed job")
-    .argument("<id>", "the job", jobId)
+    .argument("<id>", "the job", jobId(context.programName))
     .addOption(outputOption())
     .addOption(jsonOption().conflicts("output"))
     .addHelpText(
       "after",
-      "\n--json prints what is known about the result; --output prints its content.\n\nExample:\n  $ sluice result 0198c000-… --output markdown > report.md",
+      `\n--json prints what is known about the result; --output prints its content.\n\nExample:\n  $ ${context.programName} result 0198c000-… --output markdown > report.md`,
     )
     .action((id: string, { output, json }: { output: Format; json?: boolean }) =>
       run(() =>

@@ -22,7 +22,7 @@ export function registerServerCommands(
     .option("--no-migrate", "leave the database's schema alone; fail if it is not up to date")
     .addHelpText(
       "after",
-      "\nExamples:\n  $ sluice serve\n  $ SLUICE_ADDR=0.0.0.0:8080 DATABASE_URL=postgres://… sluice serve --no-worker",
+      `\nExamples:\n  $ ${program.name()} serve\n  $ SLUICE_ADDR=0.0.0.0:8080 DATABASE_URL=postgres://… ${program.name()} serve --no-worker`,
     )
     .action((options: { worker: boolean; embedded: boolean; migrate: boolean }) =>
       run(() => commands.serve(options)),

@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { toJson } from "@bufbuild/protobuf";
 import { JobEventSchema, JobStatus, type Sluice, SluiceError } from "@sluice/sdk";
 import { type Command, Option } from "commander";
-import { withSluice } from "./connect.ts";
+import { type Target, withSluice } from "./connect.ts";
 import { type CliContext, CliError, INTERRUPTED, type Io, sentenceOf } from "./context.ts";
 import { onInterrupt } from "./interrupt.ts";
 import { integer, jsonOption, label, outputOption } from "./options.ts";
@@ -12,7 +12,7 @@ import { createGate } from "./pool.ts";
 import { createLiveProgress, createPlainProgress, type Progress, silent } from "./progress.ts";
 import type { Entry, SubmitOptions } from "./submit-entry.ts";
 import { printResults } from "./submit-results.ts";
-import { clean } from "./text.ts";
+import { clean, counted } from "./text.ts";
 import { applyEvent, newTrack, type Track } from "./track.ts";
 
 /** Jobs that are followed at once: far below the streams that one connection may have. */
@@ -45,13 +45,13 @@ export function registerSubmit(
 Exit code 0 only if every job was created and, with --follow or --wait, ended COMPLETED.
 
 Examples:
-  $ sluice submit report.pdf --follow
-  $ sluice submit *.docx --wait --output markdown --out-dir texts
-  $ sluice submit *.pdf --follow --json | jq -r 'select(.type == "event") | .event.sequence'
-  $ pandoc notes.org -t html | sluice submit - --wait`,
+  $ ${context.programName} submit report.pdf --follow
+  $ ${context.programName} submit *.docx --wait --output markdown --out-dir texts
+  $ ${context.programName} submit *.pdf --follow --json | jq -r 'select(.type == "event") | .event.sequence'
+  $ pandoc notes.org -t html | ${context.programName} submit - --wait`,
     )
     .action((files: string[], options: SubmitOptions) =>
-      run(() => withSluice(context, (sluice, target) => submit(sluice, context, files, options, target.url))),
+      run(() => withSluice(context, (sluice, target) => submit(sluice, context, files, options, target))),
     );
 }
 
@@ -60,7 +60,7 @@ async function submit(
   context: CliContext,
   files: readonly string[],
   options: SubmitOptions,
-  url: string,
+  target: Target,
 ): Promise<number> {
   const { io } = context;
   const entries = files.map((path): Entry => ({ path, track: newTrack(path === "-" ? "stdin" : path) }));
@@ -72,7 +72,7 @@ async function submit(
   const sending = createGate(options.concurrency);
   const following = createGate(MAX_FOLLOWED);
   const report = (entry: Entry, error: unknown) => {
-    const reason = error instanceof SluiceError ? sentenceOf(error, url) : messageOf(error);
+    const reason = error instanceof SluiceError ? sentenceOf(error, target) : messageOf(error);
     finish(entry, progress, "failed", reason);
   };
   try {
@@ -89,7 +89,7 @@ async function submit(
       });
     await Promise.all(entries.map(one));
     progress.stop();
-    if (interrupt.signal.aborted) return tellInterrupted(io, entries, follows);
+    if (interrupt.signal.aborted) return tellInterrupted(context, entries, follows);
     if (follows) await printResults(sluice, io, entries, options, interrupt.signal);
     if (interrupt.signal.aborted) return INTERRUPTED;
   } finally {
@@ -205,22 +205,25 @@ function finish({ track }: Entry, progress: Progress, state: Track["state"], not
   progress.update(track);
 }
 
-function tellInterrupted(io: Io, entries: readonly Entry[], follows: boolean): number {
+function tellInterrupted(
+  { io, programName }: CliContext,
+  entries: readonly Entry[],
+  follows: boolean,
+): number {
   const made = entries.filter(({ job }) => job);
   const missing = entries.length - made.length;
-  const lines = [
-    made.length > 0 &&
-      `${follows ? "Stopped watching; the" : "The"} jobs that were created go on. See them with:`,
-    made.length > 0 &&
-      (made.length === 1 ? `  sluice jobs watch ${made[0]?.track.jobId}` : "  sluice jobs list"),
-    missing > 0 && `${missing} of ${entries.length} files were not submitted.`,
-  ];
-  io.stderr.write(
-    lines
-      .filter(Boolean)
-      .map((line) => `${line}\n`)
-      .join(""),
-  );
+  const one = made.length === 1;
+  const [these, see] = one
+    ? ["job that was created goes on. See it", `jobs watch ${made[0]?.track.jobId}`]
+    : ["jobs that were created go on. See them", "jobs list"];
+  if (made.length > 0) {
+    const begin = follows ? "Stopped watching; the" : "The";
+    io.stderr.write(`${begin} ${these} with:\n  ${programName} ${see}\n`);
+  }
+  if (missing > 0) {
+    const were = missing === 1 ? "was" : "were";
+    io.stderr.write(`${missing} of ${counted(entries.length, "file")} ${were} not submitted.\n`);
+  }
   return INTERRUPTED;
 }
 

@@ -97,9 +97,27 @@ test("jobs can be listed, shown, watched and cancelled", async () => {
     code: 1,
     stderr: `JOB_NOT_FOUND: There is no job ${unknown}.\n`,
   });
-  const misread = await run("jobs", "get", "report.pdf");
-  expect(misread).toMatchObject({ code: 2, stdout: "" });
-  expect(misread.stderr).toContain("report.pdf is no job id");
+});
+
+test("a word that is no job id is told as such before any call", async () => {
+  await using server = await startServer();
+  await using home = await createHome();
+  const verbs = [
+    ["jobs", "get"],
+    ["jobs", "watch"],
+    ["jobs", "cancel", "0198c000-0000-7000-8000-000000000001"],
+    ["jobs", "retry"],
+    ["jobs", "delete"],
+    ["result"],
+  ];
+  for (const verb of verbs) {
+    expect(await home.sluice([...verb, "re\u001b[31mport.pdf"], { url: server.url })).toEqual({
+      code: 2,
+      stdout: "",
+      stderr: "report.pdf is no job id; `sluice jobs list` shows them.\n",
+    });
+  }
+  expect(server.calls).toEqual([]);
 });
 
 test("pipelines, queue and workers are shown as tables and as JSON", async () => {

@@ -10,5 +10,6 @@ process.exitCode = await runProgram(process.argv.slice(2), {
   createUser: none,
   resetPassword: none,
   version: "0.0.0",
+  ...(process.env.TEST_PROGRAM_NAME && { programName: process.env.TEST_PROGRAM_NAME }),
   settings: clientSettings,
 });

@@ -110,7 +110,7 @@ test("where no server is, one sentence says what to do, however many files there
   const { code, stderr } = await home.sluice(["submit", "a", "b", "c"], { url: "http://127.0.0.1:9" });
   expect({ code, stderr }).toEqual({
     code: 1,
-    stderr: "No Sluice answers at http://127.0.0.1:9. Start one with `npm start`, or set SLUICE_URL.\n",
+    stderr: "No Sluice answers at http://127.0.0.1:9. Start one with `sluice serve`, or set SLUICE_URL.\n",
   });
 });
 
@@ -124,7 +124,7 @@ test("Ctrl-C stops the watching, tells how to go on, and leaves the job alone", 
   });
   const [id] = server.jobs.keys();
   expect(code).toBe(130);
-  expect(stderr).toContain(`the jobs that were created go on. See them with:\n  sluice jobs watch ${id}\n`);
+  expect(stderr).toContain(`the job that was created goes on. See it with:\n  sluice jobs watch ${id}\n`);
   expect(server.calls).not.toContain("cancelJob");
 });
 
