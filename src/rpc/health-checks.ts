@@ -1,6 +1,6 @@
 import { SluiceError } from "../lib/errors.ts";
 
-/** A part that the service needs. `check` resolves if it works; `signal` aborts when nobody waits any more. */
+/** A part that the service needs. `check` resolves if it works; `signal` aborts when nobody waits any more. Only the sentences of HealthError and SluiceError go out. */
 export interface HealthCheck {
   readonly name: string;
   /** Without it the process cannot do its work: it is not ready. */
@@ -18,6 +18,11 @@ export interface HealthReport {
   /** `ok`, `degraded` if only parts that are not critical fail, or `failed`. */
   readonly status: "ok" | "degraded" | "failed";
   readonly checks: Readonly<Record<string, CheckReport>>;
+}
+
+/** Why a part does not work, in a sentence that anybody may read: no addresses, no names. */
+export class HealthError extends Error {
+  override name = "HealthError";
 }
 
 const DEADLINE_MS = 2_000;
@@ -57,5 +62,7 @@ class Late extends Error {}
 /** Only our own sentences go out; those of drivers hold addresses and user names. */
 function inPlainWords(name: string, error: unknown): string {
   if (error instanceof Late) return `no answer within ${DEADLINE_MS} ms`;
-  return error instanceof SluiceError ? error.message : `${name} does not answer`;
+  return error instanceof HealthError || error instanceof SluiceError
+    ? error.message
+    : `${name} does not answer`;
 }

@@ -3,6 +3,7 @@ import type { EventBus } from "../events/bus.ts";
 import type { ClaimedJob, Leases } from "../jobs/leases.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Lifecycle } from "../lib/lifecycle.ts";
+import { HealthError } from "../rpc/health-checks.ts";
 import type { StagePool } from "../stages/host/pool.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { WorkerStopping } from "./failure.ts";
@@ -32,7 +33,7 @@ export interface WorkerDeps {
 }
 
 export interface Worker extends Lifecycle {
-  /** @throws Error when the claim loop has not completed a round for 30 s: alive but not working */
+  /** @throws HealthError when the claim loop has not completed a round for 30 s: alive but not working */
   check(): void;
 }
 
@@ -191,7 +192,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     check() {
       const idleMs = performance.now() - lastRound;
       if (running.size < concurrency && idleMs > STALLED_AFTER_MS) {
-        throw new Error(`the claim loop has not completed a round for ${Math.round(idleMs / 1000)} s`);
+        throw new HealthError(`the claim loop has not completed a round for ${Math.round(idleMs / 1000)} s`);
       }
     },
   };
