@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createAuditor } from "./audit/auditor.ts";
 import { type AdminVerbs, createAdminVerbs } from "./auth/admin.ts";
@@ -43,6 +43,7 @@ import { createSystemService } from "./system/service.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { VERSION } from "./version.ts";
+import { removeLeftovers } from "./worker/leftovers.ts";
 import { createRecovery } from "./worker/recovery.ts";
 import { createJobRunner } from "./worker/run-job.ts";
 import { createWorker, type Worker } from "./worker/worker.ts";
@@ -166,18 +167,6 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     processId,
     publicUrl,
   };
-}
-
-/** Folders of workers that were killed: their name begins with the id of a process that is gone. */
-async function removeLeftovers(folder: string): Promise<void> {
-  for (const name of await readdir(folder).catch(() => [] as string[])) {
-    const pid = Number(name.split("-")[0]);
-    try {
-      process.kill(pid, 0);
-    } catch {
-      await rm(join(folder, name), { recursive: true, force: true });
-    }
-  }
 }
 
 async function startWorker(core: Core, cleanup: Cleanup): Promise<Worker> {
