@@ -12,6 +12,7 @@ export interface SubmitOptions {
   readonly priority?: "high" | "normal" | "low";
   readonly label?: Record<string, string>;
   readonly password?: string;
+  readonly passwordFile?: string;
   readonly concurrency: number;
 }
 
@@ -19,5 +20,18 @@ export interface SubmitOptions {
 export interface Entry {
   readonly path: string;
   readonly track: Track;
+  /** It cannot be submitted; the user has been told. */
+  readonly unusable?: boolean;
   job?: Job;
+}
+
+/** The command ends only when the jobs have ended. */
+export const waits = ({ follow, wait, outDir }: SubmitOptions): boolean => Boolean(follow || wait || outDir);
+
+/** Takes the end of a document, whatever it is, into its track. */
+export function finish({ track }: Entry, state: "completed" | "failed" | "cancelled", note: string): void {
+  track.state = state;
+  track.note = note;
+  track.endedAt = Date.now();
+  if (state === "completed") track.percent = 100;
 }

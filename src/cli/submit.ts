@@ -1,20 +1,21 @@
-import { stat } from "node:fs/promises";
-import { basename } from "node:path";
-import { toJson } from "@bufbuild/protobuf";
-import { JobEventSchema, JobStatus, type Sluice, SluiceError } from "@sluice/sdk";
+import { type Sluice, SluiceError } from "@sluice/sdk";
 import { type Command, Option } from "commander";
 import { type Target, withSluice } from "./connect.ts";
 import { type CliContext, CliError, INTERRUPTED, type Io, sentenceOf } from "./context.ts";
+import { fileFailure, problemOf } from "./files.ts";
 import { onInterrupt } from "./interrupt.ts";
 import { integer, jsonOption, label, outputOption } from "./options.ts";
-import { writeJson } from "./output.ts";
 import { createGate } from "./pool.ts";
 import { createLiveProgress, createPlainProgress, type Progress, silent } from "./progress.ts";
-import type { Entry, SubmitOptions } from "./submit-entry.ts";
+import { optionalSecret } from "./secret.ts";
+import { type Entry, finish, type SubmitOptions, waits } from "./submit-entry.ts";
 import { printResults } from "./submit-results.ts";
+import { follow, type SendDeps, send } from "./submit-send.ts";
 import { clean, counted } from "./text.ts";
-import { applyEvent, newTrack, type Track } from "./track.ts";
+import { newTrack } from "./track.ts";
 
+/** Files that are looked at at once. */
+const MAX_CHECKED = 32;
 /** Jobs that are followed at once: far below the streams that one connection may have. */
 const MAX_FOLLOWED = 100;
 
@@ -37,12 +38,28 @@ export function registerSubmit(
       new Option("--priority <priority>", "how urgent the jobs are").choices(["high", "normal", "low"]),
     )
     .option("--label <key=value>", "label of the jobs; may be repeated", label)
-    .option("--password <password>", "password of encrypted documents")
+    .addOption(
+      new Option(
+        "--password-file <file>",
+        "file whose first line is the password of encrypted documents; - reads it from stdin, or asks for it",
+      ).conflicts("password"),
+    )
+    .option(
+      "--password <password>",
+      "the password itself; others on this machine can see it while the command runs",
+    )
     .option("--concurrency <n>", "files that are sent at once", integer(1, 64), 4)
     .addHelpText(
       "after",
       `
 Exit code 0 only if every job was created and, with --follow or --wait, ended COMPLETED.
+Files that cannot be read are told first; the others are submitted all the same, and the exit code is 1.
+
+With --json, each line of stdout is one value:
+  {"type":"submitted","file":…,"jobId":…}           a job was created (not with --wait)
+  {"type":"event","file":…,"event":{…}}             an event of a job (with --follow)
+  {"type":"result","file":…,"jobId":…,"status":…}   how a document ended, in the order of the command line
+                                                    (with --follow or --wait)
 
 Examples:
   $ ${context.programName} submit report.pdf --follow
@@ -51,7 +68,15 @@ Examples:
   $ pandoc notes.org -t html | ${context.programName} submit - --wait`,
     )
     .action((files: string[], options: SubmitOptions) =>
-      run(() => withSluice(context, (sluice, target) => submit(sluice, context, files, options, target))),
+      run(async () => {
+        const { passwordFile } = options;
+        if ([...files, passwordFile].filter((path) => path === "-").length > 1) {
+          throw new CliError("stdin can be read only once.", 2);
+        }
+        const password = await optionalSecret(context.io, options, "Password of the documents: ");
+        const given = { ...options, ...(password !== undefined && { password }) };
+        return await withSluice(context, (sluice, target) => submit(sluice, context, files, given, target));
+      }),
     );
 }
 
@@ -63,44 +88,68 @@ async function submit(
   target: Target,
 ): Promise<number> {
   const { io } = context;
-  const entries = files.map((path): Entry => ({ path, track: newTrack(path === "-" ? "stdin" : path) }));
-  if (files.filter((path) => path === "-").length > 1) throw new CliError("stdin can be read only once.", 2);
-  await checkServer(sluice);
-  const follows = Boolean(options.follow || options.wait || options.outDir);
-  const progress = chooseProgress(context, options, entries);
+  const entries = await checkFiles(io, files);
+  const usable = entries.filter(({ unusable }) => !unusable);
+  const follows = waits(options);
   const interrupt = onInterrupt();
-  const sending = createGate(options.concurrency);
-  const following = createGate(MAX_FOLLOWED);
-  const report = (entry: Entry, error: unknown) => {
-    const reason = error instanceof SluiceError ? sentenceOf(error, target) : messageOf(error);
-    finish(entry, progress, "failed", reason);
-  };
+  const { signal } = interrupt;
   try {
-    const one = (entry: Entry) =>
-      following(async () => {
-        const { signal } = interrupt;
-        if (signal.aborted) return;
-        try {
-          await sending(() => send(sluice, io, entry, options, progress, signal));
-          if (follows && entry.job) await follow(sluice, io, entry, options, progress, signal);
-        } catch (error) {
-          if (!signal.aborted) report(entry, error);
-        }
-      });
-    await Promise.all(entries.map(one));
-    progress.stop();
-    if (interrupt.signal.aborted) return tellInterrupted(context, entries, follows);
-    if (follows) await printResults(sluice, io, entries, options, interrupt.signal);
-    if (interrupt.signal.aborted) return INTERRUPTED;
+    if (usable.length > 0) {
+      await checkServer(sluice);
+      const progress = chooseProgress(context, options, usable);
+      await runAll(usable, { sluice, io, options, progress, signal }, target);
+      progress.stop();
+    }
+    if (signal.aborted) return tellInterrupted(context, entries, follows);
+    if (follows) await printResults(sluice, io, entries, options, signal);
+    if (signal.aborted) return INTERRUPTED;
   } finally {
     interrupt.release();
   }
-  for (const { track } of entries) {
+  for (const { track } of usable) {
     if (track.state === "failed" || track.state === "cancelled") {
       io.stderr.write(`${clean(track.name)}: ${clean(track.note)}\n`);
     }
   }
   return entries.every(({ track }) => track.state === (follows ? "completed" : "queued")) ? 0 : 1;
+}
+
+/** Tells which files cannot be submitted before anything is sent; the others go on. */
+async function checkFiles(io: Io, files: readonly string[]): Promise<Entry[]> {
+  const gate = createGate(MAX_CHECKED);
+  const problems = await Promise.all(
+    files.map((path) => gate(async () => (path === "-" ? undefined : await problemOf(path)))),
+  );
+  return files.map((path, i) => {
+    const entry: Entry = {
+      path,
+      track: newTrack(path === "-" ? "stdin" : path),
+      unusable: Boolean(problems[i]),
+    };
+    if (problems[i]) {
+      finish(entry, "failed", problems[i]);
+      io.stderr.write(`${clean(path)}: ${problems[i]}\n`);
+    }
+    return entry;
+  });
+}
+
+async function runAll(entries: readonly Entry[], deps: SendDeps, target: Target): Promise<void> {
+  const { options, progress, signal } = deps;
+  const sending = createGate(options.concurrency);
+  const following = createGate(MAX_FOLLOWED);
+  const one = async (entry: Entry) => {
+    if (signal.aborted) return;
+    try {
+      await sending(() => send(entry, deps));
+      if (waits(options) && entry.job) await follow(entry, deps);
+    } catch (error) {
+      if (signal.aborted) return;
+      finish(entry, "failed", error instanceof SluiceError ? sentenceOf(error, target) : fileFailure(error));
+      progress.update(entry.track);
+    }
+  };
+  await Promise.all(entries.map((entry) => following(() => one(entry))));
 }
 
 /** One plain error when no server is there, instead of one for each file. */
@@ -123,88 +172,6 @@ function chooseProgress(
   );
 }
 
-async function send(
-  sluice: Sluice,
-  io: Io,
-  entry: Entry,
-  options: SubmitOptions,
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<void> {
-  if (signal.aborted) return;
-  const { track, path } = entry;
-  track.state = "uploading";
-  track.startedAt = Date.now();
-  progress.update(track);
-  const source =
-    path === "-" ? { data: io.stdin as AsyncIterable<Uint8Array>, filename: "stdin" } : await checked(path);
-  const job = await sluice.jobs.submit(source, {
-    pipeline: options.pipeline,
-    priority: options.priority,
-    labels: options.label,
-    password: options.password,
-    signal,
-    onUploadProgress({ sentBytes, totalBytes }) {
-      track.percent = totalBytes ? (sentBytes / totalBytes) * 100 : 0;
-      progress.update(track);
-    },
-  });
-  entry.job = job;
-  track.jobId = job.id;
-  track.state = "queued";
-  track.percent = 0;
-  progress.update(track);
-  if (options.json) await writeJson(io.stdout, { type: "submitted", file: track.name, jobId: job.id });
-  else if (!options.follow && !options.wait) io.stdout.write(`${job.id}  ${clean(track.name)}\n`);
-}
-
-async function checked(path: string): Promise<{ path: string; filename: string }> {
-  const info = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw new CliError(
-      error.code === "ENOENT" ? "there is no such file" : `it cannot be read (${error.code})`,
-    );
-  });
-  if (info.isDirectory()) throw new CliError("it is a folder; name the files in it");
-  return { path, filename: basename(path) };
-}
-
-async function follow(
-  sluice: Sluice,
-  io: Io,
-  entry: Entry,
-  options: SubmitOptions,
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<void> {
-  const { track } = entry;
-  for await (const event of sluice.jobs.watch(track.jobId, { signal })) {
-    applyEvent(track, event);
-    progress.update(track);
-    if (options.json && options.follow) {
-      await writeJson(io.stdout, { type: "event", file: track.name, event: toJson(JobEventSchema, event) });
-    }
-  }
-  const job = await sluice.jobs.get(track.jobId, { signal });
-  entry.job = job;
-  if (job.status === JobStatus.COMPLETED) return finish(entry, progress, "completed", "");
-  if (job.status === JobStatus.CANCELLED)
-    return finish(entry, progress, "cancelled", `job ${job.id} was cancelled`);
-  finish(
-    entry,
-    progress,
-    "failed",
-    `${job.error?.reason || "FAILED"}: ${job.error?.message || `job ${job.id} failed`}`,
-  );
-}
-
-function finish({ track }: Entry, progress: Progress, state: Track["state"], note: string): void {
-  track.state = state;
-  track.note = note;
-  track.endedAt = Date.now();
-  if (state === "completed") track.percent = 100;
-  progress.update(track);
-}
-
 function tellInterrupted(
   { io, programName }: CliContext,
   entries: readonly Entry[],
@@ -225,8 +192,4 @@ function tellInterrupted(
     io.stderr.write(`${missing} of ${counted(entries.length, "file")} ${were} not submitted.\n`);
   }
   return INTERRUPTED;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -107,6 +107,7 @@ test("stdin is a document too", async () => {
 
 test("where no server is, one sentence says what to do, however many files there are", async () => {
   await using home = await createHome();
+  for (const name of ["a", "b", "c"]) await writeFile(join(home.folder, name), "x");
   const { code, stderr } = await home.sluice(["submit", "a", "b", "c"], { url: "http://127.0.0.1:9" });
   expect({ code, stderr }).toEqual({
     code: 1,
@@ -129,7 +130,7 @@ test("Ctrl-C stops the watching, tells how to go on, and leaves the job alone", 
 });
 
 test("40 files on a terminal of 60 by 10: nothing wraps, nothing is garbled, each file ends as one line", async () => {
-  await using server = await startServer({ eventDelayMs: 15 });
+  await using server = await startServer({ eventDelayMs: 40 });
   await using home = await createHome();
   const files = Array.from({ length: 40 }, (_, i) => `report number ${i} with a rather long name 文書.txt`);
   for (const [i, file] of files.entries()) await writeFile(join(home.folder, file), i === 7 ? "FAIL" : "x");
@@ -145,7 +146,7 @@ test("40 files on a terminal of 60 by 10: nothing wraps, nothing is garbled, eac
   expect(lines.filter((line) => line.startsWith("✓"))).toHaveLength(39);
   expect(lines.filter((line) => line.startsWith("✗"))).toHaveLength(1);
   expect(lines.join("\n")).toContain("39 of 40 completed, 1 failed");
-  expect(stdout).toMatch(/█+░+ +\d+% extract/);
+  expect(stdout).toMatch(/█+░+ +\d+% (fetch|detect|extract|chunk)/);
 }, 30_000);
 
 test("a name made to steer the terminal is shown without its power", async () => {

@@ -1,0 +1,44 @@
+import { CliError, type Io } from "./context.ts";
+import { fileFailure, readStart } from "./files.ts";
+import { createPrompts } from "./prompt.ts";
+
+/** More than any password that a server takes, in bytes. */
+const MAX_BYTES = 8_192;
+
+type Prompts = ReturnType<typeof createPrompts>;
+
+/**
+ * A password that does not stand on the command line, where everybody on the machine can read it: the first line of
+ * `file`, or of stdin if that is `-`; on a terminal `-` asks for it.
+ * @throws CliError with exit code 2 if there is none
+ */
+export async function readSecret(file: string, prompts: Prompts, question = "Password: "): Promise<string> {
+  const [line = ""] = (file === "-" ? await prompts.askHidden(question) : await readFile(file)).split(
+    /\r?\n/,
+    1,
+  );
+  if (line === "")
+    throw new CliError(`${file === "-" ? "stdin" : file}: its first line holds no password`, 2);
+  return line;
+}
+
+async function readFile(file: string): Promise<string> {
+  return await readStart(file, MAX_BYTES).catch((error: unknown) => {
+    throw new CliError(`${file}: ${fileFailure(error)}`, 2);
+  });
+}
+
+/** The password of `--password` or of `--password-file`; undefined if neither is given. */
+export async function optionalSecret(
+  io: Io,
+  { password, passwordFile }: { readonly password?: string; readonly passwordFile?: string },
+  question: string,
+): Promise<string | undefined> {
+  if (passwordFile === undefined) return password;
+  const prompts = createPrompts(io);
+  try {
+    return await readSecret(passwordFile, prompts, question);
+  } finally {
+    prompts.close();
+  }
+}
