@@ -30,6 +30,8 @@ export interface TransactionPool {
 interface Line {
   readonly sql: postgres.Sql;
   lost: boolean;
+  /** It has begun a transaction before. */
+  used: boolean;
   onLost: (() => void) | null;
 }
 
@@ -54,6 +56,7 @@ export function createTransactionPool(
     open++;
     const line: Line = {
       lost: false,
+      used: false,
       onLost: null,
       sql: connect(() => {
         line.lost = true;
@@ -103,6 +106,22 @@ export function createTransactionPool(
     else if (usable) idle.push(line);
   };
 
+  /** A connection with a transaction begun. One that the server had closed while it was idle is replaced, once. */
+  const started = async (mayRetry = true): Promise<Line> => {
+    const line = await acquire();
+    try {
+      await line.sql`begin`;
+    } catch (error) {
+      const again = mayRetry && line.used && !closed;
+      line.lost = true;
+      release(line);
+      if (again) return await started(false);
+      throw error;
+    }
+    line.used = true;
+    return line;
+  };
+
   const run = async <T>(line: Line, work: (tx: Transaction) => Promise<T>): Promise<T> => {
     const state = { over: false };
     const lost = new Promise<never>((_, reject) => {
@@ -113,7 +132,6 @@ export function createTransactionPool(
     });
     lost.catch(() => {});
     const tx = guarded(line.sql, state);
-    await line.sql`begin`;
     try {
       const result = await Promise.race([work(tx), lost]);
       state.over = true;
@@ -133,7 +151,7 @@ export function createTransactionPool(
   return {
     async begin(work) {
       if (closed) throw new TransactionLostError();
-      const line = await acquire();
+      const line = await started();
       try {
         return await run(line, work);
       } finally {
