@@ -4,7 +4,10 @@ import type { Command } from "commander";
 import { findTarget } from "./connect.ts";
 import { type CliContext, CliError, sentenceOf } from "./context.ts";
 import { readLogin, type StoredLogin, writeLogin } from "./credentials.ts";
+import { mustChangePassword } from "./must-change.ts";
 import { createPrompts } from "./prompt.ts";
+import { readSecret } from "./secret.ts";
+import { newTokens } from "./session.ts";
 import { clean } from "./text.ts";
 
 type Run = (action: () => Promise<number>) => Promise<void>;
@@ -14,30 +17,46 @@ export function registerLogin(program: Command, context: CliContext, run: Run): 
     .command("login")
     .description("log in and keep the credential for later commands")
     .option("--email <address>", "who logs in; asked for if it is not given")
+    .option("--password-file <file>", "file whose first line is the password; - reads it from stdin")
     .addHelpText(
       "after",
-      `\nThe password is asked for, or read from stdin when that is not a terminal:\n  $ ${context.programName} login --email me@example.com < password-file`,
+      `
+The password is asked for, or read from stdin when that is not a terminal.
+
+Example:
+  $ ${context.programName} login --email me@example.com --password-file secret.txt`,
     )
-    .action((options: { email?: string }) => run(() => login(context, options)));
+    .action((options: LoginOptions) => run(() => login(context, options)));
   program
     .command("logout")
     .description("forget the credential of a server, and revoke it there")
     .action(() => run(() => logout(context)));
 }
 
-async function login(context: CliContext, options: { email?: string }): Promise<number> {
+interface LoginOptions {
+  readonly email?: string;
+  readonly passwordFile?: string;
+}
+
+async function login(context: CliContext, options: LoginOptions): Promise<number> {
   const target = await findTarget(context);
-  const { url, settings } = target;
+  const { url, settings, programName } = target;
+  const { stderr } = context.io;
   const prompts = createPrompts(context.io);
   const email = (options.email ?? (await prompts.ask("E-mail: "))).trim();
-  const password = await prompts.askHidden("Password: ");
+  const password = await readSecret(options.passwordFile ?? "-", prompts);
   prompts.close();
   const sluice = createSluice({ url, login: { email, password } });
   try {
     const { permissions } = await sluice.auth.getCaller({});
     const stored = await obtain(sluice, url, { email, password }, permissions);
     const file = await writeLogin(settings.configDir, url, stored);
-    context.io.stderr.write(`Logged in at ${url} as ${clean(email)}. The credential is in ${file}.\n`);
+    stderr.write(`Logged in at ${url} as ${clean(email)}. The credential is in ${file}.\n`);
+    if (await mustChangePassword(url, stored.apiKey ?? stored.tokens?.accessToken ?? "")) {
+      stderr.write(
+        `Somebody else chose this password, so it must be changed. Choose your own:\n  ${programName} password\n`,
+      );
+    }
     return 0;
   } catch (error) {
     if (error instanceof SluiceError) throw new CliError(sentenceOf(error, target));
@@ -63,16 +82,7 @@ async function obtain(
     const mayNot = error instanceof SluiceError && /permission_denied|unimplemented/.test(error.code);
     if (!mayNot) throw error;
   }
-  const anonymous = createSluice({ url });
-  try {
-    const { accessToken, refreshToken, expireTime } = await anonymous.auth.login({ email, password });
-    return {
-      email,
-      tokens: { accessToken, refreshToken, expireTimeMs: Number(expireTime?.seconds ?? 0n) * 1000 },
-    };
-  } finally {
-    anonymous.close();
-  }
+  return { email, tokens: await newTokens(url, { email, password }) };
 }
 
 async function logout(context: CliContext): Promise<number> {

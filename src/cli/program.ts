@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { type CliContext, CliError, type ClientSettings, type Io } from "./context.ts";
 import { registerJobs } from "./jobs.ts";
 import { registerLogin } from "./login.ts";
+import { registerPassword } from "./password.ts";
 import { DEFAULT_NAME } from "./program-name.ts";
 import { registerResult } from "./result.ts";
 import { registerServerCommands, type ServerCommands } from "./server-commands.ts";
@@ -52,6 +53,7 @@ Environment: SLUICE_URL, SLUICE_API_KEY, SLUICE_DATA_DIR.`,
   };
   registerServerCommands(program, deps, run);
   registerLogin(program, context, run);
+  registerPassword(program, context, run);
   registerSubmit(program, context, run);
   registerJobs(program, context, run);
   registerResult(program, context, run);

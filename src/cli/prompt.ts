@@ -1,9 +1,11 @@
 import { createInterface } from "node:readline/promises";
-import { CliError, type Io } from "./context.ts";
+import { CliError, INTERRUPTED, type Io } from "./context.ts";
 
 /** Asks on stderr, so that stdout stays clean. Without a terminal, the next line of stdin is the answer. */
 export function createPrompts({ stdin, stderr }: Io) {
   let lines: AsyncIterator<string> | undefined;
+  // What was typed or pasted behind the end of one hidden answer belongs to the next one.
+  const typed = { ahead: "" };
 
   async function nextLine(): Promise<string> {
     lines ??= createInterface({ input: stdin })[Symbol.asyncIterator]();
@@ -26,7 +28,7 @@ export function createPrompts({ stdin, stderr }: Io) {
     async askHidden(question: string): Promise<string> {
       if (!stdin.isTTY) return await nextLine();
       stderr.write(question);
-      return await readHidden(stdin).finally(() => stderr.write("\n"));
+      return await readHidden(stdin, typed).finally(() => stderr.write("\n"));
     },
     close(): void {
       stdin.pause();
@@ -34,24 +36,36 @@ export function createPrompts({ stdin, stderr }: Io) {
   };
 }
 
-function readHidden(stdin: Io["stdin"]): Promise<string> {
+function readHidden(stdin: Io["stdin"], typed: { ahead: string }): Promise<string> {
   return new Promise((resolve, reject) => {
     let answer = "";
     const finish = (end: () => void) => {
       stdin.off("data", take);
+      stdin.off("end", gone);
       stdin.setRawMode?.(false);
       stdin.pause();
       end();
     };
+    const gone = () => finish(() => reject(new CliError("An answer is missing: the terminal is gone.", 2)));
     const take = (data: Buffer | string) => {
-      for (const key of data.toString()) {
-        if (key === "\r" || key === "\n" || key === "\u0004") return finish(() => resolve(answer));
-        if (key === "\u0003") return finish(() => reject(new CliError("Interrupted.", 130)));
-        answer = key === "\u007f" || key === "\b" ? [...answer].slice(0, -1).join("") : answer + key;
+      const keys = [...data.toString()];
+      for (const [i, key] of keys.entries()) {
+        if (key === "\r" || key === "\n" || key === "\u0004") {
+          typed.ahead = keys.slice(i + 1).join("");
+          return finish(() => resolve(answer));
+        }
+        if (key === "\u0003") return finish(() => reject(new CliError("Interrupted.", INTERRUPTED)));
+        if (key === "\u0015") answer = "";
+        else if (key === "\u007f" || key === "\b") answer = [...answer].slice(0, -1).join("");
+        else if (key >= " ") answer += key;
       }
     };
     stdin.setRawMode?.(true);
     stdin.resume();
     stdin.on("data", take);
+    stdin.on("end", gone);
+    const ahead = typed.ahead;
+    typed.ahead = "";
+    if (ahead) take(ahead);
   });
 }
