@@ -2,6 +2,7 @@ import type { Auditor } from "../audit/auditor.ts";
 import type { Database } from "../db/sql.ts";
 import type { EventBus } from "../events/bus.ts";
 import type { Caller } from "../lib/caller.ts";
+import { HealthError } from "../rpc/health-checks.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import {
   countLiveWorkers,
@@ -100,9 +101,9 @@ export function createSystemService(deps: SystemDeps) {
       return await listWorkers(db.sql, page);
     },
 
-    /** @throws Error when no worker is alive anywhere */
+    /** @throws HealthError when no worker is alive anywhere */
     async checkWorkers(): Promise<void> {
-      if ((await countLiveWorkers(db.sql)) === 0) throw new Error("no worker is alive");
+      if ((await countLiveWorkers(db.sql)) === 0) throw new HealthError("no worker is alive");
     },
 
     /** Sets the gauges of the queue; called when metrics are read, so that they cost nothing in between. */
