@@ -10,6 +10,9 @@ import { registerSubmit } from "./submit.ts";
 import { registerPipelines, registerSystem } from "./system.ts";
 import { clean } from "./text.ts";
 
+/** What shells show for a command whose reader has gone: the end was not seen, so it is no success. */
+const PIPE_CLOSED = 141;
+
 /** What the program is made of: the commands that run a server come from outside, all others are clients. */
 export interface ProgramDeps extends ServerCommands {
   readonly version: string;
@@ -22,8 +25,15 @@ export interface ProgramDeps extends ServerCommands {
   readonly io?: Io;
 }
 
-/** The `sluice` command. `onExit` gets the exit code of the command that ran. */
-export function buildProgram(deps: ProgramDeps, onExit: (code: number) => void = setExitCode): Command {
+/**
+ * The `sluice` command. `onExit` gets the exit code of the command that ran; `onServe` is called before a command that
+ * runs or keeps a server: such a one must end in good order, even if nobody reads its output any more.
+ */
+export function buildProgram(
+  deps: ProgramDeps,
+  onExit: (code: number) => void = setExitCode,
+  onServe: () => void = () => {},
+): Command {
   const io = deps.io ?? process;
   const programName = deps.programName ?? DEFAULT_NAME;
   const program = new Command(programName)
@@ -51,7 +61,10 @@ Environment: SLUICE_URL, SLUICE_API_KEY, SLUICE_DATA_DIR.`,
     settings: deps.settings,
     url: () => (program.opts() as { url?: string }).url,
   };
-  registerServerCommands(program, deps, run);
+  registerServerCommands(program, deps, (action) => {
+    onServe();
+    return run(action);
+  });
   registerLogin(program, context, run);
   registerPassword(program, context, run);
   registerSubmit(program, context, run);
@@ -65,16 +78,22 @@ Environment: SLUICE_URL, SLUICE_API_KEY, SLUICE_DATA_DIR.`,
 /** Runs the command line and returns its exit code; what goes wrong becomes one sentence on stderr. */
 export async function runProgram(argv: readonly string[], deps: ProgramDeps): Promise<number> {
   const io = deps.io ?? process;
+  let serving = false;
   // `sluice … | head` closes the pipe; that is no failure to talk about, and may show after the command has ended.
   const quiet = (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0);
-    throw error;
+    if (error.code !== "EPIPE") throw error;
+    if (!serving) process.exit(PIPE_CLOSED);
   };
   io.stdout.on("error", quiet);
+  io.stderr.on("error", quiet);
   let code = 0;
-  const program = buildProgram(deps, (exitCode) => {
+  const onServe = () => {
+    serving = true;
+  };
+  const onExit = (exitCode: number) => {
     code = exitCode;
-  });
+  };
+  const program = buildProgram(deps, onExit, onServe);
   try {
     await program.parseAsync([...argv], { from: "user" });
     return code;

@@ -1,15 +1,25 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { runProgram } from "../../../src/cli/program.ts";
 import { clientSettings } from "../../../src/config.ts";
 
 // The client half of the program, for tests that need no server commands.
 const none = async () => 0;
+const { TEST_PROGRAM_NAME: programName, TEST_SERVE_LINES: serveLines } = process.env;
 process.exitCode = await runProgram(process.argv.slice(2), {
-  serve: none,
+  /** Talks as many lines as it is told, then stops with an exit code of its own. */
+  async serve() {
+    for (let i = 0; i < Number(serveLines); i++) {
+      process.stdout.write(`line ${i}\n`);
+      await sleep(1);
+    }
+    process.stderr.write("stopped\n");
+    return 7;
+  },
   worker: none,
   migrate: none,
   createUser: none,
   resetPassword: none,
   version: "0.0.0",
-  ...(process.env.TEST_PROGRAM_NAME && { programName: process.env.TEST_PROGRAM_NAME }),
+  ...(programName && { programName }),
   settings: clientSettings,
 });
