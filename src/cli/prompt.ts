@@ -27,8 +27,10 @@ export function createPrompts({ stdin, stderr }: Io) {
     /** Nothing of the answer shows. */
     async askHidden(question: string): Promise<string> {
       if (!stdin.isTTY) return await nextLine();
+      const answer = readHidden(stdin, typed);
+      // Only now, when the terminal shows nothing any more: some answer as soon as they are asked.
       stderr.write(question);
-      return await readHidden(stdin, typed).finally(() => stderr.write("\n"));
+      return await answer.finally(() => stderr.write("\n"));
     },
     close(): void {
       stdin.pause();

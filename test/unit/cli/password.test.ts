@@ -50,6 +50,17 @@ test("password asks for the old one and twice for the new one, and none of them 
   expect(shown).not.toMatch(/(first|second) password/);
 });
 
+test("an answer that comes at once when it is asked for does not show either", async () => {
+  await using server = await startAuthServer();
+  await using home = await createHome();
+  const answered = await home.onTerminal(login, size, {
+    url: server.url,
+    answers: [{ when: "Password: ", type: `${OLD}\r` }],
+  });
+  expect(answered).toMatchObject({ code: 0, stdout: expect.stringContaining("Logged in") });
+  expect(answered.stdout).not.toContain(OLD);
+});
+
 test("two new passwords that differ change nothing", async () => {
   await using server = await startAuthServer();
   await using home = await createHome();

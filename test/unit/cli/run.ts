@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly url?: string;
   readonly env?: Record<string, string>;
   readonly stdin?: string;
+  /** Typed one after another, each when its question has come; stdin is then left open until the end. */
+  readonly answers?: readonly { readonly when: string; readonly type: string }[];
   /** Called with all of the output so far, whenever there is more. */
   readonly onOutput?: (text: string, kill: (signal: NodeJS.Signals) => void) => void;
 }
@@ -26,7 +28,7 @@ export async function createHome() {
   function launch(
     command: string,
     args: string[],
-    { url, env, stdin, onOutput }: RunOptions,
+    { url, env, stdin, answers, onOutput }: RunOptions,
   ): Promise<Finished> {
     return new Promise((resolve, reject) => {
       const { PATH = "" } = process.env;
@@ -42,7 +44,14 @@ export async function createHome() {
       });
       let stdout = "";
       let stderr = "";
-      const tell = () => onOutput?.(stdout + stderr, (signal) => child.kill(signal));
+      const open = [...(answers ?? [])];
+      const tell = () => {
+        onOutput?.(stdout + stderr, (signal) => child.kill(signal));
+        const [next] = open;
+        if (!next || !(stdout + stderr).includes(next.when)) return;
+        open.shift();
+        child.stdin.write(next.type);
+      };
       child.stdout.setEncoding("utf8").on("data", (text: string) => {
         stdout += text;
         tell();
@@ -54,7 +63,8 @@ export async function createHome() {
       child.on("error", reject);
       child.on("close", (code) => resolve({ code, stdout, stderr }));
       child.stdin.on("error", () => {});
-      child.stdin.end(stdin ?? "");
+      if (answers) child.on("exit", () => child.stdin.end());
+      else child.stdin.end(stdin ?? "");
     });
   }
 
