@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { chmodSync, chownSync, cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -100,7 +100,14 @@ export function startProgram(
 /** Ends the program, the server and all its backends at the same moment, as a power cut would. */
 export function killTree(child: ChildProcess, postmaster: number): void {
   const backends = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, "utf8").trim().split(" ");
-  execFileSync("kill", ["-9", String(child.pid), String(postmaster), ...backends]);
+  // A backend may be gone with the server already.
+  for (const pid of [child.pid, postmaster, ...backends.map(Number)]) {
+    try {
+      process.kill(Number(pid), "SIGKILL");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+  }
 }
 
 export function isAlive(pid: number): boolean {
