@@ -52,7 +52,9 @@ export const serverCommands: ServerCommands = {
       const database = begin({ config, logger, embedded: false });
       const { startWorkerProcess } = await app();
       const worker = await startWorkerProcess({ config, logger, migrate: false, database });
-      say(`Sluice worker runs ${config.workerConcurrency} jobs at once. Ctrl-C stops it.`);
+      say(
+        `Sluice worker runs ${config.workerConcurrency === 1 ? "one job" : `${config.workerConcurrency} jobs`} at once. Ctrl-C stops it.`,
+      );
       return worker;
     });
   },
