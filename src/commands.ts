@@ -53,7 +53,7 @@ export const serverCommands: ServerCommands = {
       const { startWorkerProcess } = await app();
       const worker = await startWorkerProcess({ config, logger, migrate: false, database });
       say(
-        `Sluice worker runs ${config.workerConcurrency === 1 ? "one job" : `${config.workerConcurrency} jobs`} at once. Ctrl-C stops it.`,
+        `Sluice worker runs ${config.workerConcurrency === 1 ? "one job at a time" : `${config.workerConcurrency} jobs at once`}. Ctrl-C stops it.`,
       );
       return worker;
     });
