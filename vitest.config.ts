@@ -48,6 +48,18 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          // The same test as among the integration tests, with many more runs.
+          name: "model",
+          include: ["test/integration/jobs/machine.test.ts"],
+          globalSetup: POSTGRES,
+          env: { MODEL_RUNS_UNLESS_SAID: "20000" },
+          maxWorkers: 1,
+          sequence: { groupOrder: 4 },
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: "chaos",
           include: ["test/chaos/**/*.test.ts"],
           maxWorkers: 1,

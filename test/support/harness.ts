@@ -19,6 +19,7 @@ import { createSecretBox } from "../../src/lib/secret-box.ts";
 import { createPipelinesService, type PipelinesService } from "../../src/pipelines/service.ts";
 import { createStagePool, type StagePool } from "../../src/stages/host/pool.ts";
 import { createFileStore, type FileStore } from "../../src/storage/file-store.ts";
+import { createSystemService, type ServerFacts, type SystemService } from "../../src/system/service.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
 import { createJobRunner } from "../../src/worker/run-job.ts";
@@ -28,17 +29,24 @@ import { createTestDatabase } from "./postgres.ts";
 const MASTER_KEY = Buffer.alloc(32, 7);
 const silent = createLogger("silent");
 
+/** What one process of an installation is made of, without its edge. */
+export interface Services {
+  readonly documents: DocumentsService;
+  readonly pipelines: PipelinesService;
+  readonly jobs: JobsService;
+  readonly leases: Leases;
+  readonly system: SystemService;
+}
+
 /** The service without its edge, on a database and a folder of its own; gone at the end of the test. */
-export interface Harness extends AsyncDisposable {
+export interface Harness extends Services, AsyncDisposable {
   readonly databaseUrl: string;
   readonly db: Database;
   readonly bus: EventBus;
   readonly store: FileStore;
   readonly metrics: Metrics;
-  readonly documents: DocumentsService;
-  readonly pipelines: PipelinesService;
-  readonly jobs: JobsService;
-  readonly leases: Leases;
+  /** A further process on the same database and folder, with a memory of its own. `on` may be `db` with faults. */
+  newProcess(on?: Database): Services;
   /** A user with the role `developer`, or with the permissions that are named. */
   caller(permissions?: readonly string[]): Caller;
   /** An administrator. */
@@ -69,28 +77,41 @@ export async function createHarness(options: { leaseMs?: number } = {}): Promise
   });
   const passwords = createSecretBox(MASTER_KEY, "document passwords");
   const { now } = systemClock;
-  const pipelines = createPipelinesService({ db, now });
-  const documents = createDocumentsService({
-    db,
-    store,
-    audit: createAuditor(),
-    newId,
-    maxBytes: 64 * 1024 * 1024,
-  });
-  const leases = createLeases({ db, bus, metrics, leaseMs });
-  const jobs = createJobsService({
-    db,
-    documents,
-    pipelines,
-    audit: createAuditor(),
-    bus,
-    store,
-    metrics,
-    passwords,
-    requestHashKey: MASTER_KEY,
-    newId,
-    now,
-  });
+  const newProcess = (on: Database = db): Services => {
+    const pipelines = createPipelinesService({ db: on, now });
+    const documents = createDocumentsService({
+      db: on,
+      store,
+      audit: createAuditor(),
+      newId,
+      maxBytes: 64 * 1024 * 1024,
+    });
+    const leases = createLeases({ db: on, bus, metrics, leaseMs });
+    const jobs = createJobsService({
+      db: on,
+      documents,
+      pipelines,
+      audit: createAuditor(),
+      bus,
+      store,
+      metrics,
+      passwords,
+      requestHashKey: MASTER_KEY,
+      newId,
+      now,
+    });
+    const system = createSystemService({
+      db: on,
+      audit: createAuditor(),
+      bus,
+      facts: {} as ServerFacts,
+      metrics,
+      now,
+    });
+    return { documents, pipelines, jobs, leases, system };
+  };
+  const services = newProcess();
+  const { documents, leases } = services;
   const workers: Worker[] = [];
   const callerWith = (permissions: Iterable<string>): Caller => ({
     userId: newId(),
@@ -109,10 +130,8 @@ export async function createHarness(options: { leaseMs?: number } = {}): Promise
     bus,
     store,
     metrics,
-    documents,
-    pipelines,
-    jobs,
-    leases,
+    ...services,
+    newProcess,
     caller: (permissions) => callerWith(permissions ?? BUILTIN_ROLES.get("developer")?.permissions ?? []),
     admin: callerWith(ALL_PERMISSIONS),
     async startWorker({ concurrency = 2, graceMs = 5_000 } = {}) {
