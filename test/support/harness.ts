@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,15 +9,18 @@ import { type Database, openDatabase } from "../../src/db/sql.ts";
 import { createEventBus, type EventBus } from "../../src/events/bus.ts";
 import { createNotifyTransport } from "../../src/events/transport.ts";
 import { DEFAULT_EXTRACT_LIMITS } from "../../src/extract/extractor.ts";
+import { createClaims } from "../../src/jobs/claims.ts";
 import type { JobRequest } from "../../src/jobs/create.ts";
 import { createDocumentsService, type DocumentsService } from "../../src/jobs/documents/service.ts";
-import { createLeases, type Leases } from "../../src/jobs/leases.ts";
+import { type ClaimedJob, createLeases, type Leases } from "../../src/jobs/leases.ts";
 import { createJobsService, type JobsService } from "../../src/jobs/service.ts";
 import type { Caller } from "../../src/lib/caller.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { createSecretBox } from "../../src/lib/secret-box.ts";
 import { createPipelinesService, type PipelinesService } from "../../src/pipelines/service.ts";
+import { createPostgresQueue } from "../../src/queue/postgres-queue.ts";
+import type { Queue } from "../../src/queue/queue.ts";
 import { createStagePool, type StagePool } from "../../src/stages/host/pool.ts";
 import { createFileStore, type FileStore } from "../../src/storage/file-store.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
@@ -33,6 +37,7 @@ export interface Harness extends AsyncDisposable {
   readonly databaseUrl: string;
   readonly db: Database;
   readonly bus: EventBus;
+  readonly queue: Queue<ClaimedJob>;
   readonly store: FileStore;
   readonly metrics: Metrics;
   readonly documents: DocumentsService;
@@ -77,13 +82,15 @@ export async function createHarness(options: { leaseMs?: number } = {}): Promise
     newId,
     maxBytes: 64 * 1024 * 1024,
   });
-  const leases = createLeases({ db, bus, metrics, leaseMs });
+  const queue = postgresQueueOn(db, bus, leaseMs);
+  const leases = createLeases({ db, bus, queue, metrics, leaseMs });
   const jobs = createJobsService({
     db,
     documents,
     pipelines,
     audit: createAuditor(),
     bus,
+    queue,
     store,
     metrics,
     passwords,
@@ -107,6 +114,7 @@ export async function createHarness(options: { leaseMs?: number } = {}): Promise
     databaseUrl: database.url,
     db,
     bus,
+    queue,
     store,
     metrics,
     documents,
@@ -173,6 +181,18 @@ export async function createHarness(options: { leaseMs?: number } = {}): Promise
   };
 }
 
+/** The queue in Postgres, with claims over these connections. */
+export function postgresQueueOn(db: Database, bus: EventBus, leaseMs: number): Queue<ClaimedJob> {
+  return createPostgresQueue({
+    db,
+    claim: createClaims({ db, leaseMs }),
+    wake: (ids) => bus.announce("work", ids),
+    logger: silent,
+    newTurn: randomUUID,
+    random: () => 0,
+  });
+}
+
 async function migrateUrl(url: string): Promise<void> {
   const db = openDatabase({
     url,
@@ -203,6 +223,7 @@ export function textRequest(text: string, changes: Partial<JobRequest> = {}): Jo
     maxAttempts: 0,
     requestId: "",
     concurrencyKey: "",
+    concurrencyLimit: 0,
     ...changes,
   };
 }
