@@ -1,6 +1,7 @@
 import type { Database } from "../db/sql.ts";
 import { messageOf } from "../lib/errors.ts";
-import type { RedisClient } from "../redis/client.ts";
+import { evictionPolicy, type RedisClient } from "../redis/client.ts";
+import { HealthError } from "../rpc/health-checks.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { createKeyGate, keysOf } from "./keys.ts";
 import { isPaused, type LinePosition, stillWaiting, theseOf, walkLine } from "./line-queries.ts";
@@ -18,9 +19,10 @@ export interface RedisQueueDeps<C extends Claimed> {
   /** Tells workers, here and elsewhere, that these could be begun. */
   readonly wake: (ids: readonly string[]) => void;
   readonly logger: Logger;
+  /** How long a taken id may be on its way to its claim; without it 15 s, longer than the claim may take. */
+  readonly holdMs?: number;
 }
 
-/** How long a taken id may be on its way to its claim: longer than the claim's statement may take. */
 const HOLD_MS = 15_000;
 /** How long Redis is left alone after it has failed. */
 const LEAVE_MS = 1_000;
@@ -38,7 +40,7 @@ const WALKED = 20_000;
  * While Redis is away or not yet complete, jobs are taken from Postgres.
  */
 export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Queue<C> {
-  const { db, redis, claim, fallback, wake, logger } = deps;
+  const { db, redis, claim, fallback, wake, logger, holdMs = HOLD_MS } = deps;
   const scripts = createQueueScripts(redis, deps.name);
   const gate = createKeyGate({ db });
   let lost = true;
@@ -110,7 +112,7 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
     for (let round = 0; round < MAX_ROUNDS && claimed.length < limit && isUp(); round++) {
       let taken: Awaited<ReturnType<typeof scripts.take>>;
       try {
-        taken = await scripts.take(wanted, HOLD_MS);
+        taken = await scripts.take(wanted, holdMs);
       } catch (error) {
         leave(error);
         break;
@@ -146,6 +148,26 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
     return { restored, atEnd: false };
   };
 
+  /** Null when it does not evict, or does not say. */
+  const evicting = async (): Promise<string | null> => {
+    const policy = await evictionPolicy(redis);
+    return policy === "noeviction" ? null : policy;
+  };
+
+  const warnOfEviction = async (): Promise<void> => {
+    const policy = await evicting().catch(() => null);
+    if (policy)
+      logger.warn(
+        { policy },
+        `${evictionSentence(policy)} Jobs are safe in PostgreSQL, but they wait longer.`,
+      );
+  };
+
+  const onReady = (): void => {
+    lost = true;
+    void warnOfEviction();
+  };
+
   return {
     backend: "redis",
 
@@ -154,12 +176,14 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
     },
 
     async start() {
-      redis.on("ready", () => {
-        lost = true;
-      });
+      redis.on("ready", onReady);
+      if (redis.status === "ready") onReady();
     },
 
-    async stop() {},
+    async stop() {
+      redis.off("ready", onReady);
+      redis.disconnect();
+    },
 
     async enqueue(entries) {
       await push(entries);
@@ -231,6 +255,12 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
 
     async check() {
       await redis.ping();
+      const policy = await evicting();
+      if (policy) throw new HealthError(evictionSentence(policy));
     },
   };
+}
+
+function evictionSentence(policy: string): string {
+  return `Redis forgets keys when its memory is full (maxmemory-policy is ${policy}): set it to noeviction.`;
 }

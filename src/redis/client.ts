@@ -104,3 +104,15 @@ function credentialsOf(url: string): { username?: string; password?: string; tls
 export function isCluster(client: RedisClient): client is Cluster {
   return client instanceof Cluster;
 }
+
+/**
+ * What the servers do when their memory is full, as `maxmemory-policy` names it: those of a cluster may differ, and the
+ * first that evicts counts. Null when a server does not say.
+ */
+export async function evictionPolicy(client: RedisClient): Promise<string | null> {
+  const nodes = isCluster(client) ? client.nodes("master") : [client];
+  const policies = await Promise.all(
+    nodes.map(async (node) => /^maxmemory_policy:(\S+)/m.exec(await node.info("memory"))?.[1] ?? null),
+  );
+  return policies.find((policy) => policy !== "noeviction") ?? policies[0] ?? null;
+}

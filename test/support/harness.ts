@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +8,6 @@ import { type Database, openDatabase } from "../../src/db/sql.ts";
 import { createEventBus, type EventBus } from "../../src/events/bus.ts";
 import { createNotifyTransport } from "../../src/events/transport.ts";
 import { DEFAULT_EXTRACT_LIMITS } from "../../src/extract/extractor.ts";
-import { createClaims } from "../../src/jobs/claims.ts";
 import type { JobRequest } from "../../src/jobs/create.ts";
 import { createDocumentsService, type DocumentsService } from "../../src/jobs/documents/service.ts";
 import { type ClaimedJob, createLeases, type Leases } from "../../src/jobs/leases.ts";
@@ -19,7 +17,6 @@ import { systemClock } from "../../src/lib/clock.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { createSecretBox } from "../../src/lib/secret-box.ts";
 import { createPipelinesService, type PipelinesService } from "../../src/pipelines/service.ts";
-import { createPostgresQueue } from "../../src/queue/postgres-queue.ts";
 import type { Queue } from "../../src/queue/queue.ts";
 import { createStagePool, type StagePool } from "../../src/stages/host/pool.ts";
 import { createFileStore, type FileStore } from "../../src/storage/file-store.ts";
@@ -28,6 +25,7 @@ import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
 import { createJobRunner } from "../../src/worker/run-job.ts";
 import { createWorker, type Worker } from "../../src/worker/worker.ts";
 import { createTestDatabase } from "./postgres.ts";
+import { postgresQueueOn, redisQueueOn, type TestQueueRedis } from "./queues.ts";
 
 const MASTER_KEY = Buffer.alloc(32, 7);
 const silent = createLogger("silent");
@@ -52,9 +50,14 @@ export interface Harness extends AsyncDisposable {
   startWorker(options?: { concurrency?: number; graceMs?: number }): Promise<Worker>;
 }
 
-/** @param options.leaseMs how long a lease holds; short ones let a test see it run out */
-export async function createHarness(options: { leaseMs?: number } = {}): Promise<Harness> {
-  const { leaseMs = 30_000 } = options;
+/**
+ * @param options.leaseMs how long a lease holds; short ones let a test see it run out
+ * @param options.redis holds the queue; without it Postgres does
+ */
+export async function createHarness(
+  options: { leaseMs?: number; redis?: TestQueueRedis } = {},
+): Promise<Harness> {
+  const { leaseMs = 30_000, redis } = options;
   const database = await createTestDatabase({ migrate: migrateUrl });
   const folder = await mkdtemp(join(tmpdir(), "sluice-test-"));
   const db = openDatabase({
@@ -82,7 +85,9 @@ export async function createHarness(options: { leaseMs?: number } = {}): Promise
     newId,
     maxBytes: 64 * 1024 * 1024,
   });
-  const queue = postgresQueueOn(db, bus, leaseMs);
+  // Databases made from one template would else be one installation.
+  await db.sql`update queue_state set installation = gen_random_uuid()`;
+  const queue = redis ? await redisQueueOn(db, bus, leaseMs, redis) : postgresQueueOn(db, bus, leaseMs);
   const leases = createLeases({ db, bus, queue, metrics, leaseMs });
   const jobs = createJobsService({
     db,
@@ -173,24 +178,13 @@ export async function createHarness(options: { leaseMs?: number } = {}): Promise
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(workers.map((worker) => worker.stop()));
+      await queue.stop();
       await bus.stop();
       await db.close();
       await database.drop();
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** The queue in Postgres, with claims over these connections. */
-export function postgresQueueOn(db: Database, bus: EventBus, leaseMs: number): Queue<ClaimedJob> {
-  return createPostgresQueue({
-    db,
-    claim: createClaims({ db, leaseMs }),
-    wake: (ids) => bus.announce("work", ids),
-    logger: silent,
-    newTurn: randomUUID,
-    random: () => 0,
-  });
 }
 
 async function migrateUrl(url: string): Promise<void> {

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { openDatabase } from "../../../src/db/sql.ts";
 import { createLeases } from "../../../src/jobs/leases.ts";
-import { createHarness, postgresQueueOn, textRequest, until } from "../../support/harness.ts";
+import { createHarness, textRequest, until } from "../../support/harness.ts";
+import { postgresQueueOn } from "../../support/queues.ts";
 import { startTcpProxy } from "../../support/tcp-proxy.ts";
 import { startTestWorker } from "./worker-harness.ts";
 
