@@ -1,4 +1,4 @@
-import { array, type Fragment, type Sql } from "../db/sql.ts";
+import { array, type Fragment, json, type Sql } from "../db/sql.ts";
 import type { LineDepth, QueueEntry, Selection } from "./queue.ts";
 
 /** Owners that one claim goes round at the most, beyond those it needs: some may have nothing that can run now. */
@@ -7,46 +7,55 @@ const SPARE_OWNERS = 32;
 const SPARE_JOBS = 256;
 
 export interface NextInLine {
-  readonly rank: number;
+  /** Ranks in the order in which they are to be looked at; the first that has jobs which could begin counts. */
+  readonly lines: readonly {
+    readonly rank: number;
+    /** The owner whose turn was last; the round goes on after it. */
+    readonly after: string;
+  }[];
   readonly limit: number;
-  /** The owner whose turn was last; the round goes on after it. */
-  readonly after: string;
 }
 
 /**
- * Picks up to `limit` jobs of one priority in fair turns: owners in the order of their ids beginning after `after`, as
+ * Picks up to `limit` jobs of one rank in fair turns: owners in the order of their ids beginning after `after`, as
  * many of each as it takes when all have enough; of an owner those that have been able to run for longest. None while
  * the queue is paused.
  */
-export function nextInLine({ rank, limit, after }: NextInLine): Selection {
+export function nextInLine({ lines, limit }: NextInLine): Selection {
   const owners = limit + SPARE_OWNERS;
+  const order = lines.map(({ rank, after }) => ({ rank, after }));
   return (sql) => sql`
-    first_lap as (
+    line as materialized (
+      select l.rank, l.after
+      from jsonb_array_elements(${json(order)}::text::jsonb) with ordinality as o(line, place)
+      cross join lateral (select (o.line->>'rank')::smallint as rank, (o.line->>'after')::uuid as after) as l
+      where not (select paused from queue_state)
+        and exists (select from jobs where ${inLine(sql, sql`l.rank`)})
+      order by o.place limit 1
+    ), first_lap as (
       -- Hops from owner to owner in the index, however many jobs each has.
-      select (select owner_id from jobs where ${inLine(sql, rank)} and owner_id > ${after}
-        order by owner_id, run_time, id limit 1) as owner_id, 1 as turn
-      where not (select paused from queue_state)
+      select (select owner_id from jobs where ${inLine(sql, sql`line.rank`)} and owner_id > line.after
+        order by owner_id, run_time, id limit 1) as owner_id, 1 as turn from line
       union all
-      select (select owner_id from jobs where ${inLine(sql, rank)} and owner_id > lap.owner_id
+      select (select owner_id from jobs where ${inLine(sql, sql`line.rank`)} and owner_id > lap.owner_id
         order by owner_id, run_time, id limit 1), lap.turn + 1
-      from first_lap lap where lap.owner_id is not null and lap.turn < ${owners}
+      from first_lap lap, line where lap.owner_id is not null and lap.turn < ${owners}
     ), second_lap as (
-      select (select owner_id from jobs where ${inLine(sql, rank)} and owner_id <= ${after}
-        order by owner_id, run_time, id limit 1) as owner_id, ${owners + 1}::int as turn
-      where not (select paused from queue_state)
+      select (select owner_id from jobs where ${inLine(sql, sql`line.rank`)} and owner_id <= line.after
+        order by owner_id, run_time, id limit 1) as owner_id, ${owners + 1}::int as turn from line
       union all
-      select (select owner_id from jobs where ${inLine(sql, rank)} and owner_id > lap.owner_id and owner_id <= ${after}
-        order by owner_id, run_time, id limit 1), lap.turn + 1
-      from second_lap lap where lap.owner_id is not null and lap.turn < ${2 * owners}
+      select (select owner_id from jobs where ${inLine(sql, sql`line.rank`)} and owner_id > lap.owner_id
+        and owner_id <= line.after order by owner_id, run_time, id limit 1), lap.turn + 1
+      from second_lap lap, line where lap.owner_id is not null and lap.turn < ${2 * owners}
     ), turns as (
       select owner_id, turn from first_lap where owner_id is not null
       union all select owner_id, turn from second_lap where owner_id is not null
       order by turn limit ${owners}
     ), front as (
-      select f.*, t.turn from turns t cross join lateral (
+      select f.*, t.turn from line cross join turns t cross join lateral (
         select waits.id, waits.owner_id, waits.concurrency_key, waits.concurrency_limit, waits.run_time
         from (
-          select id, run_time from jobs where ${inLine(sql, rank)} and owner_id = t.owner_id
+          select id, run_time from jobs where ${inLine(sql, sql`line.rank`)} and owner_id = t.owner_id
           order by run_time, id limit ${limit + SPARE_JOBS}
         ) as seen join jobs waits on waits.id = seen.id
         where ${mayBegin(sql)}
@@ -69,7 +78,7 @@ export function theseOf(ids: readonly string[], limit: number): Selection {
     ), ${placed(sql)}`;
 }
 
-function inLine(sql: Sql, rank: number): Fragment {
+function inLine(sql: Sql, rank: Fragment): Fragment {
   return sql`status = 'CREATED' and not parked and priority = ${rank} and run_time <= now()`;
 }
 

@@ -8,7 +8,6 @@ import type { Claimed } from "./queue.ts";
 const ROUND = 16;
 const RANK_1_FIRST_AT = 7;
 const RANK_2_FIRST_AT = 15;
-const RANKS = [0, 1, 2];
 
 export interface TurnsDeps<C extends Claimed> {
   claim(next: NextInLine): Promise<C[]>;
@@ -20,28 +19,46 @@ export interface TurnsDeps<C extends Claimed> {
 
 /** Takes waiting jobs for one process: by rank, with a share for the lower ones, and in turns among owners. */
 export function createTurns<C extends Claimed>(deps: TurnsDeps<C>): (limit: number) => Promise<C[]> {
-  const turns = new Map<number, string>();
+  const turns = [deps.newTurn(), deps.newTurn(), deps.newTurn()];
   let { begun } = deps;
 
-  const take = async (rank: number, limit: number): Promise<C[]> => {
+  /** One statement: jobs of the first of these ranks that has any. */
+  const claim = async (ranks: readonly number[], limit: number): Promise<C[]> => {
+    const lines = ranks.map((rank) => ({ rank, after: turns[rank] ?? deps.newTurn() }));
+    const claimed = await deps.claim({ lines, limit });
+    const last = claimed.at(-1)?.entry;
+    if (last) turns[last.rank] = last.ownerId;
+    return claimed;
+  };
+
+  /** Jobs of these ranks, the first ones first. */
+  const take = async (ranks: readonly number[], limit: number): Promise<C[]> => {
     if (limit === 0) return [];
-    const after = turns.get(rank) ?? deps.newTurn();
-    const claimed = await deps.claim({ rank, limit, after });
-    // Where nothing could be begun, the next round starts elsewhere: owners whose jobs are all held back must not
-    // keep it from the others.
-    turns.set(rank, claimed.at(-1)?.entry.ownerId ?? deps.newTurn());
+    const claimed = await claim(ranks, limit);
+    const found = claimed.at(-1)?.entry.rank;
+    const rest = found === undefined ? [] : ranks.slice(ranks.indexOf(found) + 1);
+    if (claimed.length === limit || rest.length === 0) return claimed;
+    return [...claimed, ...(await take(rest, limit - claimed.length))];
+  };
+
+  /** Like `take`; looks at each rank by itself when those that come first are all held back or being taken. */
+  const takeAny = async (ranks: readonly number[], limit: number): Promise<C[]> => {
+    const claimed = await take(ranks, limit);
+    if (claimed.length > 0 || limit === 0) return claimed;
+    for (const rank of ranks) {
+      // The round goes on elsewhere: owners whose jobs are all held back must not keep it from the others.
+      turns[rank] = deps.newTurn();
+      claimed.push(...(await claim([rank], limit - claimed.length)));
+      if (claimed.length === limit) break;
+    }
     return claimed;
   };
 
   return async (limit) => {
-    const claimed = [
-      ...(await take(2, countOf(RANK_2_FIRST_AT, begun, limit))),
-      ...(await take(1, countOf(RANK_1_FIRST_AT, begun, limit))),
-    ];
-    for (const rank of RANKS) {
-      if (claimed.length === limit) break;
-      claimed.push(...(await take(rank, limit - claimed.length)));
-    }
+    const lowFirst = countOf(RANK_2_FIRST_AT, begun, limit);
+    const normalFirst = countOf(RANK_1_FIRST_AT, begun, limit);
+    const claimed = [...(await take([2], lowFirst)), ...(await take([1], normalFirst))];
+    claimed.push(...(await takeAny([0, 1, 2], limit - claimed.length)));
     begun += claimed.length;
     return claimed.sort((a, b) => a.entry.rank - b.entry.rank);
   };

@@ -12,8 +12,9 @@ function endless(ranks: readonly number[]) {
   const claimer = createTurns({
     newTurn: () => "start",
     begun: 0,
-    async claim({ rank, limit }) {
-      if (!ranks.includes(rank)) return [];
+    async claim({ lines, limit }) {
+      const rank = lines.find((line) => ranks.includes(line.rank))?.rank;
+      if (rank === undefined) return [];
       begun.push(...Array.from({ length: limit }, () => rank));
       return Array.from({ length: limit }, () => claimedBy("o", rank));
     },
@@ -45,23 +46,35 @@ test("a share that nobody needs goes to the others", async () => {
 });
 
 test("the round goes on after the owner whose turn was last, and elsewhere when nobody could be served", async () => {
-  const asked: string[] = [];
-  const answers = [["a", "b"], [], ["c"]];
+  const asked: (string | undefined)[] = [];
+  const answers = [["a", "b"], ["c"], []];
   let fresh = 0;
-  const claimer = createTurns({
+  const turns = createTurns({
     newTurn: () => `new ${++fresh}`,
     begun: 0,
-    async claim({ rank, after }) {
-      if (rank !== 0) return [];
-      asked.push(after);
-      return (answers.shift() ?? []).map((ownerId) => claimedBy(ownerId, rank));
+    async claim({ lines }) {
+      asked.push(lines.find(({ rank }) => rank === 0)?.after);
+      return (answers.shift() ?? []).map((ownerId) => claimedBy(ownerId, 0));
     },
   });
-  await claimer(2);
-  await claimer(1);
-  await claimer(1);
-  expect(asked[1]).toBe("b");
-  expect(asked[2]).toMatch(/^new /);
+  await turns(2);
+  await turns(1);
+  await turns(1);
+  await turns(1);
+  expect(asked.slice(0, 3)).toEqual(["new 1", "b", "c"]);
+  expect(asked[3]).toMatch(/^new /);
+  expect(asked[3]).not.toBe("new 1");
+});
+
+test("a rank whose jobs are all held back keeps none of the others from being begun", async () => {
+  const turns = createTurns({
+    newTurn: () => "start",
+    begun: 0,
+    // The first rank has jobs, and none of them can be taken.
+    claim: async ({ lines, limit }) =>
+      lines[0]?.rank === 0 ? [] : Array.from({ length: limit }, () => claimedBy("o", lines[0]?.rank ?? 9)),
+  });
+  expect(shares((await turns(3)).map(({ entry }) => entry.rank))).toEqual([0, 3, 0]);
 });
 
 test("a process that restarts after every few jobs leaves no rank out for ever, since it begins anywhere in a round", async () => {
@@ -70,7 +83,8 @@ test("a process that restarts after every few jobs leaves no rank out for ever, 
     const turns = createTurns({
       newTurn: () => "start",
       begun,
-      claim: async ({ rank, limit }) => Array.from({ length: limit }, () => claimedBy("o", rank)),
+      claim: async ({ lines, limit }) =>
+        Array.from({ length: limit }, () => claimedBy("o", lines[0]?.rank ?? 9)),
     });
     first.push((await turns(1))[0]?.entry.rank);
   }
