@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createAuditor } from "./audit/auditor.ts";
@@ -13,10 +13,11 @@ import type { EmbeddedPostgres } from "./db/embedded.ts";
 import { assertMigrated, migrate } from "./db/migrate.ts";
 import type { Database } from "./db/sql.ts";
 import { createEventBus, type EventBus } from "./events/bus.ts";
-import { type BusTransport, createNotifyTransport, createRedisTransport } from "./events/transport.ts";
+import { createNotifyTransport, createRedisTransport } from "./events/transport.ts";
 import { DEFAULT_EXTRACT_LIMITS } from "./extract/extractor.ts";
+import { createClaims } from "./jobs/claims.ts";
 import { createDocumentsService, type DocumentsService } from "./jobs/documents/service.ts";
-import { createLeases, type Leases } from "./jobs/leases.ts";
+import { type ClaimedJob, createLeases, type Leases } from "./jobs/leases.ts";
 import { INLINE_RESULT_BYTES } from "./jobs/model.ts";
 import { jobRoutes } from "./jobs/rpc.ts";
 import { createJobsService } from "./jobs/service.ts";
@@ -28,6 +29,12 @@ import { createSecretBox, deriveKey } from "./lib/secret-box.ts";
 import { configToMessage } from "./pipelines/convert.ts";
 import { pipelineRoutes } from "./pipelines/rpc.ts";
 import { createPipelinesService, type PipelinesService } from "./pipelines/service.ts";
+import { installationId } from "./queue/line-queries.ts";
+import { createPostgresQueue } from "./queue/postgres-queue.ts";
+import type { Queue } from "./queue/queue.ts";
+import { createReconciler } from "./queue/reconciler.ts";
+import { createRedisQueue } from "./queue/redis-queue.ts";
+import { connectRedis, isRedisCluster } from "./redis/client.ts";
 import type { HealthCheck } from "./rpc/health-checks.ts";
 import { createPageTokens, MAX_PAGE_SIZE } from "./rpc/pages.ts";
 import { createRpcServer, type RpcServer } from "./rpc/server.ts";
@@ -55,6 +62,7 @@ const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const MAX_BATCH_SIZE = 1_000;
 const POLL_MS = 1_000;
 const SWEEP_MS = 5_000;
+const REDIS_ANSWER_MS = 2_000;
 
 /** What servers and workers have in common. */
 interface Core {
@@ -65,7 +73,7 @@ interface Core {
   databaseUrl: string;
   embedded: EmbeddedPostgres | null;
   bus: EventBus;
-  transport: BusTransport;
+  queue: Queue<ClaimedJob>;
   store: FileStore;
   pipelines: PipelinesService;
   documents: DocumentsService;
@@ -131,9 +139,8 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     signingSecret: deriveKey(masterKey, "file links"),
     clock: systemClock,
   });
-  const transport = config.redisUrl
-    ? createRedisTransport(config.redisUrl, logger)
-    : createNotifyTransport(db);
+  const redis = config.redisUrls ? await findRedis(config.redisUrls, db, logger) : null;
+  const transport = redis ? createRedisTransport({ ...redis, logger }) : createNotifyTransport(db);
   const bus = createEventBus({ transport, processId, logger });
   await bus.start();
   cleanup.add("event bus", () => bus.stop());
@@ -146,7 +153,8 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     newId,
     maxBytes: config.maxDocumentBytes,
   });
-  const leases = createLeases({ db, bus, metrics, leaseMs: config.leaseMs });
+  const queue = await startQueue({ db, bus, redis, leaseMs: config.leaseMs, logger }, cleanup);
+  const leases = createLeases({ db, bus, queue, metrics, leaseMs: config.leaseMs });
   const recovery = createRecovery({ leases, intervalMs: SWEEP_MS, logger });
   await recovery.start();
   cleanup.add("recovery", () => recovery.stop());
@@ -158,7 +166,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     databaseUrl,
     embedded,
     bus,
-    transport,
+    queue,
     store,
     pipelines,
     documents,
@@ -167,6 +175,53 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     processId,
     publicUrl,
   };
+}
+
+/** A Redis that several installations may share, and what it calls this one. */
+interface FoundRedis {
+  readonly urls: readonly string[];
+  readonly cluster: boolean;
+  readonly name: string;
+}
+
+async function findRedis(urls: readonly string[], db: Database, logger: Logger): Promise<FoundRedis> {
+  const [name, { cluster, error }] = await Promise.all([
+    installationId(db.sql),
+    isRedisCluster(urls, REDIS_ANSWER_MS),
+  ]);
+  if (error) {
+    const hosts = urls.map((url) => new URL(url).host).join(", ");
+    logger.warn(
+      { redis: hosts },
+      `Redis at ${hosts} cannot be used: ${error}. Jobs are taken from PostgreSQL until it answers. Start it, or correct REDIS_URL.`,
+    );
+  }
+  return { urls, cluster, name };
+}
+
+async function startQueue(
+  deps: { db: Database; bus: EventBus; redis: FoundRedis | null; leaseMs: number; logger: Logger },
+  cleanup: Cleanup,
+): Promise<Queue<ClaimedJob>> {
+  const { db, bus, redis, logger } = deps;
+  const claim = createClaims(deps);
+  const wake = (ids: readonly string[]): void => bus.announce("work", ids);
+  const parts = { db, claim, wake, logger, newTurn: randomUUID, random: Math.random };
+  const postgres = createPostgresQueue(parts);
+  const queue = redis
+    ? createRedisQueue({
+        ...parts,
+        redis: connectRedis(redis.urls, { name: "queue", cluster: redis.cluster, logger }),
+        name: redis.name,
+        fallback: postgres,
+      })
+    : postgres;
+  await queue.start();
+  cleanup.add("queue", () => queue.stop());
+  const reconciler = createReconciler({ db, queue, intervalMs: SWEEP_MS, logger });
+  await reconciler.start();
+  cleanup.add("reconciler", () => reconciler.stop());
+  return queue;
 }
 
 async function startWorker(core: Core, cleanup: Cleanup): Promise<Worker> {
@@ -227,16 +282,14 @@ async function startWorker(core: Core, cleanup: Cleanup): Promise<Worker> {
 function checksOf(core: Core, workers: () => Promise<void>): HealthCheck[] {
   return [
     { name: "database", critical: true, check: () => core.db.ping(2_000) },
-    ...(core.config.redisUrl
-      ? [{ name: "redis", critical: false, check: () => core.transport.check() }]
-      : []),
+    ...(core.config.redisUrls ? [{ name: "redis", critical: false, check: () => core.queue.check() }] : []),
     { name: "storage", critical: true, check: () => core.store.check() },
     { name: "workers", critical: false, check: workers },
   ];
 }
 
 function routesOf(core: Core, auth: Auth, startTime: Date) {
-  const { config, db, bus, store, metrics, pipelines, documents, logger } = core;
+  const { config, db, bus, queue, store, metrics, pipelines, documents, logger } = core;
   const now = systemClock.now;
   const pages = createPageTokens(deriveKey(core.masterKey, "page tokens"));
   const jobs = createJobsService({
@@ -245,6 +298,7 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
     pipelines,
     audit: createAuditor(),
     bus,
+    queue,
     store,
     metrics,
     passwords: createSecretBox(core.masterKey, "document passwords"),
@@ -255,12 +309,12 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
   const system = createSystemService({
     db,
     audit: createAuditor(),
-    bus,
+    queue,
     metrics,
     now,
     facts: {
       version: VERSION,
-      features: [config.redisUrl ? "redis" : "postgres"],
+      features: [queue.backend],
       startTime,
       maxMessageBytes: MAX_MESSAGE_BYTES,
       maxDocumentBytes: config.maxDocumentBytes,

@@ -29,6 +29,7 @@ const list = z
   .string()
   .transform((text) => text.split(",").map((item) => item.trim()))
   .transform((items) => items.filter((item) => item !== ""));
+const REDIS_FORM = "must be redis://… or rediss://…, for a cluster several separated by commas";
 
 const SETTINGS = z.object({
   /** Address and port that the server listens on. */
@@ -39,8 +40,10 @@ const SETTINGS = z.object({
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "must be postgres://…" }).optional(),
   /** Connections of one process to Postgres, for calls and jobs; a few more serve heartbeats and wake-ups. */
   SLUICE_DATABASE_CONNECTIONS: number(2, 500).default(10),
-  /** Redis that carries wake-ups between processes; without it Postgres does. */
-  REDIS_URL: z.url({ protocol: /^rediss?$/, error: "must be redis://… or rediss://…" }).optional(),
+  /** Redis that holds the queue and carries wake-ups: a server, or nodes of a cluster; without it Postgres does both. */
+  REDIS_URL: list
+    .pipe(z.array(z.url({ protocol: /^rediss?$/, error: REDIS_FORM })).min(1, REDIS_FORM))
+    .optional(),
   /** Where documents and large results lie; without it the folder `files` in the data folder. */
   SLUICE_STORAGE_URL: z.string().optional(),
   /** The first administrator, used only while there are no users. */
@@ -140,7 +143,7 @@ export function loadConfig(environment: Environment = process.env) {
     publicUrl: data.SLUICE_PUBLIC_URL?.replace(/\/$/, "") ?? null,
     dataDir,
     databaseUrl: data.DATABASE_URL ?? null,
-    redisUrl: data.REDIS_URL ?? null,
+    redisUrls: data.REDIS_URL ?? null,
     databaseConnections: data.SLUICE_DATABASE_CONNECTIONS,
     storageUrl: data.SLUICE_STORAGE_URL ?? join(dataDir, "files"),
     adminEmail: data.SLUICE_ADMIN_EMAIL ?? null,

@@ -1,6 +1,6 @@
 import type { Database } from "../db/sql.ts";
 import { messageOf } from "../lib/errors.ts";
-import { connectRedis, type RedisClient } from "../redis/client.ts";
+import { connectRedis, isCluster, type RedisClient } from "../redis/client.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
 /** Carries the bus's messages between processes; may lose some while a connection is away. */
@@ -29,22 +29,37 @@ export function createNotifyTransport(db: Database): BusTransport {
   };
 }
 
-/** Over Redis: takes wake-ups off Postgres. While Redis is away, processes look by themselves. */
-export function createRedisTransport(url: string, logger: Logger): BusTransport {
-  const publisher = connectRedis(url, { name: "publish", logger });
+/**
+ * Over Redis: takes wake-ups off Postgres. While Redis is away, processes look by themselves.
+ * @param options.name what tells this installation's channel from others in the same Redis
+ */
+export function createRedisTransport(options: {
+  urls: readonly string[];
+  cluster: boolean;
+  name: string;
+  logger: Logger;
+}): BusTransport {
+  const { urls, cluster, logger } = options;
+  const channel = `${CHANNEL}:${options.name}`;
+  const publisher = connectRedis(urls, { name: "publish", cluster, logger });
   let subscriber: RedisClient | null = null;
   return {
     async publish(payloads) {
+      // A channel belongs to no slot, so a cluster takes no pipeline of them.
+      if (isCluster(publisher)) {
+        await Promise.all(payloads.map((payload) => publisher.publish(channel, payload)));
+        return;
+      }
       const pipeline = publisher.pipeline();
-      for (const payload of payloads) pipeline.publish(CHANNEL, payload);
+      for (const payload of payloads) pipeline.publish(channel, payload);
       await pipeline.exec();
     },
     async subscribe(onPayload, onReady) {
-      const client = connectRedis(url, { name: "subscribe", logger });
+      const client = connectRedis(urls, { name: "subscribe", cluster, logger });
       subscriber = client;
       client.on("message", (_channel, payload) => onPayload(payload));
       client.on("ready", () => {
-        client.subscribe(CHANNEL).then(onReady, (error) => {
+        client.subscribe(channel).then(onReady, (error) => {
           logger.warn({ error: messageOf(error) }, "the wake-up channel could not be followed");
         });
       });

@@ -166,6 +166,7 @@ export function jobRequestFromMessage(message: CreateJobRequest, now: number): J
     maxAttempts: message.maxAttempts,
     requestId: message.requestId,
     concurrencyKey: message.concurrencyKey,
+    concurrencyLimit: message.concurrencyLimit,
   };
 }
 
@@ -284,6 +285,7 @@ export function jobToMessage(job: Job, document: Document | null) {
     timeout: job.timeoutMs === null ? undefined : durationOf(job.timeoutMs),
     requestId: job.requestId,
     concurrencyKey: job.concurrencyKey,
+    concurrencyLimit: job.concurrencyKey ? job.concurrencyLimit : 0,
   };
 }
 

@@ -1,17 +1,19 @@
 import { createHmac } from "node:crypto";
 import type { Auditor } from "../audit/auditor.ts";
 import { type Database, isConnectionLoss, sqlState } from "../db/sql.ts";
-import type { EventBus } from "../events/bus.ts";
 import type { Json } from "../extract/model.ts";
 import type { Caller } from "../lib/caller.ts";
 import { canonicalJson } from "../lib/canonical-json.ts";
 import { createCoalescer } from "../lib/coalesce.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
 import type { PipelinesService } from "../pipelines/service.ts";
+import type { Queue } from "../queue/queue.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { NewDocument } from "./documents/queries.ts";
 import type { DocumentsService } from "./documents/service.ts";
 import { DocumentNotFoundError, RequestIdReusedError, UriSourceUnsupportedError } from "./errors.ts";
+import { entryOf } from "./job-row.ts";
+import type { ClaimedJob } from "./lease-queries.ts";
 import type { Job, JobPriority } from "./model.ts";
 import { findByRequestIds, insertJobs, type NewJob, releaseRequestIds } from "./queries.ts";
 
@@ -39,6 +41,8 @@ export interface JobRequest {
   maxAttempts: number;
   requestId: string;
   concurrencyKey: string;
+  /** 0 = the default, 1. */
+  concurrencyLimit: number;
 }
 
 export const DEFAULT_MAX_ATTEMPTS = 3;
@@ -59,7 +63,7 @@ interface CreatorDeps {
   documents: DocumentsService;
   pipelines: PipelinesService;
   audit: Auditor;
-  bus: EventBus;
+  queue: Pick<Queue<ClaimedJob>, "enqueue">;
   metrics: Metrics;
   passwords: SecretBox;
   /** 32 bytes, the same on every server. */
@@ -69,7 +73,7 @@ interface CreatorDeps {
 
 /** Creates jobs: single calls that come at once share one transaction. */
 export function createJobCreator(deps: CreatorDeps) {
-  const { db, documents, pipelines, audit, bus, metrics, passwords, requestHashKey, newId } = deps;
+  const { db, documents, pipelines, audit, queue, metrics, passwords, requestHashKey, newId } = deps;
 
   const prepare = async (caller: Caller, request: JobRequest): Promise<Prepared> => {
     const { source } = request;
@@ -112,6 +116,7 @@ export function createJobCreator(deps: CreatorDeps) {
           ? hashOf(requestHashKey, request, document?.sha256 ?? documentId)
           : null,
         concurrencyKey: request.concurrencyKey || null,
+        concurrencyLimit: request.concurrencyLimit || 1,
         maxAttempts: request.maxAttempts || DEFAULT_MAX_ATTEMPTS,
         runTime: request.runTime,
         timeoutMs: request.timeoutMs,
@@ -174,10 +179,8 @@ export function createJobCreator(deps: CreatorDeps) {
     );
     for (const job of created)
       metrics.jobsCreated.inc({ pipeline: job.pipelineName, priority: job.priority });
-    bus.announce(
-      "work",
-      created.map(({ id }) => id),
-    );
+    // The answer does not wait for the queue: what it misses, the reconciliation finds.
+    void queue.enqueue(created.map(entryOf));
     return answers;
   };
 

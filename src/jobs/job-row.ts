@@ -1,5 +1,6 @@
 import type { Fragment, Sql } from "../db/sql.ts";
-import { type Job, priorityOfRank } from "./model.ts";
+import type { QueueEntry } from "../queue/queue.ts";
+import { type Job, priorityOfRank, priorityRank } from "./model.ts";
 
 type Derived = "priority" | "timeoutMs" | "lastSequence" | "concurrencyKey" | "requestId" | "stageMessage";
 
@@ -29,6 +30,8 @@ const COLUMNS = [
   ["run_time"],
   ["timeout_ms"],
   ["concurrency_key"],
+  ["concurrency_limit"],
+  ["parked"],
   ["request_id"],
   ["locked_by", "worker_id"],
   ["stage"],
@@ -63,5 +66,17 @@ export function jobFromRow(row: JobRow): Job {
     concurrencyKey: row.concurrencyKey ?? "",
     requestId: row.requestId ?? "",
     stageMessage: row.stageMessage ?? "",
+  };
+}
+
+/** The job as the queue knows it. */
+export function entryOf(job: Job): QueueEntry {
+  return {
+    id: job.id,
+    ownerId: job.ownerId,
+    rank: priorityRank(job.priority),
+    runTime: job.runTime,
+    concurrencyKey: job.concurrencyKey || null,
+    parked: job.parked,
   };
 }

@@ -3,15 +3,10 @@ import { eventInsert } from "../events/log.ts";
 import type { NewEvent } from "../events/model.ts";
 import { storable, storableJson } from "../lib/storable.ts";
 import type { StageConfig } from "../pipelines/model.ts";
-import { type JobRow, jobColumns, jobFromRow } from "./job-row.ts";
-import {
-  type Job,
-  type JobError,
-  type JobPriority,
-  priorityOfRank,
-  priorityRank,
-  type ResultFormat,
-} from "./model.ts";
+import { entryColumns } from "../queue/line-queries.ts";
+import type { QueueEntry, Selection } from "../queue/queue.ts";
+import { entryOf, type JobRow, jobColumns, jobFromRow } from "./job-row.ts";
+import { type Job, type JobError, type JobPriority, priorityOfRank, type ResultFormat } from "./model.ts";
 
 /** What a worker holds while it runs an attempt. Every write names it; a write that no longer fits changes nothing. */
 export interface Lease {
@@ -21,89 +16,30 @@ export interface Lease {
 
 export interface ClaimedJob {
   readonly job: Job;
+  readonly entry: QueueEntry;
   readonly lease: Lease;
   readonly stages: readonly StageConfig[];
   /** Encrypted password of the document, if the job has one. */
   readonly password: Uint8Array | null;
 }
 
-/** Owners that one claim goes round at the most, beyond those it needs: some may have nothing that can run now. */
-const SPARE_OWNERS = 32;
-
-export interface Claim {
-  readonly workerId: string;
-  readonly limit: number;
-  readonly leaseMs: number;
-  readonly priority: JobPriority;
-  /** The owner whose turn was last; the round goes on after it. */
-  readonly after: string;
-}
-
 /**
- * Gives up to `limit` waiting jobs of one priority to the worker, in fair turns: one job of each owner, in the order
- * of their ids beginning after `after`, then a second of each; of an owner the one that has been able to run for
- * longest. Each gets a fresh lease token, one attempt more and an event. Of an owner's jobs with one concurrency
- * key, one runs at a time; when two claims meet on a key, one of them fails with SQLSTATE 23505 and is made again.
- * Nothing is given while the queue is paused. Safe to lose by a crash before its flush: the jobs then still wait.
+ * Gives the jobs that `selection` names to the worker. Each gets a fresh lease token, one attempt more and an event. When
+ * two claims meet on the last place of a concurrency key, one of them fails with SQLSTATE 23505 and is made again.
+ * Safe to lose by a crash before its flush: the jobs then still wait.
  */
-export async function claimJobs(sql: Sql, claim: Claim): Promise<ClaimedJob[]> {
-  const rank = priorityRank(claim.priority);
-  const owners = claim.limit + SPARE_OWNERS;
+export async function claimJobs(
+  sql: Sql,
+  claim: { workerId: string; leaseMs: number; selection: Selection },
+): Promise<ClaimedJob[]> {
   const rows = await sql<
     (JobRow & { leaseToken: string; config: { stages: StageConfig[] }; password: Uint8Array | null })[]
   >`
-    with recursive first_lap as (
-      -- Hops from owner to owner in the index, however many jobs each has.
-      select (select owner_id from jobs
-        where status = 'CREATED' and priority = ${rank} and run_time <= now() and owner_id > ${claim.after}
-        order by owner_id, run_time, id limit 1) as owner_id, 1 as place
-      where not (select paused from queue_state)
-      union all
-      select (select owner_id from jobs
-        where status = 'CREATED' and priority = ${rank} and run_time <= now() and owner_id > lap.owner_id
-        order by owner_id, run_time, id limit 1), lap.place + 1
-      from first_lap lap where lap.owner_id is not null and lap.place < ${owners}
-    ), second_lap as (
-      select (select owner_id from jobs
-        where status = 'CREATED' and priority = ${rank} and run_time <= now() and owner_id <= ${claim.after}
-        order by owner_id, run_time, id limit 1) as owner_id, 1 as place
-      where not (select paused from queue_state)
-      union all
-      select (select owner_id from jobs
-        where status = 'CREATED' and priority = ${rank} and run_time <= now() and owner_id > lap.owner_id
-          and owner_id <= ${claim.after}
-        order by owner_id, run_time, id limit 1), lap.place + 1
-      from second_lap lap where lap.owner_id is not null and lap.place < ${owners}
-    ), turns as (
-      select owner_id, row_number() over (order by lap, place) as turn from (
-        select 1 as lap, place, owner_id from first_lap where owner_id is not null
-        union all select 2, place, owner_id from second_lap where owner_id is not null
-      ) as laps limit ${owners}
-    ), front as (
-      select f.*, t.turn from turns t cross join lateral (
-        select w.id, w.owner_id, w.concurrency_key, w.run_time from jobs w
-        where w.status = 'CREATED' and w.priority = ${rank} and w.owner_id = t.owner_id and w.run_time <= now()
-          and (w.concurrency_key is null or not exists (
-            select from jobs r where r.owner_id = w.owner_id and r.concurrency_key = w.concurrency_key
-              and r.status in ('PROCESSING', 'CANCELLING')))
-        order by w.run_time, w.id
-        limit (select ceil(${claim.limit}::numeric / greatest(count(*), 1)) from turns)
-        for update skip locked
-      ) as f
-    ), picked as (
-      -- Of several with one key the first; then one of each owner before a second of any.
-      select id from (
-        select id, concurrency_key, turn,
-          row_number() over (partition by owner_id, concurrency_key order by run_time, id) as place_of_key,
-          row_number() over (partition by owner_id order by run_time, id) as place_of_owner
-        from front
-      ) as f where concurrency_key is null or place_of_key = 1
-      order by place_of_owner, turn limit ${claim.limit}
-    ), j as (
+    with recursive ${claim.selection(sql)}, j as (
       update jobs set status = 'PROCESSING', attempt = attempt + 1, lease_token = gen_random_uuid(),
         locked_by = ${claim.workerId}, locked_at = now(), heartbeat_at = now(),
         lease_until = now() + ${claim.leaseMs}::int * interval '1 millisecond',
-        started_at = now(),
+        started_at = now(), concurrency_slot = coalesce(picked.slot, 1),
         last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
       from picked where jobs.id = picked.id
       returning jobs.*
@@ -114,14 +50,13 @@ export async function claimJobs(sql: Sql, claim: Claim): Promise<ClaimedJob[]> {
     )
     select ${jobColumns(sql, "j")}, j.lease_token, j.password, v.config
     from j join pipeline_versions v on v.pipeline_id = j.pipeline_id and v.version = j.pipeline_version
-      join front on front.id = j.id
-    order by front.turn, j.run_time, j.id`;
-  return rows.map(({ leaseToken, config, password, ...row }) => ({
-    job: jobFromRow(row),
-    lease: { jobId: row.id, token: leaseToken },
-    stages: config.stages,
-    password,
-  }));
+      join picked on picked.id = j.id
+    order by picked.turn, picked.place`;
+  return rows.map(({ leaseToken, config, password, ...row }) => {
+    const job = jobFromRow(row);
+    const lease = { jobId: row.id, token: leaseToken };
+    return { job, entry: entryOf(job), lease, stages: config.stages, password };
+  });
 }
 
 /** What a heartbeat answers for a lease that still holds. */
@@ -362,9 +297,9 @@ export async function failAttempt(
   sql: Sql,
   lease: Lease,
   failure: { error: JobError; retryInMs: number | null },
-): Promise<{ status: "FAILED" | "CREATED" } | null> {
+): Promise<{ status: "FAILED" | "CREATED"; entry: QueueEntry } | null> {
   const retry = failure.retryInMs !== null;
-  const [row] = await sql<{ status: "FAILED" | "CREATED" }[]>`
+  const [row] = await sql<(QueueEntry & { status: "FAILED" | "CREATED" })[]>`
     with j as (
       update jobs set status = ${retry ? "CREATED" : "FAILED"}, error = ${storableJson(failure.error)}::text::jsonb,
         run_time = case when ${retry} then now() + ${failure.retryInMs ?? 0}::int * interval '1 millisecond' else run_time end,
@@ -372,7 +307,7 @@ export async function failAttempt(
         lease_token = null, lease_until = null, locked_by = case when ${retry} then null else locked_by end,
         stage_share = 0, last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
       where id = ${lease.jobId} and lease_token = ${lease.token} and status = 'PROCESSING'
-      returning id, owner_id, last_sequence, attempt, status, error, run_time
+      returning *
     ), e as (
       insert into job_events (job_id, sequence, owner_id, type, payload)
       select id, last_sequence, owner_id, 'status_changed',
@@ -380,8 +315,10 @@ export async function failAttempt(
           || case when status = 'CREATED' then jsonb_build_object('runTime', run_time) else '{}' end
       from j
     )
-    select status from j`;
-  return row ?? null;
+    select status, ${entryColumns(sql, "j")} from j`;
+  if (!row) return null;
+  const { status, ...entry } = row;
+  return { status, entry };
 }
 
 /** Ends a job whose worker has stopped working on it by order. False when the lease is lost. */
@@ -403,24 +340,23 @@ export async function confirmCancel(sql: Sql, lease: Lease): Promise<boolean> {
 
 /**
  * Hands jobs back untouched, because the worker stops: neither a failure nor a lost claim, so the attempt is
- * taken back too. Answers the ids handed back.
+ * taken back too. Answers those handed back.
  */
-export async function releaseLeases(sql: Sql, leases: readonly Lease[]): Promise<string[]> {
-  const rows = await sql<{ id: string }[]>`
+export async function releaseLeases(sql: Sql, leases: readonly Lease[]): Promise<QueueEntry[]> {
+  return await sql<QueueEntry[]>`
     with j as (
       update jobs set status = 'CREATED', attempt = attempt - 1, lease_token = null, lease_until = null,
         locked_by = null, stage_share = 0,
         last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
       from jsonb_to_recordset(${storableJson(leases)}::text::jsonb) as l("jobId" uuid, token uuid)
       where jobs.id = l."jobId" and jobs.lease_token = l.token and jobs.status = 'PROCESSING'
-      returning jobs.id, jobs.owner_id, jobs.last_sequence, jobs.attempt
+      returning jobs.*
     ), e as (
       insert into job_events (job_id, sequence, owner_id, type, payload)
       select id, last_sequence, owner_id, 'status_changed',
         jsonb_build_object('status', 'CREATED', 'previousStatus', 'PROCESSING', 'attempt', attempt) from j
     )
-    select id from j`;
-  return rows.map(({ id }) => id);
+    select ${entryColumns(sql, "j")} from j`;
 }
 
 /** Any number, the same in every process: the lock of the sweep. */
@@ -440,6 +376,7 @@ export async function forgetWorkers(sql: Sql): Promise<void> {
 /** What a sweep did with one job. */
 export interface Recovered {
   readonly id: string;
+  readonly entry: QueueEntry;
   readonly status: "CREATED" | "FAILED" | "CANCELLED";
   readonly workerId: string;
   readonly pipelineName: string;
@@ -454,7 +391,7 @@ export const MAX_LOST_CLAIMS = 3;
  * FAILED with QUARANTINED after `MAX_LOST_CLAIMS` lost claims.
  */
 export async function recoverExpired(sql: Sql, limit: number): Promise<Recovered[]> {
-  const rows = await sql<(Omit<Recovered, "priority"> & { priority: number })[]>`
+  const rows = await sql<(Omit<Recovered, "priority" | "entry"> & QueueEntry)[]>`
     with expired as (
       select id, status, locked_by, stage from jobs
       where status in ('PROCESSING', 'CANCELLING') and lease_until < now()
@@ -476,15 +413,16 @@ export async function recoverExpired(sql: Sql, limit: number): Promise<Recovered
           else jobs.locked_by end,
         last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
       from expired where jobs.id = expired.id
-      returning jobs.id, jobs.owner_id, jobs.last_sequence, jobs.attempt, jobs.status, jobs.error,
-        jobs.pipeline_name, jobs.priority, expired.status as previous_status, expired.locked_by
+      returning jobs.*, expired.status as previous_status, expired.locked_by as lost_worker
     ), e as (
       insert into job_events (job_id, sequence, owner_id, type, payload)
       select id, last_sequence, owner_id, 'status_changed',
         jsonb_strip_nulls(jsonb_build_object('status', status, 'previousStatus', previous_status,
-          'attempt', attempt, 'lostWorker', locked_by, 'error', case when status = 'FAILED' then error end))
+          'attempt', attempt, 'lostWorker', lost_worker, 'error', case when status = 'FAILED' then error end))
       from j
     )
-    select id, status, locked_by as worker_id, pipeline_name, priority from j`;
-  return rows.map((row) => ({ ...row, priority: priorityOfRank(row.priority) }));
+    select status, lost_worker as worker_id, pipeline_name, ${entryColumns(sql, "j")} from j`;
+  return rows.map(({ status, workerId, pipelineName, ...entry }) => {
+    return { id: entry.id, entry, status, workerId, pipelineName, priority: priorityOfRank(entry.rank) };
+  });
 }

@@ -1,16 +1,13 @@
-import { randomUUID } from "node:crypto";
-import { type Database, type DedicatedPool, sqlState } from "../db/sql.ts";
+import type { Database, DedicatedPool } from "../db/sql.ts";
 import type { EventBus } from "../events/bus.ts";
 import type { NewEvent } from "../events/model.ts";
+import type { Queue } from "../queue/queue.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { createClaimer } from "./claimer.ts";
 import { LeaseLostError } from "./errors.ts";
 import {
   type Checkpoint,
-  type Claim,
   type ClaimedJob,
   type Completion,
-  claimJobs,
   completeJob,
   confirmCancel,
   failAttempt,
@@ -46,18 +43,6 @@ export type {
   WorkerFacts,
 };
 
-const CLAIM_SETTINGS = {
-  // A claim that a crash of the server loses leaves its jobs waiting.
-  synchronous_commit: "off",
-  // The claim hops along an index and takes a few rows by their ids. Statistics of a table that changes as fast as
-  // this one sometimes promise more of reading it whole; these leave the planner no such choice.
-  enable_seqscan: "off",
-  enable_bitmapscan: "off",
-  enable_hashjoin: "off",
-  enable_mergejoin: "off",
-};
-const UNIQUE_VIOLATION = "23505";
-const MAX_CLAIM_TRIES = 5;
 /** Expired leases mended in one statement. */
 const SWEEP_BATCH = 200;
 
@@ -67,15 +52,15 @@ export type Leases = ReturnType<typeof createLeases>;
  * The verbs of workers. Each names its lease; when the lease is lost nothing is written and the verb throws
  * `LeaseLostError`. Watchers are told after the commit.
  */
-export function createLeases(deps: { db: Database; bus: EventBus; metrics: Metrics; leaseMs: number }) {
-  const { db, bus, metrics, leaseMs } = deps;
-  // Heartbeats and claims wait behind nobody's statements.
-  const claims: DedicatedPool = db.dedicated({
-    name: "claim",
-    max: 1,
-    statementTimeoutMs: 10_000,
-    settings: CLAIM_SETTINGS,
-  });
+export function createLeases(deps: {
+  db: Database;
+  bus: EventBus;
+  queue: Queue<ClaimedJob>;
+  metrics: Metrics;
+  leaseMs: number;
+}) {
+  const { db, bus, queue, metrics, leaseMs } = deps;
+  // Heartbeats wait behind nobody's statements.
   const beats: DedicatedPool = db.dedicated({ name: "heartbeat", max: 2, statementTimeoutMs: 10_000 });
 
   const held = (jobId: string, answer: { held: boolean; cancel: boolean }): { cancel: boolean } => {
@@ -84,33 +69,13 @@ export function createLeases(deps: { db: Database; bus: EventBus; metrics: Metri
     return { cancel: answer.cancel };
   };
 
-  const claimAgain = async (claim: Claim): Promise<ClaimedJob[]> => {
-    for (let tries = 1; ; tries++) {
-      try {
-        return await claimJobs(claims.sql, claim);
-      } catch (error) {
-        // Another worker has begun a job with the same concurrency key at this moment; now it is seen.
-        if (sqlState(error) !== UNIQUE_VIOLATION || tries === MAX_CLAIM_TRIES) throw error;
-      }
-    }
-  };
-
-  const claimers = new Map<string, ReturnType<typeof createClaimer>>();
-  const claimerOf = (workerId: string) => {
-    const claimer =
-      claimers.get(workerId) ??
-      createClaimer({ newTurn: randomUUID, claim: (claim) => claimAgain({ ...claim, workerId, leaseMs }) });
-    claimers.set(workerId, claimer);
-    return claimer;
-  };
-
   return {
     /** How long a lease holds without a heartbeat. */
     leaseMs,
 
     /** Up to `limit` waiting jobs, each with a lease of its own, by priority and in turns among owners. */
     async claim(workerId: string, limit: number, now: () => number): Promise<ClaimedJob[]> {
-      const claimed = await claimerOf(workerId)(limit);
+      const claimed = await queue.dequeue(workerId, limit);
       for (const { job } of claimed) {
         metrics.pickupSeconds.observe(
           { priority: job.priority },
@@ -159,11 +124,15 @@ export function createLeases(deps: { db: Database; bus: EventBus; metrics: Metri
      * Status, result and final event in one commit. Answers the objects that nothing refers to any more, or
      * null when the lease is lost or a cancel came first.
      */
-    async complete({ job, lease }: ClaimedJob, result: Completion): Promise<{ orphans: string[] } | null> {
+    async complete(
+      { job, entry, lease }: ClaimedJob,
+      result: Completion,
+    ): Promise<{ orphans: string[] } | null> {
       const done = await completeJob(db.sql, lease, result);
       if (!done) return null;
       metrics.jobsCompleted.inc({ pipeline: job.pipelineName, priority: job.priority });
       bus.announce("events", [job.id]);
+      await queue.ack([entry]);
       return done;
     },
 
@@ -175,31 +144,34 @@ export function createLeases(deps: { db: Database; bus: EventBus; metrics: Metri
       const done = await failAttempt(db.sql, lease, failure);
       if (!done) return null;
       const { reason } = failure.error;
+      bus.announce("events", [job.id]);
       if (done.status === "FAILED") {
         metrics.jobsFailed.inc({ pipeline: job.pipelineName, priority: job.priority, reason });
+        await queue.ack([done.entry]);
       } else {
         metrics.jobsRetried.inc({ pipeline: job.pipelineName, reason });
-        bus.announce("work", [job.id]);
+        await queue.nack([done.entry]);
       }
-      bus.announce("events", [job.id]);
       return done.status;
     },
 
     /** Ends a job that was ordered to stop. False when the lease is lost. */
-    async cancelled({ job, lease }: ClaimedJob): Promise<boolean> {
+    async cancelled({ job, entry, lease }: ClaimedJob): Promise<boolean> {
       const done = await confirmCancel(db.sql, lease);
       if (!done) return false;
       metrics.jobsCancelled.inc({ pipeline: job.pipelineName, priority: job.priority });
       bus.announce("events", [job.id]);
+      await queue.ack([entry]);
       return true;
     },
 
     /** Hands jobs back untouched. Answers the ids of those that were still held and not ordered to stop. */
     async release(leases: readonly Lease[]): Promise<string[]> {
       if (leases.length === 0) return [];
-      const ids = await releaseLeases(db.sql, leases);
-      bus.announce("work", ids);
+      const entries = await releaseLeases(db.sql, leases);
+      const ids = entries.map(({ id }) => id);
       bus.announce("events", ids);
+      await queue.nack(entries);
       return ids;
     },
 
@@ -219,13 +191,13 @@ export function createLeases(deps: { db: Database; bus: EventBus; metrics: Metri
           else if (status === "CANCELLED") metrics.jobsCancelled.inc({ pipeline, priority });
         }
         bus.announce(
-          "work",
-          batch.filter(({ status }) => status === "CREATED").map(({ id }) => id),
-        );
-        bus.announce(
           "events",
           batch.map(({ id }) => id),
         );
+        const entriesOf = (again: boolean) =>
+          batch.filter(({ status }) => (status === "CREATED") === again).map(({ entry }) => entry);
+        await queue.nack(entriesOf(true));
+        await queue.ack(entriesOf(false));
       } while (batch.length === SWEEP_BATCH);
       metrics.leasesLost.inc({ cause: "expired" }, all.length);
       return all;

@@ -77,6 +77,10 @@ export interface Job {
   runTime: Date;
   timeoutMs: number | null;
   concurrencyKey: string;
+  /** How many of its owner's jobs with its key may run when it begins. */
+  concurrencyLimit: number;
+  /** It waits for others with its key to end. */
+  parked: boolean;
   requestId: string;
   workerId: string | null;
   stage: string | null;

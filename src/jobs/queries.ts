@@ -2,6 +2,7 @@ import { array, likePattern, type Sql } from "../db/sql.ts";
 import type { Json } from "../extract/model.ts";
 import type { Scope } from "../lib/caller.ts";
 import { storable, storableJson } from "../lib/storable.ts";
+import { activeOf } from "../queue/key-queries.ts";
 import { type JobRow, jobColumns, jobFromRow } from "./job-row.ts";
 import {
   type Job,
@@ -32,6 +33,7 @@ export interface NewJob {
   requestId: string | null;
   requestHash: string | null;
   concurrencyKey: string | null;
+  concurrencyLimit: number;
   maxAttempts: number;
   /** Null: at once. */
   runTime: Date | null;
@@ -49,18 +51,25 @@ export async function insertJobs(sql: Sql, jobs: readonly NewJob[]): Promise<Job
     password: job.password ? Buffer.from(job.password).toString("base64") : null,
   }));
   const rows = await sql<JobRow[]>`
-    with j as (
-      insert into jobs (id, owner_id, priority, pipeline_id, pipeline_name, pipeline_version, stages_total,
-        document_id, labels, parameters, password, request_id, request_hash, concurrency_key, max_attempts,
-        run_time, timeout_ms, last_sequence)
-      select r.id, r."ownerId", r.priority, r."pipelineId", r."pipelineName", r."pipelineVersion",
-        r."stagesTotal", r."documentId", r.labels, r.parameters, decode(r.password, 'base64'), r."requestId",
-        r."requestHash", r."concurrencyKey", r."maxAttempts", coalesce(r."runTime", now()), r."timeoutMs", 1
+    with r as (
+      select *, row_number() over (partition by "ownerId", "concurrencyKey" order by id) as nth
       from jsonb_to_recordset(${storableJson(records)}::text::jsonb) as r(
         id uuid, "ownerId" uuid, priority smallint, "pipelineId" uuid, "pipelineName" text,
         "pipelineVersion" int, "stagesTotal" smallint, "documentId" uuid, labels jsonb, parameters jsonb,
-        password text, "requestId" text, "requestHash" text, "concurrencyKey" text, "maxAttempts" int,
-        "runTime" timestamptz(3), "timeoutMs" bigint)
+        password text, "requestId" text, "requestHash" text, "concurrencyKey" text, "concurrencyLimit" smallint,
+        "maxAttempts" int, "runTime" timestamptz(3), "timeoutMs" bigint)
+    ), j as (
+      insert into jobs (id, owner_id, priority, pipeline_id, pipeline_name, pipeline_version, stages_total,
+        document_id, labels, parameters, password, request_id, request_hash, concurrency_key, concurrency_limit,
+        parked, max_attempts, run_time, timeout_ms, last_sequence)
+      select r.id, r."ownerId", r.priority, r."pipelineId", r."pipelineName", r."pipelineVersion",
+        r."stagesTotal", r."documentId", r.labels, r.parameters, decode(r.password, 'base64'), r."requestId",
+        r."requestHash", r."concurrencyKey", r."concurrencyLimit",
+        -- Those for which their key has no place stand aside from the beginning.
+        r."concurrencyKey" is not null and coalesce(r."runTime", now()) <= now()
+          and r.nth + ${activeOf(sql, sql`r."ownerId"`, sql`r."concurrencyKey"`)} > r."concurrencyLimit",
+        r."maxAttempts", coalesce(r."runTime", now()), r."timeoutMs", 1
+      from r
       on conflict (owner_id, request_id) where request_id is not null do nothing
       returning *
     ), e as (
@@ -207,6 +216,8 @@ export async function requeue(sql: Sql, scope: Scope, id: string): Promise<Job |
         and status = any(${array(from)}::text::text[]) for update
     ), j as (
       update jobs set status = 'CREATED', run_time = now(), attempt = 0, lost_claims = 0, error = null,
+        parked = jobs.concurrency_key is not null
+          and ${activeOf(sql, sql`jobs.owner_id`, sql`jobs.concurrency_key`)} >= jobs.concurrency_limit,
         ended_at = null, stage = null, stage_share = 0, stage_message = null, locked_by = null, last_sequence = last_sequence + 1,
         version = version + 1, updated_at = now()
       from old where jobs.id = old.id
@@ -283,49 +294,59 @@ export interface QueuePlace {
   slots: number;
   /** Jobs that ended within the last minute. */
   endedLastMinute: number;
-  /** The running job that holds the concurrency key of this one. */
+  /** Jobs that run with the concurrency key of this one, and one of them. */
+  keyRunning: number;
   keyHolder: string | null;
+  /** Jobs with its key that wait and come before it. */
+  keyAhead: number;
   paused: boolean;
   pauseReason: string;
 }
 
 /**
- * Where a job stands that could run now. Counting stops at 10,000 jobs of higher priority, 1,000 of its owner and
- * 100 other owners: nobody reads a place beyond that, and an exact one would cost a long scan.
+ * Where a job stands that could run now. Counting stops at 10,000 jobs of higher priority, 1,000 of its owner, 1,000
+ * of its key and 100 other owners: nobody reads a place beyond that, and an exact one would cost a long scan.
  */
 export async function queuePlace(
   sql: Sql,
   job: Pick<Job, "id" | "ownerId" | "priority" | "runTime" | "concurrencyKey">,
 ): Promise<QueuePlace> {
   const rank = priorityRank(job.priority);
+  const key = job.concurrencyKey || null;
+  const inLine = sql`status = 'CREATED' and not parked and priority = ${rank}`;
+  const earlier = sql`(run_time, id) < (${job.runTime}::timestamptz, ${job.id}::uuid)`;
   const [row] = await sql<QueuePlace[]>`
     with recursive own as (
-      select count(*)::int as n from (select from jobs where status = 'CREATED' and priority = ${rank}
-        and owner_id = ${job.ownerId} and (run_time, id) < (${job.runTime}::timestamptz, ${job.id}::uuid) limit 1000) as o
+      select count(*)::int as n from (select from jobs where ${inLine} and owner_id = ${job.ownerId} and ${earlier}
+        limit 1000) as o
     ), others as (
-      select (select owner_id from jobs where status = 'CREATED' and priority = ${rank} and run_time <= now()
+      select (select owner_id from jobs where ${inLine} and run_time <= now()
         order by owner_id, run_time, id limit 1) as owner_id, 1 as place
       union all
-      select (select owner_id from jobs where status = 'CREATED' and priority = ${rank} and run_time <= now()
-        and owner_id > o.owner_id order by owner_id, run_time, id limit 1), o.place + 1
+      select (select owner_id from jobs where ${inLine} and run_time <= now() and owner_id > o.owner_id
+        order by owner_id, run_time, id limit 1), o.place + 1
       from others o where o.owner_id is not null and o.place < 100
     ), turns as (
       -- Each other owner has a turn before each turn of this one, as long as it has jobs.
-      select coalesce(sum((select count(*) from (select from jobs j where j.status = 'CREATED'
-        and j.priority = ${rank} and j.owner_id = o.owner_id and j.run_time <= now()
-        limit (select n + 1 from own)) as theirs)), 0)::int as n
+      select coalesce(sum((select count(*) from (select from jobs where ${inLine} and owner_id = o.owner_id
+        and run_time <= now() limit (select n + 1 from own)) as theirs)), 0)::int as n
       from others o where o.owner_id is not null and o.owner_id <> ${job.ownerId}
     ), higher as (
-      select count(*)::int as n from (select from jobs where status = 'CREATED' and priority < ${rank}
+      select count(*)::int as n from (select from jobs where status = 'CREATED' and not parked and priority < ${rank}
         and run_time <= now() limit 10000) as h
+    ), running as (
+      select count(*)::int as n, min(id::text) as id from jobs where owner_id = ${job.ownerId}
+        and concurrency_key = ${key} and status in ('PROCESSING', 'CANCELLING')
+    ), same_key as (
+      select count(*)::int as n from (select from jobs where status = 'CREATED' and owner_id = ${job.ownerId}
+        and concurrency_key = ${key} and ${earlier} limit 1000) as k
     )
     select own.n + turns.n + higher.n as ahead, higher.n as higher, q.paused, q.reason as pause_reason,
-      (select id from jobs where owner_id = ${job.ownerId} and concurrency_key = ${job.concurrencyKey || null}
-        and status in ('PROCESSING', 'CANCELLING')) as key_holder,
+      running.n as key_running, running.id as key_holder, same_key.n as key_ahead,
       (select count(*)::int from jobs where ended_at > now() - interval '1 minute') as ended_last_minute,
       (select count(*)::int from workers where heartbeat_at > now() - interval '30 seconds') as workers,
       (select coalesce(sum(concurrency), 0)::int from workers where heartbeat_at > now() - interval '30 seconds') as slots
-    from own, turns, higher, queue_state q`;
+    from own, turns, higher, running, same_key, queue_state q`;
   if (!row) throw new Error("the state of the queue has no row");
   return row;
 }

@@ -6,6 +6,7 @@ import { type Caller, scopeOf } from "../lib/caller.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
 import type { PipelineVersion } from "../pipelines/model.ts";
 import type { PipelinesService } from "../pipelines/service.ts";
+import type { Queue } from "../queue/queue.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { createJobCreator, type JobRequest } from "./create.ts";
@@ -19,6 +20,8 @@ import {
   ResultExpiredError,
   ResultNotReadyError,
 } from "./errors.ts";
+import { entryOf } from "./job-row.ts";
+import type { ClaimedJob } from "./lease-queries.ts";
 import type {
   Job,
   JobFilter,
@@ -50,6 +53,7 @@ export interface JobsDeps {
   pipelines: PipelinesService;
   audit: Auditor;
   bus: EventBus;
+  queue: Pick<Queue<ClaimedJob>, "enqueue" | "withdraw">;
   store: ObjectStore;
   metrics: Metrics;
   passwords: SecretBox;
@@ -81,7 +85,7 @@ const DOWNLOAD_SECONDS = 15 * 60;
 
 /** The verbs of callers. Every change commits together with its event and its audit entry. */
 export function createJobsService(deps: JobsDeps) {
-  const { db, documents, pipelines, audit, bus, store, metrics } = deps;
+  const { db, documents, pipelines, audit, bus, queue, store, metrics } = deps;
   const creator = createJobCreator(deps);
   const waitingOf = createWaiting(deps);
 
@@ -127,6 +131,14 @@ export function createJobsService(deps: JobsDeps) {
       );
       return changed;
     });
+
+  /** Those that were cancelled while they waited. */
+  const withdrawn = async (jobs: readonly Job[]): Promise<void> => {
+    const waited = jobs.filter(({ status }) => status === "CANCELLED");
+    for (const { pipelineName: pipeline, priority } of waited)
+      metrics.jobsCancelled.inc({ pipeline, priority });
+    await queue.withdraw(waited.map(entryOf));
+  };
 
   const result = async (caller: Caller, id: string): Promise<{ job: Job; result: JobResult }> => {
     const job = await find(caller, id, "results:read");
@@ -195,10 +207,9 @@ export function createJobsService(deps: JobsDeps) {
         });
         return changed;
       });
-      if (job.status === "CANCELLED")
-        metrics.jobsCancelled.inc({ pipeline: job.pipelineName, priority: job.priority });
       bus.announce("orders", [job.id]);
       bus.announce("events", [job.id]);
+      await withdrawn([job]);
       return await detailsOf(job);
     },
 
@@ -217,8 +228,8 @@ export function createJobsService(deps: JobsDeps) {
         await audit.record(tx, caller, { action: "jobs.retry", resourceType: "job", resourceId: id });
         return changed;
       });
-      bus.announce("work", [job.id]);
       bus.announce("events", [job.id]);
+      await queue.enqueue([entryOf(job)]);
       return await detailsOf(job);
     },
 
@@ -235,12 +246,10 @@ export function createJobsService(deps: JobsDeps) {
           return { done: changed, hasMore: ids.length > max };
         },
       );
-      for (const { status, pipelineName, priority } of done) {
-        if (status === "CANCELLED") metrics.jobsCancelled.inc({ pipeline: pipelineName, priority });
-      }
       const ids = done.map(({ id }) => id);
       bus.announce("orders", ids);
       bus.announce("events", ids);
+      await withdrawn(done);
       return { ids, hasMore };
     },
 
@@ -253,8 +262,8 @@ export function createJobsService(deps: JobsDeps) {
         return { done: changed, hasMore: ids.length > max };
       });
       const ids = done.map(({ id }) => id);
-      bus.announce("work", ids);
       bus.announce("events", ids);
+      await queue.enqueue(done.map(entryOf));
       return { ids, hasMore };
     },
 

@@ -18,11 +18,11 @@ export function createWaiting({ db, now }: { db: Database; now: () => number }) 
       };
     }
     const place = await queuePlace(db.sql, job);
-    const { ahead, higher, workers, slots, keyHolder } = place;
-    const held = (reason: Waiting["reason"], message: string): Waiting => ({
+    const { ahead, higher, workers, slots, keyRunning, keyHolder, keyAhead } = place;
+    const held = (reason: Waiting["reason"], message: string, before = ahead): Waiting => ({
       reason,
       message,
-      position: ahead + 1,
+      position: before + 1,
       estimatedStartTime: null,
     });
     if (place.paused) {
@@ -30,7 +30,14 @@ export function createWaiting({ db, now }: { db: Database; now: () => number }) 
       return held("QUEUE_PAUSED", `an operator has paused the queue${why}`);
     }
     if (workers === 0) return held("NO_WORKER", "no worker is alive; start one with `sluice worker`");
-    if (keyHolder) return held("CONCURRENCY_KEY", `job ${keyHolder} runs with the same concurrency_key`);
+    if (job.concurrencyKey && (job.parked || keyRunning >= job.concurrencyLimit)) {
+      const who =
+        keyRunning === 1
+          ? `job ${keyHolder} runs with the same concurrency_key`
+          : `${keyRunning} jobs run with the same concurrency_key, one of them ${keyHolder}`;
+      const queue = keyAhead === 0 ? "it is the next of that key" : `${keyAhead} of that key come before it`;
+      return held("CONCURRENCY_KEY", keyRunning > 0 ? `${who}; ${queue}` : queue, keyAhead);
+    }
     return {
       reason: "BEHIND_OTHERS",
       position: ahead + 1,

@@ -8,8 +8,9 @@ export function createQueueRoute(system: Pick<SystemService, "queueStats">): Pla
   return async (request, response) => {
     const path = request.url?.split("?", 1)[0];
     if (path !== "/health/queue" || (request.method !== "GET" && request.method !== "HEAD")) return false;
-    const { depths, ended, workers, pause, time } = await system.queueStats();
+    const { depths, ended, workers, pause, backend, time } = await system.queueStats();
     const body = JSON.stringify({
+      backend,
       paused: pause.paused,
       workers,
       time: time.toISOString(),

@@ -75,6 +75,7 @@ function statsToMessage({
   ended,
   workers,
   pause,
+  backend,
   time,
 }: QueueStats): MessageInitShape<typeof QueueStatsSchema> {
   return {
@@ -94,7 +95,7 @@ function statsToMessage({
     })),
     isPaused: pause.paused,
     pauseReason: pause.reason,
-    backend: "postgres",
+    backend,
     time: timestampOf(time),
     workers,
   };

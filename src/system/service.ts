@@ -1,7 +1,7 @@
 import type { Auditor } from "../audit/auditor.ts";
 import type { Database } from "../db/sql.ts";
-import type { EventBus } from "../events/bus.ts";
 import type { Caller } from "../lib/caller.ts";
+import type { Claimed, Queue } from "../queue/queue.ts";
 import { HealthError } from "../rpc/health-checks.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import {
@@ -35,6 +35,8 @@ export interface QueueStats {
   ended: EndedJobs[];
   workers: number;
   pause: PauseState;
+  /** What holds the line. */
+  backend: "postgres" | "redis";
   time: Date;
 }
 
@@ -43,7 +45,7 @@ const PRIORITY_LABELS = ["HIGH", "NORMAL", "LOW"];
 export interface SystemDeps {
   db: Database;
   audit: Auditor;
-  bus: EventBus;
+  queue: Pick<Queue<Claimed>, "backend" | "pause" | "resume">;
   facts: ServerFacts;
   metrics: Metrics;
   now: () => number;
@@ -53,7 +55,7 @@ export type SystemService = ReturnType<typeof createSystemService>;
 
 /** What operators ask of the installation as a whole. */
 export function createSystemService(deps: SystemDeps) {
-  const { db, audit, bus, facts, metrics, now } = deps;
+  const { db, audit, queue, facts, metrics, now } = deps;
 
   const queueStats = async (): Promise<QueueStats> => {
     const [depths, ended, workers, pause] = await Promise.all([
@@ -62,7 +64,7 @@ export function createSystemService(deps: SystemDeps) {
       countLiveWorkers(db.sql),
       readPause(db.sql),
     ]);
-    return { depths, ended, workers, pause, time: new Date(now()) };
+    return { depths, ended, workers, pause, backend: queue.backend, time: new Date(now()) };
   };
 
   const setPause = async (caller: Caller, paused: boolean, reason: string): Promise<QueueStats> => {
@@ -77,7 +79,7 @@ export function createSystemService(deps: SystemDeps) {
       }
       return done;
     });
-    if (changed && !paused) bus.announce("work", ["queue"]);
+    if (changed) await (paused ? queue.pause() : queue.resume());
     return await queueStats();
   };
 

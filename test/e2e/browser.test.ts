@@ -3,7 +3,8 @@ import { build } from "esbuild";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { findChromium, openBrowser } from "../support/browser.ts";
-import { createSite, freePort, longText, ROOT, type Site, writeInto } from "../support/processes.ts";
+import { freePort } from "../support/ports.ts";
+import { createSite, longText, ROOT, type Site, writeInto } from "../support/processes.ts";
 
 /** What the page does with a file that its user chooses. */
 const PAGE_SCRIPT = `

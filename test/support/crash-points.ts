@@ -1,4 +1,11 @@
-import type { Database, DedicatedPool, Sql, Transaction } from "../../src/db/sql.ts";
+import { setImmediate } from "node:timers/promises";
+import {
+  type Database,
+  type DedicatedPool,
+  isConnectionLoss,
+  type Sql,
+  type Transaction,
+} from "../../src/db/sql.ts";
 
 /** The moment at which a process dies, at one of the commits of what it does. */
 export interface CrashPoint {
@@ -23,18 +30,25 @@ class CrashError extends Error {
 }
 
 /** How something went that was done with a crash point set. */
-export type Crashed<T> =
-  | { readonly crashed: false; readonly answer: T | Error }
-  /** `committed`: commits that stand, as far as statements that write are concerned. */
-  | { readonly crashed: true; readonly committed: number };
+export interface Outcome<T> {
+  /** Where it died; null when it never came to the crash point. */
+  readonly crashed: CrashPoint["where"] | null;
+  /** Commits that stand, of transactions and of statements that write. */
+  readonly committed: number;
+  /** What the caller was told; null when nobody was left to tell, or that the database went away. */
+  readonly answer: { readonly value: T | Error } | null;
+}
 
 export interface CrashingProcess {
   /** To be given to the services of this process. */
   readonly db: Database;
   /** Nothing of it runs any more; what comes next needs a new process. */
   readonly dead: boolean;
-  /** Runs `work`, which may die at the crash point. One at a time. Throws only what `work` does not answer for. */
-  run<T>(point: CrashPoint | null, work: () => Promise<T>): Promise<Crashed<T>>;
+  /**
+   * Runs `work`, which may die at the crash point, to the end of all that it has begun, also of what it does not
+   * wait for. One at a time.
+   */
+  run<T>(point: CrashPoint | null, work: () => Promise<T>): Promise<Outcome<T>>;
 }
 
 /** A promise for whoever asked something of a process that is dead. */
@@ -57,20 +71,21 @@ export function createCrashPoints(db: Database): { newProcess(): CrashingProcess
 }
 
 function createProcess(db: Database): CrashingProcess {
-  let armed: { point: CrashPoint; passed: number; fired: boolean } | null = null;
+  let armed: { point: CrashPoint; passed: number; crashed: CrashPoint["where"] | null } | null = null;
+  const pending = new Set<Promise<unknown>>();
   let committed = 0;
   let dead = false;
   let onDeath = Promise.withResolvers<void>();
 
   /** The crash point, if this commit is the one. */
   const pointOfNextCommit = (): CrashPoint | null => {
-    if (!armed || armed.fired) return null;
+    if (!armed || armed.crashed) return null;
     return armed.passed++ === armed.point.skip ? armed.point : null;
   };
 
-  const die = async <T>(point: CrashPoint): Promise<T> => {
-    if (armed) armed.fired = true;
-    if (point.manner !== "death") throw new CrashError(`crash ${point.where} the commit`);
+  const die = async <T>(point: CrashPoint, where = point.where): Promise<T> => {
+    if (armed) armed.crashed = where;
+    if (point.manner !== "death") throw new CrashError(`crash ${where} the commit`);
     dead = true;
     onDeath.resolve();
     return await never<T>();
@@ -81,7 +96,7 @@ function createProcess(db: Database): CrashingProcess {
     if (!WRITES.test(text)) return await send();
     const point = pointOfNextCommit();
     // One statement is one commit, so that "inside" of it nothing can be done by halves.
-    if (point && point.where !== "after") return await die(point);
+    if (point && point.where !== "after") return await die(point, "before");
     const rows = await send();
     committed++;
     return point ? await die(point) : rows;
@@ -99,41 +114,56 @@ function createProcess(db: Database): CrashingProcess {
         result = await real((tx) => (breaking ? breaking.run(tx, work) : work(tx)));
       } catch (error) {
         if (!breaking?.broken || !point) throw error;
-        if (point.manner === "kill" && armed) {
-          armed.fired = true;
-          throw error;
-        }
-        return await die(point);
+        if (point.manner !== "kill") return await die(point);
+        if (armed) armed.crashed = "inside";
+        throw error;
       }
       committed++;
       return point ? await die(point) : result;
     };
 
+  /** `work`, known as long as it goes on. */
+  const followed = <T>(work: Promise<T>): Promise<T> => {
+    const known = work.finally(() => pending.delete(known));
+    pending.add(known);
+    return known;
+  };
+
+  const faulty = ({ sql, begin: real }: DedicatedPool): DedicatedPool => {
+    const guarded = begin(real);
+    return {
+      sql: intercepted(sql, (send, text) => followed(statement(send, text))),
+      begin: (work) => followed(guarded(work)),
+    };
+  };
+
   return {
     db: {
       ...db,
-      sql: intercepted(db.sql, statement),
-      begin: begin(db.begin),
-      dedicated(options) {
-        const pool = db.dedicated(options);
-        return { sql: intercepted(pool.sql, statement), begin: begin(pool.begin) };
-      },
+      ...faulty(db),
+      dedicated: (options) => faulty(db.dedicated(options)),
     },
     get dead() {
       return dead;
     },
     async run(point, work) {
       if (dead) throw new Error("a dead process was asked to do something");
-      armed = point ? { point, passed: 0, fired: false } : null;
+      armed = point ? { point, passed: 0, crashed: null } : null;
       committed = 0;
       onDeath = Promise.withResolvers();
       const answered = work().catch((error: unknown) =>
         error instanceof Error ? error : new Error(String(error)),
       );
-      const answer = await Promise.race([answered, onDeath.promise.then(() => new CrashError("died"))]);
-      const crashed = armed?.fired ?? false;
+      const death = onDeath.promise.then(() => null);
+      const value = await Promise.race([answered, death.then(() => new CrashError("died"))]);
+      while (!dead && pending.size > 0) {
+        await Promise.race([Promise.allSettled(pending), death]);
+        // What follows on it begins in the same turn.
+        await setImmediate();
+      }
+      const crashed = armed?.crashed ?? null;
       armed = null;
-      return crashed ? { crashed, committed } : { crashed, answer };
+      return { crashed, committed, answer: dead || (crashed && isConnectionLoss(value)) ? null : { value } };
     },
   };
 }

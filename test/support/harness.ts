@@ -10,13 +10,14 @@ import { createNotifyTransport } from "../../src/events/transport.ts";
 import { DEFAULT_EXTRACT_LIMITS } from "../../src/extract/extractor.ts";
 import type { JobRequest } from "../../src/jobs/create.ts";
 import { createDocumentsService, type DocumentsService } from "../../src/jobs/documents/service.ts";
-import { createLeases, type Leases } from "../../src/jobs/leases.ts";
+import { type ClaimedJob, createLeases, type Leases } from "../../src/jobs/leases.ts";
 import { createJobsService, type JobsService } from "../../src/jobs/service.ts";
 import type { Caller } from "../../src/lib/caller.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { createSecretBox } from "../../src/lib/secret-box.ts";
 import { createPipelinesService, type PipelinesService } from "../../src/pipelines/service.ts";
+import type { Queue } from "../../src/queue/queue.ts";
 import { createStagePool, type StagePool } from "../../src/stages/host/pool.ts";
 import { createFileStore, type FileStore } from "../../src/storage/file-store.ts";
 import { createSystemService, type ServerFacts, type SystemService } from "../../src/system/service.ts";
@@ -25,6 +26,7 @@ import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
 import { createJobRunner } from "../../src/worker/run-job.ts";
 import { createWorker, type Worker } from "../../src/worker/worker.ts";
 import { createTestDatabase } from "./postgres.ts";
+import { postgresQueueOn, redisQueueOn, type TestQueueRedis } from "./queues.ts";
 
 const MASTER_KEY = Buffer.alloc(32, 7);
 const silent = createLogger("silent");
@@ -33,6 +35,7 @@ const silent = createLogger("silent");
 export interface Services {
   readonly documents: DocumentsService;
   readonly pipelines: PipelinesService;
+  readonly queue: Queue<ClaimedJob>;
   readonly jobs: JobsService;
   readonly leases: Leases;
   readonly system: SystemService;
@@ -45,8 +48,11 @@ export interface Harness extends Services, AsyncDisposable {
   readonly bus: EventBus;
   readonly store: FileStore;
   readonly metrics: Metrics;
-  /** A further process on the same database and folder, with a memory of its own. `on` may be `db` with faults. */
-  newProcess(on?: Database): Services;
+  /**
+   * A further process on the same database and folder, with a memory of its own. `on` may be `db` with faults; the
+   * queue is in Postgres unless it is given.
+   */
+  newProcess(on?: Database, queue?: Queue<ClaimedJob>): Services;
   /** A user with the role `developer`, or with the permissions that are named. */
   caller(permissions?: readonly string[]): Caller;
   /** An administrator. */
@@ -55,9 +61,14 @@ export interface Harness extends Services, AsyncDisposable {
   startWorker(options?: { concurrency?: number; graceMs?: number }): Promise<Worker>;
 }
 
-/** @param options.leaseMs how long a lease holds; short ones let a test see it run out */
-export async function createHarness(options: { leaseMs?: number } = {}): Promise<Harness> {
-  const { leaseMs = 30_000 } = options;
+/**
+ * @param options.leaseMs how long a lease holds; short ones let a test see it run out
+ * @param options.redis holds the queue; without it Postgres does
+ */
+export async function createHarness(
+  options: { leaseMs?: number; redis?: TestQueueRedis } = {},
+): Promise<Harness> {
+  const { leaseMs = 30_000, redis } = options;
   const database = await createTestDatabase({ migrate: migrateUrl });
   const folder = await mkdtemp(join(tmpdir(), "sluice-test-"));
   const db = openDatabase({
@@ -77,22 +88,26 @@ export async function createHarness(options: { leaseMs?: number } = {}): Promise
   });
   const passwords = createSecretBox(MASTER_KEY, "document passwords");
   const { now } = systemClock;
-  const newProcess = (on: Database = db): Services => {
+  // Databases made from one template would else be one installation.
+  await db.sql`update queue_state set installation = gen_random_uuid()`;
+  const newProcess = (on: Database = db, queue = postgresQueueOn(on, bus, leaseMs)): Services => {
+    const audit = createAuditor();
     const pipelines = createPipelinesService({ db: on, now });
     const documents = createDocumentsService({
       db: on,
       store,
-      audit: createAuditor(),
+      audit,
       newId,
       maxBytes: 64 * 1024 * 1024,
     });
-    const leases = createLeases({ db: on, bus, metrics, leaseMs });
+    const leases = createLeases({ db: on, bus, queue, metrics, leaseMs });
     const jobs = createJobsService({
       db: on,
       documents,
       pipelines,
-      audit: createAuditor(),
+      audit,
       bus,
+      queue,
       store,
       metrics,
       passwords,
@@ -100,18 +115,11 @@ export async function createHarness(options: { leaseMs?: number } = {}): Promise
       newId,
       now,
     });
-    const system = createSystemService({
-      db: on,
-      audit: createAuditor(),
-      bus,
-      facts: {} as ServerFacts,
-      metrics,
-      now,
-    });
-    return { documents, pipelines, jobs, leases, system };
+    const system = createSystemService({ db: on, audit, queue, facts: {} as ServerFacts, metrics, now });
+    return { documents, pipelines, queue, jobs, leases, system };
   };
-  const services = newProcess();
-  const { documents, leases } = services;
+  const services = redis ? newProcess(db, await redisQueueOn(db, bus, leaseMs, redis)) : newProcess();
+  const { documents, leases, queue } = services;
   const workers: Worker[] = [];
   const callerWith = (permissions: Iterable<string>): Caller => ({
     userId: newId(),
@@ -184,6 +192,7 @@ export async function createHarness(options: { leaseMs?: number } = {}): Promise
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(workers.map((worker) => worker.stop()));
+      await queue.stop();
       await bus.stop();
       await db.close();
       await database.drop();
@@ -222,6 +231,7 @@ export function textRequest(text: string, changes: Partial<JobRequest> = {}): Jo
     maxAttempts: 0,
     requestId: "",
     concurrencyKey: "",
+    concurrencyLimit: 0,
     ...changes,
   };
 }

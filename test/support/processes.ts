@@ -1,11 +1,11 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createSluice, type Sluice, type SluiceOptions } from "@sluice/sdk";
 import { beforeEach, vi } from "vitest";
+import { freePort } from "./ports.ts";
 
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 export const isRoot = process.getuid?.() === 0;
@@ -171,19 +171,6 @@ export async function eventually(
     if (!(await condition())) throw new Error(typeof what === "string" ? `not in time: ${what}` : what());
   };
   await vi.waitFor(check, { timeout: timeoutMs, interval: 25 });
-}
-
-/** A port that is free now, outside the range from which the system takes ports for connections. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 10_000);
-    const free = await new Promise<boolean>((resolve) => {
-      const probe = createServer();
-      probe.once("error", () => resolve(false));
-      probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
-    });
-    if (free) return port;
-  }
 }
 
 /** Command lines of the processes that name the folder: servers, workers, their helpers and their database. */

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "./ports.ts";
 import { findRedis, onPath, type RedisBinary } from "./redis-binary.ts";
 
 /** A Redis server of one test; it ends with the test's process at the latest. */
@@ -14,6 +15,9 @@ export interface TestRedis {
   stop(): Promise<void>;
   /** `kill -9`; what it had not written to its append-only file is lost. */
   kill(): Promise<void>;
+  /** Lets it answer nothing until `thaw`; its connections stay open. */
+  freeze(): void;
+  thaw(): void;
   /** Ends it if it runs, and starts it again on the same port and folder. */
   restart(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -58,6 +62,8 @@ export async function startTestRedis(options: { args?: readonly string[] } = {})
     port,
     stop,
     kill: () => end("SIGKILL"),
+    freeze: () => void child.kill("SIGSTOP"),
+    thaw: () => void child.kill("SIGCONT"),
     async restart() {
       await end("SIGTERM");
       child = await start(binary, args, port);
@@ -107,16 +113,5 @@ function answersPing(port: number): Promise<boolean> {
     });
     socket.once("error", () => resolve(false));
     socket.once("close", () => resolve(false));
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
   });
 }

@@ -8,7 +8,11 @@ import { startTestRedis } from "../../support/redis.ts";
 const logger = createLogger("silent");
 
 function busOver(url: string, processId: string) {
-  return createEventBus({ transport: createRedisTransport(url, logger), processId, logger });
+  return createEventBus({
+    transport: createRedisTransport({ urls: [url], cluster: false, name: "test", logger }),
+    processId,
+    logger,
+  });
 }
 
 test("over Redis, what one process announces wakes whoever waits in another, and only for its id", async () => {

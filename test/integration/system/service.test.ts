@@ -16,8 +16,8 @@ const facts = {
   maxPages: 1,
   maxJobTimeoutMs: 1,
 };
-const systemOf = ({ db, bus, metrics }: Harness) =>
-  createSystemService({ db, bus, metrics, audit: createAuditor(), facts, now: Date.now });
+const systemOf = ({ db, queue, metrics }: Harness) =>
+  createSystemService({ db, queue, metrics, audit: createAuditor(), facts, now: Date.now });
 
 async function beat(h: Harness, id: string): Promise<void> {
   await h.leases.renew(

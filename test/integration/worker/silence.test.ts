@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { openDatabase } from "../../../src/db/sql.ts";
 import { createLeases } from "../../../src/jobs/leases.ts";
 import { createHarness, textRequest, until } from "../../support/harness.ts";
+import { postgresQueueOn } from "../../support/queues.ts";
 import { startTcpProxy } from "../../support/tcp-proxy.ts";
 import { startTestWorker } from "./worker-harness.ts";
 
@@ -23,7 +24,8 @@ test("a worker whose connections to the database fall silent claims again soon, 
       dedicated: (of: Parameters<typeof db.dedicated>[0]) =>
         db.dedicated({ ...of, statementTimeoutMs: 1_000 }),
     };
-    const leases = createLeases({ db: quick, bus: h.bus, metrics: h.metrics, leaseMs: 30_000 });
+    const queue = postgresQueueOn(quick, h.bus, 30_000);
+    const leases = createLeases({ ...h, db: quick, queue, leaseMs: 30_000 });
     await using w = await startTestWorker(h, { leases, graceMs: GRACE_MS });
     const completed = async () => {
       const { job } = await h.jobs.create(h.admin, textRequest("Water runs through the gate."));

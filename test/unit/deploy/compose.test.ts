@@ -73,14 +73,14 @@ test("the commands at its head make every secret, in a folder that is closed to 
 describe.each(ours)("%s", (_name, service) => {
   test("has an environment that the program accepts, and nothing in it that the program does not read", () => {
     for (const name of Object.keys(service.environment ?? {})) expect(SETTING_NAMES).toContain(name);
-    const { databaseUrl, redisUrl, masterKey, storageUrl, dataDir } = configOf(service);
+    const { databaseUrl, redisUrls, masterKey, storageUrl, dataDir } = configOf(service);
     const password = readFileSync(
       join(folder, compose.secrets["postgres-password"]?.file ?? ""),
       "utf8",
     ).trim();
     const { POSTGRES_USER: user, POSTGRES_DB: database } = compose.services.postgres?.environment ?? {};
     expect(databaseUrl).toBe(`postgres://${user}:${password}@postgres:5432/${database}`);
-    expect(redisUrl).toBe("redis://redis:6379");
+    expect(redisUrls).toEqual(["redis://redis:6379"]);
     expect(masterKey).not.toBeNull();
     expect(storageUrl).toBe("file:///files");
     expect(dataDir).toBe("/data");

@@ -10,7 +10,7 @@ import {
 import type { JobFilter } from "../../../../src/jobs/model.ts";
 import type { Caller } from "../../../../src/lib/caller.ts";
 import type { Services } from "../../../support/harness.ts";
-import { command, crashOfTransaction, crashText, pick, pickOf } from "./arbitraries.ts";
+import { command, crashOf, crashText, pick, pickOf } from "./arbitraries.ts";
 import { audited, cancelAsked, deleted, isFinal, type Model, type ModelJob, requeued } from "./model.ts";
 import { type Command, perform } from "./real.ts";
 
@@ -58,7 +58,7 @@ const target = fc.record({
 
 /** A verb on one job. */
 function one(verb: fc.Arbitrary<Verb>): fc.Arbitrary<Command> {
-  return fc.tuple(verb, target, crashOfTransaction()).map(([act, { at, any, who }, crash]) => {
+  return fc.tuple(verb, target, crashOf()).map(([act, { at, any, who }, crash]) => {
     const { name, action } = act;
     const targets = (m: Model) =>
       any ? [...m.jobs, ...m.deleted] : m.jobs.filter((job) => act.mayNot(job) === null);
@@ -105,7 +105,7 @@ function many(
   ) => Promise<{ ids: string[]; hasMore: boolean }>,
 ): fc.Arbitrary<Command> {
   return fc
-    .tuple(fc.nat(2), fc.boolean(), fc.integer({ min: 1, max: 4 }), crashOfTransaction())
+    .tuple(fc.nat(2), fc.boolean(), fc.integer({ min: 1, max: 4 }), crashOf())
     .map(([by, onlyRed, max, crash]) =>
       command(
         `${name} many(up to ${max} by ${by}${onlyRed ? ", red ones" : ""})${crashText(crash)}`,
@@ -142,7 +142,7 @@ export const retryMany = many(RETRY, ({ jobs }, caller, filter, max) => jobs.ret
 
 function setPause(paused: boolean): fc.Arbitrary<Command> {
   const name = paused ? "pause" : "resume";
-  return crashOfTransaction().map((crash) =>
+  return crashOf().map((crash) =>
     command(
       `${name}${crashText(crash)}`,
       (m) => m.jobs.length > 1 && (paused || m.paused),

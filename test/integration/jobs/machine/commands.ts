@@ -36,6 +36,7 @@ const ALL: fc.Arbitrary<Command>[] = [
   ...times(3, time.leaseRunsOut),
   ...times(3, time.sweep),
   time.timePasses,
+  ...times(2, time.reconcile),
   ...times(2, stale.staleWrites),
   ...times(2, stale.foreignWrites),
 ];
@@ -70,6 +71,27 @@ const ATTEMPTS: fc.Arbitrary<Command>[] = [
   stale.staleWrites,
 ];
 
+/** Jobs wait for each other. */
+const KEYS: fc.Arbitrary<Command>[] = [
+  ...times(5, creates.createWithKey),
+  ...times(6, workers.claim),
+  ...times(2, endings.complete),
+  endings.failForGood,
+  endings.failForNow,
+  endings.failWithBackoff,
+  endings.confirmCancel,
+  workers.release,
+  ...times(2, callers.cancel),
+  callers.cancelMany,
+  callers.retry,
+  callers.retryMany,
+  callers.remove,
+  time.timePasses,
+  time.leaseRunsOut,
+  time.sweep,
+  ...times(2, time.reconcile),
+];
+
 /** Histories of up to `maxCommands`; those that do not fit where they stand are left out. */
 export function histories(maxCommands: number, replayPath: string): fc.Arbitrary<Iterable<Command>> {
   const of = (commands: fc.Arbitrary<Command>[]) =>
@@ -78,5 +100,6 @@ export function histories(maxCommands: number, replayPath: string): fc.Arbitrary
     { weight: 2, arbitrary: of(ALL) },
     { weight: 1, arbitrary: of(LOSSES) },
     { weight: 1, arbitrary: of(ATTEMPTS) },
+    { weight: 1, arbitrary: of(KEYS) },
   );
 }

@@ -7,7 +7,7 @@ import { DocumentNotFoundError, RequestIdReusedError } from "../../../../src/job
 import type { Job } from "../../../../src/jobs/model.ts";
 import type { Caller } from "../../../../src/lib/caller.ts";
 import { textRequest } from "../../../support/harness.ts";
-import { command, crashOfTransaction, crashText, pick, pickOf } from "./arbitraries.ts";
+import { command, crashOf, crashText, pick, pickOf } from "./arbitraries.ts";
 import { created, type Model, type ModelJob } from "./model.ts";
 import { type Command, perform } from "./real.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -20,7 +20,8 @@ const requestParts = fc.record({
   requestId: fc.constantFrom("", "", "first", "second"),
   priority: fc.constantFrom("NORMAL" as const, "HIGH" as const, "LOW" as const),
   later: fc.constantFrom(false, false, false, true),
-  concurrencyKey: fc.constantFrom("", "", "key", "other key"),
+  concurrencyKey: fc.constantFrom("", "", "key", "key", "other key"),
+  concurrencyLimit: fc.constantFrom(0, 0, 2),
   maxAttempts: fc.constantFrom(0, 1, 2),
   color: fc.constantFrom("", "red"),
   /** On the document of a job that is there, if it is one of the owner's. */
@@ -79,22 +80,31 @@ function follow(m: Model, sent: Sent, seen: Snapshot): (answer: { job: Job } | E
     expect(answer).toMatchObject({ job: { id: job?.id, status: job?.status, attempt: job?.attempt } });
 }
 
-export const create: fc.Arbitrary<Command> = fc
-  .tuple(requestParts, crashOfTransaction())
-  .map(([parts, crash]) => {
-    const { owner, requestId, priority, concurrencyKey } = parts;
+function createOf(parts: fc.Arbitrary<RequestParts>): fc.Arbitrary<Command> {
+  return fc.tuple(parts, crashOf()).map(([given, crash]) => {
+    const {
+      owner,
+      requestId,
+      priority,
+      concurrencyKey: key,
+      concurrencyLimit: limit,
+      later,
+      sharing,
+    } = given;
+    const keyed = key ? `${key} up to ${limit || 1}` : "";
     const how = [
+      `owner ${owner}`,
       priority,
       requestId,
-      concurrencyKey,
-      parts.later ? "later" : "",
-      parts.sharing ? "sharing" : "",
+      keyed,
+      later ? "later" : "",
+      sharing ? "sharing" : "",
     ];
     return command(
-      `create(${[`owner ${owner}`, ...how].filter(Boolean).join(", ")})${crashText(crash)}`,
+      `create(${how.filter(Boolean).join(", ")})${crashText(crash)}`,
       (m) => m.jobs.length < MAX_JOBS,
       async (m, r) => {
-        const sent = requestOf(m, parts);
+        const sent = requestOf(m, given);
         await perform(m, r, "create", crash, {
           call: ({ jobs }) => jobs.create(sent.caller, sent.request),
           follow: (seen) => follow(m, sent, seen),
@@ -102,9 +112,17 @@ export const create: fc.Arbitrary<Command> = fc
       },
     );
   });
+}
+
+export const create = createOf(requestParts);
+
+/** All of one owner and with one key. */
+export const createWithKey = createOf(
+  requestParts.map((parts) => ({ ...parts, owner: 0, concurrencyKey: "key" })),
+);
 
 /** A caller who does not know what became of its request sends it once more. */
-export const repeatCreate: fc.Arbitrary<Command> = fc.tuple(pick, crashOfTransaction()).map(([at, crash]) =>
+export const repeatCreate: fc.Arbitrary<Command> = fc.tuple(pick, crashOf()).map(([at, crash]) =>
   command(
     `repeat create(${at})${crashText(crash)}`,
     (m) => m.sent.length > 0 && m.jobs.length < MAX_JOBS,
@@ -120,7 +138,7 @@ export const repeatCreate: fc.Arbitrary<Command> = fc.tuple(pick, crashOfTransac
 
 /** Two in one transaction; the second may repeat the first. */
 export const createBatch: fc.Arbitrary<Command> = fc
-  .tuple(requestParts, requestParts, fc.boolean(), crashOfTransaction())
+  .tuple(requestParts, requestParts, fc.boolean(), crashOf())
   .map(([first, second, same, crash]) =>
     command(
       `create batch(${same ? "twice the same" : "two"})${crashText(crash)}`,

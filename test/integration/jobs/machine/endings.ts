@@ -5,7 +5,7 @@ import type { Leases } from "../../../../src/jobs/leases.ts";
 import { nextAttemptInMs } from "../../../../src/worker/retry.ts";
 import type { CrashPoint } from "../../../support/crash-points.ts";
 import { failureOf, resultOf } from "../steps.ts";
-import { command, crashOfStatement, crashText, pick, pickOf } from "./arbitraries.ts";
+import { command, crashOf, crashText, pick, pickOf } from "./arbitraries.ts";
 import { cancelConfirmed, completed, failed, type Model, type ModelJob } from "./model.ts";
 import { type Command, perform, type Real } from "./real.ts";
 import { type Working, working } from "./worker-acts.ts";
@@ -36,7 +36,7 @@ export async function endAttempt(
 }
 
 function commandOf(ending: Ending): fc.Arbitrary<Command> {
-  return fc.tuple(pick, crashOfStatement()).map(([at, crash]) =>
+  return fc.tuple(pick, crashOf()).map(([at, crash]) =>
     command(
       `${ending.name}(${at})${crashText(crash)}`,
       (m) => working(m).length > 0,

@@ -8,8 +8,6 @@ import type { Caller } from "../../../../src/lib/caller.ts";
 export const STAGES = ["fetch", "detect", "extract", "normalize", "enrich", "chunk", "quality"] as const;
 /** So often may a job's worker stop answering before the job is set aside. */
 const LOST_CLAIMS = 3;
-/** Jobs of one owner with the same concurrency key that run at once. */
-const RUNNING_PER_KEY = 1;
 
 /** What a worker holds. */
 export interface Held {
@@ -40,6 +38,8 @@ export interface ModelJob {
   lost: number;
   /** Its run_time has come. */
   due: boolean;
+  /** It stands aside because its concurrency key is taken: the queue's matter, as it was seen last. */
+  parked: boolean;
   /** The worker that has it or ended it. */
   worker: string | null;
   error: string | null;
@@ -70,6 +70,8 @@ export interface Model {
   /** `action resource user`, one for each act of a caller that did something. */
   readonly audit: string[];
   paused: boolean;
+  /** Somebody died before he could tell the queue; jobs may stand aside for nothing until it is reconciled. */
+  loose: boolean;
   /** Numbers what must be told apart. */
   serial: number;
 }
@@ -82,11 +84,25 @@ export const isRunning = ({ status }: ModelJob): boolean =>
 /** True when the rules let a worker begin the job now. */
 export function canBegin(m: Model, job: ModelJob): boolean {
   if (m.paused || job.status !== "CREATED" || !job.due) return false;
-  const { concurrencyKey: key } = job.request;
-  const holders = m.jobs.filter(
-    (other) => isRunning(other) && other.owner === job.owner && other.request.concurrencyKey === key,
+  return job.request.concurrencyKey === "" || sharersOf(m, job).filter(isRunning).length < limitOf(job);
+}
+
+/** How many jobs with its key, itself among them, may run. */
+export const limitOf = ({ request }: ModelJob): number => request.concurrencyLimit || 1;
+
+/** Its owner's jobs with its concurrency key. */
+function sharersOf(m: Model, { owner, request }: ModelJob): ModelJob[] {
+  return m.jobs.filter(
+    (other) => other.owner === owner && other.request.concurrencyKey === request.concurrencyKey,
   );
-  return key === "" || holders.length < RUNNING_PER_KEY;
+}
+
+/** True when as many run with its key, or may begin at once, as its limit allows. */
+export function isKeyTaken(m: Model, job: ModelJob): boolean {
+  const active = sharersOf(m, job).filter(
+    (other) => isRunning(other) || (other.status === "CREATED" && other.due && !other.parked),
+  );
+  return active.length >= limitOf(job);
 }
 
 export function audited(m: Model, action: string, resource: string, caller: Caller): void {
@@ -120,6 +136,7 @@ export function created(
     attempt: 0,
     lost: 0,
     due: request.runTime === null,
+    parked: false,
     worker: null,
     error: null,
     stage: null,

@@ -2,12 +2,7 @@
 import type fc from "fast-check";
 import type { Sql } from "../../../../src/db/sql.ts";
 import { newId } from "../../../../src/lib/ids.ts";
-import {
-  type Crashed,
-  type CrashingProcess,
-  type CrashPoint,
-  createCrashPoints,
-} from "../../../support/crash-points.ts";
+import { type CrashingProcess, type CrashPoint, createCrashPoints } from "../../../support/crash-points.ts";
 import type { Harness, Services } from "../../../support/harness.ts";
 import type { Model } from "./model.ts";
 import { compare, type Known, type Snapshot, takeSnapshot } from "./snapshot.ts";
@@ -64,6 +59,7 @@ export async function createRuns(h: Harness, counts: Counts): Promise<() => { mo
       sent: [],
       audit: [],
       paused: false,
+      loose: false,
       serial: 0,
     };
     return { model, real };
@@ -97,21 +93,30 @@ export async function perform<T>(
   act: Act<T>,
 ): Promise<void> {
   const { process, services } = r;
-  const done = await process.run(crash, () => act.call(services));
+  const { crashed, committed, answer } = await process.run(crash, () => act.call(services));
   if (process.dead) r.restart();
-  count(r, name, crash, done);
+  if (crash) count(r, name, crash, crashed);
+  else addTo(r.counts, name);
   const seen = await takeSnapshot(r.sql, m, r.since);
-  if (!done.crashed) act.follow(seen)(done.answer);
-  else if (done.committed > 0) act.follow(seen);
+  // Everything has its effect in its first commit; further ones only help others along.
+  const stands = !crashed || committed > 0;
+  const check = stands ? act.follow(seen) : null;
+  if (crashed) m.loose = true;
+  if (answer && check) check(answer.value);
+  else if (answer)
+    throw new Error(`a caller was told of what did not happen: ${JSON.stringify(answer.value)}`);
   compare(m, seen, r.known);
 }
 
-function count(r: Real, name: string, crash: CrashPoint | null, done: Crashed<unknown>): void {
-  const add = (key: string) => r.counts.set(key, (r.counts.get(key) ?? 0) + 1);
-  add(name);
-  if (!done.crashed || !crash) return;
-  add(`${name}, crashed ${crash.where}`);
-  add(`crashed ${crash.where}: ${crash.manner}`);
+function count(r: Real, name: string, crash: CrashPoint, crashed: CrashPoint["where"] | null): void {
+  addTo(r.counts, name);
+  if (!crashed) return;
+  addTo(r.counts, `${name}, crashed ${crashed}${crash.skip > 0 ? " a later commit" : ""}`);
+  addTo(r.counts, `crashed ${crashed}: ${crash.manner}`);
+}
+
+export function addTo(counts: Counts, what: string): void {
+  counts.set(what, (counts.get(what) ?? 0) + 1);
 }
 
 /** Does what has no commit of its own to crash at, and what time would do to the rows; the model was told before. */
@@ -121,7 +126,7 @@ export async function performHere(
   name: string,
   work: () => Promise<unknown>,
 ): Promise<void> {
-  r.counts.set(name, (r.counts.get(name) ?? 0) + 1);
+  addTo(r.counts, name);
   await work();
   compare(m, await takeSnapshot(r.sql, m, r.since), r.known);
 }

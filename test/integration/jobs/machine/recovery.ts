@@ -2,8 +2,8 @@
 import { expect } from "vitest";
 import { COMPLETE } from "./endings.ts";
 import { audited, isFinal, isRunning, type Model } from "./model.ts";
-import { perform, performHere, type Real } from "./real.ts";
-import { becomeDue, runOut, sweepUp } from "./time-acts.ts";
+import { addTo, perform, performHere, type Real } from "./real.ts";
+import { becomeDue, reconcileQueue, runOut, sweepUp } from "./time-acts.ts";
 import { claimJobs, working } from "./worker-acts.ts";
 
 const AT_ONCE = 6;
@@ -40,12 +40,13 @@ export async function recover(m: Model, r: Real): Promise<void> {
   }
   for (let round = 0; m.jobs.some(({ status }) => status === "CREATED"); round++) {
     expect(round, "every round begins a job").toBeLessThan(MAX_ROUNDS);
+    if (m.jobs.some(({ parked }) => parked)) await reconcileQueue(m, r, null);
     await claimJobs(m, r, "the last worker", AT_ONCE, null);
     await completeAll(m, r);
   }
   expect(m.jobs.every(isFinal)).toBe(true);
   for (const event of m.jobs.flatMap(({ events }) => events)) {
     const transition = event.replace(/, attempt \d+/, "");
-    r.counts.set(`seen: ${transition}`, (r.counts.get(`seen: ${transition}`) ?? 0) + 1);
+    addTo(r.counts, `seen: ${transition}`);
   }
 }

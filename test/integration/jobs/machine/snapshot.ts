@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { expect } from "vitest";
 import { array, type Sql } from "../../../../src/db/sql.ts";
 import { priorityRank } from "../../../../src/jobs/model.ts";
-import { isFinal, type Model, type ModelJob } from "./model.ts";
+import { isFinal, isKeyTaken, limitOf, type Model, type ModelJob } from "./model.ts";
 
 /** A job with all that hangs on it. */
 interface SeenJob {
@@ -12,7 +12,9 @@ interface SeenJob {
   token: string | null;
   worker: string | null;
   labels: Record<string, string>;
-  /** Of its whole row, so that any write shows. */
+  parked: boolean;
+  runTime: string;
+  /** Of its whole row but for `parked`, so that any write shows. */
   rowHash: string;
   /** What the model knows as well. */
   view: JobView;
@@ -35,6 +37,7 @@ interface JobView {
   ended: boolean;
   priority: number;
   key: string | null;
+  limit: number;
   requestId: string | null;
   maxAttempts: number;
   lastSequence: number;
@@ -66,10 +69,11 @@ export async function takeSnapshot(sql: Sql, m: Model, since: string): Promise<S
         where id > ${since} and user_id = any(${users}::text::uuid[])) as audit,
       (select coalesce(json_agg(to_json(seen) order by seen.id), '[]') from (
         select id, document_id as "documentId", lease_token as token, locked_by as worker, labels,
-          md5(jobs::text) as "rowHash", owner_id as owner, status, attempt, lost_claims as lost,
+          md5((to_jsonb(jobs) - 'parked')::text) as "rowHash", parked, to_char(run_time, 'YYYYMMDDHH24MISSMS') as "runTime", owner_id as owner, status, attempt, lost_claims as lost,
           run_time < now() + interval '5 seconds' as due, coalesce(lease_until < now(), false) as expired,
           error->>'reason' as error, stage, stage_share as share, stages_done as "stagesDone",
           started_at is not null as started, ended_at is not null as ended, priority, concurrency_key as key,
+          concurrency_limit as "limit",
           request_id as "requestId", max_attempts as "maxAttempts", last_sequence as "lastSequence",
           (select coalesce(json_agg(extracted_text), '[]') from job_results where job_id = jobs.id) as results,
           (select count(*) from job_result_contents where job_id = jobs.id) as contents,
@@ -82,10 +86,12 @@ export async function takeSnapshot(sql: Sql, m: Model, since: string): Promise<S
   if (!row) throw new Error("the state of the queue has no row");
   return {
     ...row,
-    jobs: row.jobs.map(({ id, documentId, labels, rowHash, events, ...fields }) => ({
+    jobs: row.jobs.map(({ id, documentId, labels, parked, runTime, rowHash, events, ...fields }) => ({
       id,
       documentId,
       labels,
+      parked,
+      runTime,
       rowHash,
       token: fields.token,
       worker: fields.worker,
@@ -130,6 +136,7 @@ function expected(job: ModelJob): JobView {
     ended: isFinal(job),
     priority: priorityRank(request.priority),
     key: request.concurrencyKey || null,
+    limit: limitOf(job),
     requestId: request.requestId || null,
     maxAttempts: request.maxAttempts || 3,
     lastSequence: job.events.length,
@@ -168,5 +175,27 @@ export function compare(m: Model, seen: Snapshot, known: Known): void {
     if (before?.writes === job.writes && before.rowHash !== rowHash)
       throw new Error(`The row of job ${job.id} has changed, though nothing was to write to it.`);
     known.set(job.id, { writes: job.writes, rowHash });
+    job.parked = job.status === "CREATED" && (seen.jobs[i]?.parked ?? false);
+  }
+  checkParked(m, seen);
+}
+
+/** Only jobs whose key is taken stand aside. */
+function checkParked(m: Model, seen: Snapshot): void {
+  for (const { id, parked, view } of seen.jobs) {
+    if (parked && (view.key === null || view.token !== null))
+      throw new Error(`Job ${id} is parked and ${view.key === null ? "has no key" : "runs"}.`);
+  }
+  if (m.loose) return;
+  const order = new Map(seen.jobs.map(({ id, runTime }) => [id, `${runTime} ${id}`]));
+  const longestFirst = m.jobs
+    .filter(({ parked }) => parked)
+    .sort((a, b) => ((order.get(a.id) ?? "") < (order.get(b.id) ?? "") ? -1 : 1));
+  const next = new Map(
+    longestFirst.toReversed().map((job) => [`${job.owner} ${job.request.concurrencyKey}`, job]),
+  );
+  for (const job of next.values()) {
+    if (!isKeyTaken(m, job))
+      throw new Error(`Job ${job.id} is parked although there is a place for its key.`);
   }
 }

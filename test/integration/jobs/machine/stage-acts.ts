@@ -4,7 +4,7 @@ import { expect } from "vitest";
 import { newEvent } from "../../../../src/jobs/job-events.ts";
 import type { Leases } from "../../../../src/jobs/leases.ts";
 import { failureOf } from "../steps.ts";
-import { command, crashOfStatement, crashText, pick, pickOf } from "./arbitraries.ts";
+import { command, crashOf, crashText, pick, pickOf } from "./arbitraries.ts";
 import { keyOf, type Model, restorable, STAGES, stageEnded, stagesBegun } from "./model.ts";
 import { type Command, perform } from "./real.ts";
 import { type Working, working } from "./worker-acts.ts";
@@ -68,11 +68,7 @@ export function nextStep(job: Working, status: End): Step {
 const onTheWay = (m: Model): Working[] => working(m).filter(({ held }) => held.at !== "done");
 
 export const step: fc.Arbitrary<Command> = fc
-  .tuple(
-    pick,
-    fc.constantFrom<End[]>("SUCCEEDED", "SUCCEEDED", "SUCCEEDED", "SKIPPED", "FAILED"),
-    crashOfStatement(),
-  )
+  .tuple(pick, fc.constantFrom<End[]>("SUCCEEDED", "SUCCEEDED", "SUCCEEDED", "SKIPPED", "FAILED"), crashOf())
   .map(([at, status, crash]) =>
     command(
       `step(${at}, ${status})${crashText(crash)}`,
@@ -94,7 +90,7 @@ export const step: fc.Arbitrary<Command> = fc
   );
 
 export const progress: fc.Arbitrary<Command> = fc
-  .tuple(pick, fc.constantFrom(0.25, 0.5, 1), fc.nat(2), crashOfStatement())
+  .tuple(pick, fc.constantFrom(0.25, 0.5, 1), fc.nat(2), crashOf())
   .map(([at, share, lines, crash]) =>
     command(
       `progress(${at}, ${share}, ${lines} events)${crashText(crash)}`,

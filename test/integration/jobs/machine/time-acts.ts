@@ -1,8 +1,8 @@
-/** Time passes, leases run out, and the sweep takes back what was lost. */
+/** Time passes, leases run out, the sweep takes back what was lost, and the queue is compared with the rows. */
 import type fc from "fast-check";
 import { expect } from "vitest";
 import type { CrashPoint } from "../../../support/crash-points.ts";
-import { command, crashOfTransaction, crashText, pick, pickOf } from "./arbitraries.ts";
+import { command, crashOf, crashText, pick, pickOf } from "./arbitraries.ts";
 import { type Model, type ModelJob, takenBack } from "./model.ts";
 import { type Command, perform, performHere, type Real } from "./real.ts";
 
@@ -62,10 +62,28 @@ export const leaseRunsOut: fc.Arbitrary<Command> = pick.map((at) =>
   ),
 );
 
-export const sweep: fc.Arbitrary<Command> = crashOfTransaction().map((crash) =>
+export const sweep: fc.Arbitrary<Command> = crashOf().map((crash) =>
   command(
     `sweep${crashText(crash)}`,
     (m) => m.jobs.some(({ held }) => held?.expired),
     (m, r) => sweepUp(m, r, crash),
+  ),
+);
+
+export async function reconcileQueue(m: Model, r: Real, crash: CrashPoint | null): Promise<void> {
+  await perform(m, r, "reconcile", crash, {
+    call: ({ queue }) => queue.reconcile(),
+    follow() {
+      m.loose = false;
+      return (told) => expect(told).toMatchObject({ restored: 0 });
+    },
+  });
+}
+
+export const reconcile: fc.Arbitrary<Command> = crashOf().map((crash) =>
+  command(
+    `reconcile${crashText(crash)}`,
+    (m) => m.jobs.some(({ parked }) => parked),
+    (m, r) => reconcileQueue(m, r, crash),
   ),
 );

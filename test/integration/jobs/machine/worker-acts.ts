@@ -3,14 +3,12 @@ import fc from "fast-check";
 import { expect } from "vitest";
 import type { ClaimedJob, Lease, LeaseOrder, Leases, WorkerFacts } from "../../../../src/jobs/leases.ts";
 import type { CrashPoint } from "../../../support/crash-points.ts";
-import { command, crashOfStatement, crashText, pick, pickOf } from "./arbitraries.ts";
-import { begun, canBegin, type Held, type Model, type ModelJob, released } from "./model.ts";
+import { command, crashOf, crashText, pick, pickOf } from "./arbitraries.ts";
+import { begun, canBegin, type Held, limitOf, type Model, type ModelJob, released } from "./model.ts";
 import { type Command, perform, type Real } from "./real.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 const WORKERS = ["worker 1", "worker 2", "worker 3"];
-/** A claim takes each priority by itself, and each is a commit. */
-const priorityBefore = fc.constantFrom(0, 0, 1, 2);
 
 /** A job that a worker knows that it holds. */
 export type Working = ModelJob & { held: Held & { claimed: ClaimedJob } };
@@ -33,13 +31,14 @@ export const factsOf = (id: string): WorkerFacts => ({
 
 /** Which jobs are begun first is not the model's matter; that each of them might begin, and how many, is. */
 function begin(m: Model, seen: Snapshot, worker: string, limit: number): ModelJob[] {
-  const chosen: ModelJob[] = [];
-  for (const { id, token } of seen.jobs) {
-    const job = m.jobs.find((known) => known.id === id);
-    if (job?.status !== "CREATED" || token === null) continue;
-    if (!canBegin(m, job)) throw new Error(`job ${id} was begun, which it must not be`);
-    begun(job, worker, { jobId: id, token });
-    chosen.push(job);
+  const tokens = new Map(seen.jobs.map(({ id, token }) => [id, token]));
+  // If they may begin in any order, then in this one.
+  const chosen = m.jobs
+    .filter(({ id, status }) => status === "CREATED" && tokens.get(id))
+    .sort((a, b) => limitOf(a) - limitOf(b));
+  for (const job of chosen) {
+    if (!canBegin(m, job)) throw new Error(`job ${job.id} was begun, which it must not be`);
+    begun(job, worker, { jobId: job.id, token: tokens.get(job.id) ?? "" });
   }
   if (chosen.length > limit) throw new Error(`${chosen.length} jobs were begun instead of ${limit}`);
   return chosen;
@@ -52,7 +51,7 @@ export async function claimJobs(
   limit: number,
   crash: CrashPoint | null,
 ): Promise<void> {
-  const some = m.jobs.some((job) => canBegin(m, job));
+  const some = m.jobs.some((job) => !job.parked && canBegin(m, job));
   await perform(m, r, "claim", crash, {
     call: ({ leases }) => leases.claim(worker, limit, Date.now),
     follow(seen) {
@@ -72,7 +71,7 @@ export async function claimJobs(
 }
 
 export const claim: fc.Arbitrary<Command> = fc
-  .tuple(fc.nat(2), fc.integer({ min: 1, max: 4 }), crashOfStatement(priorityBefore))
+  .tuple(fc.nat(2), fc.integer({ min: 1, max: 4 }), crashOf())
   .map(([at, limit, crash]) =>
     command(
       `claim(up to ${limit} by ${pickOf(WORKERS, at)})${crashText(crash)}`,
@@ -93,7 +92,7 @@ function ofAll<T>(
   call: (leases: Leases, worker: string, held: readonly Lease[]) => Promise<T[]>,
   follow: (held: Working[]) => { answer: T[]; idOf(item: T): string },
 ): fc.Arbitrary<Command> {
-  return fc.tuple(pick, crashOfStatement()).map(([at, crash]) =>
+  return fc.tuple(pick, crashOf()).map(([at, crash]) =>
     command(
       `${name}(the worker of ${at})${crashText(crash)}`,
       (m) => working(m).length > 0,

@@ -1,0 +1,72 @@
+import type { Database } from "../db/sql.ts";
+import { admitParked, type Key, lockKeys, parkBlocked, parkedKeys, runningKeys } from "./key-queries.ts";
+import type { QueueEntry } from "./queue.ts";
+
+/** Keys of one transaction. */
+const BATCH = 100;
+/** Keys that one reconciliation looks at. */
+const SWEPT_KEYS = 1_000;
+
+/** Who of the jobs with a concurrency key stands in the line. */
+export type KeyGate = ReturnType<typeof createKeyGate>;
+
+/**
+ * Keeps the line free of jobs that could not begin: of each concurrency key only as many stand in it as there are
+ * places, the others are parked. A claim thus never looks through thousands that are held back. Whoever frees a place
+ * admits the next; a sweep finds what was forgotten because its process died.
+ */
+export function createKeyGate({ db }: { db: Database }) {
+  let sweptUpTo: Key | null = null;
+
+  const inBatches = async <T>(keys: readonly Key[], work: (batch: readonly Key[]) => Promise<T>) => {
+    const answers: T[] = [];
+    for (let at = 0; at < keys.length; at += BATCH) answers.push(await work(keys.slice(at, at + BATCH)));
+    return answers;
+  };
+
+  /** Lets the next of these keys into the line, as far as there are places. Answers whom. */
+  const admit = async (keys: readonly Key[]): Promise<QueueEntry[]> => {
+    const admitted = await inBatches(keys, (batch) =>
+      db.begin(async (tx) => {
+        await lockKeys(tx, batch);
+        // A statement of its own, which sees what was committed before the lock was there.
+        return await admitParked(tx, batch);
+      }),
+    );
+    return admitted.flat();
+  };
+
+  /** Puts aside what cannot begin because these keys are taken. Answers how many. */
+  const park = async (keys: readonly Key[]): Promise<number> => {
+    const parked = await inBatches(keys, (batch) =>
+      db.begin(async (tx) => {
+        await lockKeys(tx, batch);
+        return await parkBlocked(tx, batch);
+      }),
+    );
+    return parked.reduce((sum, count) => sum + count, 0);
+  };
+
+  return {
+    admit,
+    park,
+
+    /** Goes on through all keys, up to 1,000 in one call. */
+    async sweep(): Promise<{ admitted: QueueEntry[]; parked: number }> {
+      const parked = await park(await runningKeys(db.sql, SWEPT_KEYS));
+      const keys = await parkedKeys(db.sql, sweptUpTo, SWEPT_KEYS);
+      sweptUpTo = keys.length === SWEPT_KEYS ? (keys.at(-1) ?? null) : null;
+      return { admitted: await admit(keys), parked };
+    },
+  };
+}
+
+/** The keys of these jobs, each once. */
+export function keysOf(entries: readonly QueueEntry[]): Key[] {
+  const keys = new Map<string, Key>();
+  for (const { ownerId, concurrencyKey } of entries) {
+    if (concurrencyKey !== null)
+      keys.set(JSON.stringify([ownerId, concurrencyKey]), { ownerId, concurrencyKey });
+  }
+  return [...keys.values()];
+}

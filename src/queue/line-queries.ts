@@ -1,0 +1,174 @@
+import { array, type Fragment, json, type Sql } from "../db/sql.ts";
+import type { LineDepth, QueueEntry, Selection } from "./queue.ts";
+
+/** Owners that one claim goes round at the most, beyond those it needs: some may have nothing that can run now. */
+const SPARE_OWNERS = 32;
+/** Jobs at the front of an owner's line that a claim looks at, beyond those it needs: keys may hold some back. */
+const SPARE_JOBS = 256;
+
+export interface NextInLine {
+  /** Ranks in the order in which they are to be looked at; the first that has jobs which could begin counts. */
+  readonly lines: readonly {
+    readonly rank: number;
+    /** The owner whose turn was last; the round goes on after it. */
+    readonly after: string;
+  }[];
+  readonly limit: number;
+}
+
+/**
+ * Picks up to `limit` jobs of one rank in fair turns: owners in the order of their ids beginning after `after`, as
+ * many of each as it takes when all have enough; of an owner those that have been able to run for longest. None while
+ * the queue is paused.
+ */
+export function nextInLine({ lines, limit }: NextInLine): Selection {
+  const owners = limit + SPARE_OWNERS;
+  const order = lines.map(({ rank, after }) => ({ rank, after }));
+  return (sql) => sql`
+    line as materialized (
+      select l.rank, l.after
+      from jsonb_array_elements(${json(order)}::text::jsonb) with ordinality as o(line, place)
+      cross join lateral (select (o.line->>'rank')::smallint as rank, (o.line->>'after')::uuid as after) as l
+      where not (select paused from queue_state)
+        and exists (select from jobs where ${inLine(sql, sql`l.rank`)})
+      order by o.place limit 1
+    ), first_lap as (
+      -- Hops from owner to owner in the index, however many jobs each has.
+      select (select owner_id from jobs where ${inLine(sql, sql`line.rank`)} and owner_id > line.after
+        order by owner_id, run_time, id limit 1) as owner_id, 1 as turn from line
+      union all
+      select (select owner_id from jobs where ${inLine(sql, sql`line.rank`)} and owner_id > lap.owner_id
+        order by owner_id, run_time, id limit 1), lap.turn + 1
+      from first_lap lap, line where lap.owner_id is not null and lap.turn < ${owners}
+    ), second_lap as (
+      select (select owner_id from jobs where ${inLine(sql, sql`line.rank`)} and owner_id <= line.after
+        order by owner_id, run_time, id limit 1) as owner_id, ${owners + 1}::int as turn from line
+      union all
+      select (select owner_id from jobs where ${inLine(sql, sql`line.rank`)} and owner_id > lap.owner_id
+        and owner_id <= line.after order by owner_id, run_time, id limit 1), lap.turn + 1
+      from second_lap lap, line where lap.owner_id is not null and lap.turn < ${2 * owners}
+    ), turns as (
+      select owner_id, turn from first_lap where owner_id is not null
+      union all select owner_id, turn from second_lap where owner_id is not null
+      order by turn limit ${owners}
+    ), front as (
+      select f.*, t.turn from line cross join turns t cross join lateral (
+        select waits.id, waits.owner_id, waits.concurrency_key, waits.concurrency_limit, waits.run_time
+        from (
+          select id, run_time from jobs where ${inLine(sql, sql`line.rank`)} and owner_id = t.owner_id
+          order by run_time, id limit ${limit + SPARE_JOBS}
+        ) as seen join jobs waits on waits.id = seen.id
+        where ${mayBegin(sql)}
+        order by seen.run_time, seen.id
+        limit (select ceil(${limit}::numeric / greatest(count(*), 1)) from turns)
+        for update of waits skip locked
+      ) as f limit ${limit}
+    ), ${placed(sql)}`;
+}
+
+/** Picks those of `ids`, in their order and up to `limit`, that could begin now; none while the queue is paused. */
+export function theseOf(ids: readonly string[], limit: number): Selection {
+  return (sql) => sql`
+    front as (
+      select waits.id, waits.owner_id, waits.concurrency_key, waits.concurrency_limit, waits.run_time, asked.turn::int as turn
+      from unnest(${array(ids)}::text::uuid[]) with ordinality as asked(id, turn) join jobs waits on waits.id = asked.id
+      where ${mayBegin(sql)} and not (select paused from queue_state)
+      order by asked.turn limit ${limit}
+      for update of waits skip locked
+    ), ${placed(sql)}`;
+}
+
+function inLine(sql: Sql, rank: Fragment): Fragment {
+  return sql`status = 'CREATED' and not parked and priority = ${rank} and run_time <= now()`;
+}
+
+/** The row `waits` could begin now. Asked again of a row that changed while its lock was waited for. */
+function mayBegin(sql: Sql): Fragment {
+  return sql`waits.status = 'CREATED' and not waits.parked and waits.run_time <= now()
+    and (waits.concurrency_key is null or (select count(*) from jobs r where r.owner_id = waits.owner_id
+      and r.concurrency_key = waits.concurrency_key and r.status in ('PROCESSING', 'CANCELLING')) < waits.concurrency_limit)`;
+}
+
+/** `front`, with a free place of its key for each job that has one; those for which none is left are not picked. */
+function placed(sql: Sql): Fragment {
+  return sql`
+    picked as (
+      select f.id, f.turn, f.place, k.slot from (
+        select *, row_number() over (partition by owner_id order by run_time, id) as place,
+          row_number() over (partition by owner_id, concurrency_key order by run_time, id) as nth
+        from front
+      ) as f left join lateral (
+        select s as slot from generate_series(1, f.concurrency_limit) as s
+        where f.concurrency_key is not null and not exists (
+          select from jobs r where r.owner_id = f.owner_id and r.concurrency_key = f.concurrency_key
+            and r.concurrency_slot = s and r.status in ('PROCESSING', 'CANCELLING'))
+        order by s offset f.nth - 1 limit 1
+      ) as k on true
+      where f.concurrency_key is null or k.slot is not null
+    )`;
+}
+
+/** The columns of a `QueueEntry` of the table or CTE `from`. */
+export function entryColumns(sql: Sql, from: string): Fragment {
+  const columns = ["owner_id", "priority as rank", "run_time", "concurrency_key", "parked"];
+  return sql.unsafe([`${from}.id`, ...columns.map((column) => `${from}.${column}`)].join(", "));
+}
+
+/** A place on the walk along the line. */
+export type LinePosition = Readonly<{ rank: number; ownerId: string; runTime: Date; id: string }>;
+
+/** The next `limit` jobs in the line after `after`, those whose time has not come among them. */
+export async function walkLine(
+  sql: Sql,
+  after: LinePosition | null,
+  limit: number,
+): Promise<(QueueEntry & { isDue: boolean })[]> {
+  const from = after
+    ? sql`and (priority, owner_id, run_time, id) > (${after.rank}::smallint, ${after.ownerId}::uuid,
+        ${after.runTime}::timestamptz, ${after.id}::uuid)`
+    : sql``;
+  return await sql<(QueueEntry & { isDue: boolean })[]>`
+    select ${entryColumns(sql, "jobs")}, run_time <= now() as is_due from jobs
+    where status = 'CREATED' and not parked ${from}
+    order by priority, owner_id, run_time, id limit ${limit}`;
+}
+
+/** Those of `ids` that still wait, as they are now. */
+export async function stillWaiting(
+  sql: Sql,
+  ids: readonly string[],
+): Promise<(QueueEntry & { isDue: boolean })[]> {
+  return await sql<(QueueEntry & { isDue: boolean })[]>`
+    select ${entryColumns(sql, "jobs")}, run_time <= now() as is_due from jobs
+    where id = any(${array(ids)}::text::uuid[]) and status = 'CREATED'`;
+}
+
+export async function lineDepths(sql: Sql): Promise<LineDepth[]> {
+  return await sql<LineDepth[]>`
+    select p.rank, coalesce(w.waiting, 0)::int as waiting, coalesce(w.delayed, 0)::int as delayed
+    from generate_series(0, 2) as p(rank) left join (
+      select priority, count(*) filter (where run_time <= now()) as waiting,
+        count(*) filter (where run_time > now()) as delayed
+      from jobs where status = 'CREATED' group by priority
+    ) w on w.priority = p.rank order by p.rank`;
+}
+
+export async function isPaused(sql: Sql): Promise<boolean> {
+  const [row] = await sql<{ paused: boolean }[]>`select paused from queue_state`;
+  return row?.paused ?? false;
+}
+
+/** What names this installation to a Redis that several may share. */
+export async function installationId(sql: Sql): Promise<string> {
+  const [row] = await sql<{ id: string }[]>`select installation as id from queue_state`;
+  if (!row) throw new Error("the state of the queue has no row");
+  return row.id;
+}
+
+/** True for one process every `intervalMs`: it is its turn to reconcile. */
+export async function takeReconcileTurn(sql: Sql, intervalMs: number): Promise<boolean> {
+  const rows = await sql`
+    update queue_state set reconciled_at = now()
+    where reconciled_at <= now() - ${intervalMs}::int * interval '1 millisecond' returning id`;
+  return rows.length > 0;
+}

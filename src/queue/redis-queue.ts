@@ -1,0 +1,266 @@
+import type { Database } from "../db/sql.ts";
+import { messageOf } from "../lib/errors.ts";
+import { evictionPolicy, type RedisClient } from "../redis/client.ts";
+import { HealthError } from "../rpc/health-checks.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { createKeyGate, keysOf } from "./keys.ts";
+import { isPaused, type LinePosition, stillWaiting, theseOf, walkLine } from "./line-queries.ts";
+import type { Claim, Claimed, Queue, QueueEntry } from "./queue.ts";
+import { createQueueScripts, type OfferedEntry, RedisQueueError } from "./redis-scripts.ts";
+
+export interface RedisQueueDeps<C extends Claimed> {
+  readonly db: Database;
+  readonly redis: RedisClient;
+  /** What tells this installation's keys from those of others. */
+  readonly name: string;
+  readonly claim: Claim<C>;
+  /** Takes jobs while Redis is away. */
+  readonly fallback: Queue<C>;
+  /** Tells workers, here and elsewhere, that these could be begun. */
+  readonly wake: (ids: readonly string[]) => void;
+  readonly logger: Logger;
+  /** How long a taken id may be on its way to its claim; without it 15 s, longer than the claim may take. */
+  readonly holdMs?: number;
+}
+
+const HOLD_MS = 15_000;
+/** How long Redis is left alone after it has failed. */
+const LEAVE_MS = 1_000;
+/** Ids taken at once when those before could not be begun. */
+const MAX_TAKEN = 256;
+/** Takes of one dequeue. */
+const MAX_ROUNDS = 20;
+/** Jobs of one page of the walk along the line, and of one reconciliation unless everything is looked for. */
+const PAGE = 5_000;
+const WALKED = 20_000;
+
+/**
+ * The line in Redis: ids only, in the order in which they are to begin. What is taken from it is claimed in Postgres,
+ * which refuses what does not wait any more; so a line that is old, doubled or empty costs time and nothing else.
+ * While Redis is away or not yet complete, jobs are taken from Postgres.
+ */
+export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Queue<C> {
+  const { db, redis, claim, fallback, wake, logger, holdMs = HOLD_MS } = deps;
+  const scripts = createQueueScripts(redis, deps.name);
+  const gate = createKeyGate({ db });
+  let lost = true;
+  let awayUntil = 0;
+  let position: LinePosition | null = null;
+
+  const isUp = (): boolean => redis.status === "ready" && performance.now() >= awayUntil;
+
+  const leave = (error: unknown): void => {
+    if (!(error instanceof RedisQueueError)) {
+      // Postgres failed. Whatever was taken comes back when its time is over.
+      logger.warn({ error: messageOf(error) }, "jobs that were not begun could not be given back at once");
+      return;
+    }
+    if (isUp())
+      logger.warn({ error: messageOf(error) }, "the queue in Redis failed; jobs come from PostgreSQL");
+    awayUntil = performance.now() + LEAVE_MS;
+    lost = true;
+  };
+
+  /** Tells Redis something that may be lost: it then is found by the reconciliation. */
+  const tell = async (what: () => Promise<unknown>): Promise<void> => {
+    if (!isUp()) {
+      lost = true;
+      return;
+    }
+    try {
+      await what();
+    } catch (error) {
+      leave(error);
+    }
+  };
+
+  const push = async (entries: readonly QueueEntry[]): Promise<void> => {
+    const line = entries.filter(({ parked }) => !parked);
+    if (line.length === 0) return;
+    await tell(() => scripts.push(line, "always"));
+    wake(line.map(({ id }) => id));
+  };
+
+  const admit = async (entries: readonly QueueEntry[]): Promise<void> => {
+    const keys = keysOf(entries);
+    if (keys.length === 0) return;
+    try {
+      await push(await gate.admit(keys));
+    } catch (error) {
+      logger.warn({ error: messageOf(error) }, "jobs that wait for a concurrency key go on a little later");
+    }
+  };
+
+  /** Decides about taken ids that were not begun. */
+  const giveBack = async (taken: readonly string[], begun: readonly C[]): Promise<void> => {
+    const done = new Set(begun.map(({ entry }) => entry.id));
+    const rest = taken.filter((id) => !done.has(id));
+    if (rest.length === 0) return await scripts.settle([...done], []);
+    let waiting = await stillWaiting(db.sql, rest);
+    const keys = keysOf(waiting);
+    if (keys.length > 0 && (await gate.park(keys)) > 0) waiting = await stillWaiting(db.sql, rest);
+    const front = waiting.filter(({ parked, isDue }) => !parked && isDue).map(({ id }) => id);
+    const later = waiting.filter(({ parked, isDue }) => !parked && !isDue);
+    const stay = new Set([...front, ...later.map(({ id }) => id)]);
+    await scripts.settle([...done, ...rest.filter((id) => !stay.has(id))], front);
+    await scripts.push(later, "later");
+  };
+
+  const dequeue = async (workerId: string, limit: number): Promise<C[]> => {
+    const claimed: C[] = [];
+    let wanted = limit;
+    for (let round = 0; round < MAX_ROUNDS && claimed.length < limit && isUp(); round++) {
+      let taken: Awaited<ReturnType<typeof scripts.take>>;
+      try {
+        taken = await scripts.take(wanted, holdMs);
+      } catch (error) {
+        leave(error);
+        break;
+      }
+      if (!taken.complete) {
+        lost = true;
+        break;
+      }
+      if (taken.ids.length === 0) break;
+      const begun = await claim(workerId, theseOf(taken.ids, limit - claimed.length));
+      claimed.push(...begun);
+      const settled = giveBack(taken.ids, begun).catch(leave);
+      // What is refused stays taken until that is settled: the next take would else bring the same.
+      if (begun.length < taken.ids.length) await settled;
+      wanted = begun.length === 0 ? Math.min(MAX_TAKEN, wanted * 4) : limit - claimed.length;
+    }
+    if (claimed.length < limit && (lost || !isUp())) {
+      claimed.push(...(await fallback.dequeue(workerId, limit - claimed.length)));
+    }
+    return claimed;
+  };
+
+  /** Offers what waits from `position` on; up to `most` jobs. Answers whether the end of the line was reached. */
+  const walk = async (most: number): Promise<{ restored: number; atEnd: boolean }> => {
+    let restored = 0;
+    for (let walked = 0; walked < most; walked += PAGE) {
+      const page: readonly OfferedEntry[] = await walkLine(db.sql, position, PAGE);
+      restored += await scripts.push(page, "missing");
+      const last = page.at(-1);
+      position = page.length === PAGE && last ? last : null;
+      if (position === null) return { restored, atEnd: true };
+    }
+    return { restored, atEnd: false };
+  };
+
+  /** Null when it does not evict, or does not say. */
+  const evicting = async (): Promise<string | null> => {
+    const policy = await evictionPolicy(redis);
+    return policy === "noeviction" ? null : policy;
+  };
+
+  const warnOfEviction = async (): Promise<void> => {
+    const policy = await evicting().catch(() => null);
+    if (policy)
+      logger.warn(
+        { policy },
+        `${evictionSentence(policy)} Jobs are safe in PostgreSQL, but they wait longer.`,
+      );
+  };
+
+  const onReady = (): void => {
+    lost = true;
+    void warnOfEviction();
+  };
+
+  return {
+    backend: "redis",
+
+    get lost() {
+      return lost && isUp();
+    },
+
+    async start() {
+      redis.on("ready", onReady);
+      if (redis.status === "ready") onReady();
+    },
+
+    async stop() {
+      redis.off("ready", onReady);
+      redis.disconnect();
+    },
+
+    async enqueue(entries) {
+      await push(entries);
+      await admit(entries.filter(({ parked }) => parked));
+    },
+
+    async dequeue(workerId, limit) {
+      const claimed = await dequeue(workerId, limit);
+      const keys = keysOf(claimed.map(({ entry }) => entry));
+      if (keys.length > 0) {
+        await gate.park(keys).catch((error) => {
+          logger.warn({ error: messageOf(error) }, "jobs whose key is taken stay in the line for now");
+        });
+      }
+      return claimed;
+    },
+
+    ack: admit,
+
+    async withdraw(entries) {
+      await tell(() => scripts.withdraw(entries.map(({ id }) => id)));
+      await admit(entries);
+    },
+
+    async nack(entries) {
+      await push(entries);
+      await admit(entries);
+    },
+
+    async pause() {
+      await tell(() => scripts.mark(true, false));
+    },
+
+    async resume() {
+      await tell(() => scripts.mark(false, false));
+      wake(["queue"]);
+    },
+
+    async depths() {
+      return await scripts.depths();
+    },
+
+    async reconcile() {
+      const { admitted, parked } = await gate.sweep();
+      await push(admitted);
+      let restored = 0;
+      if (isUp()) {
+        const everything = lost;
+        try {
+          const complete = await scripts.mark(await isPaused(db.sql), false);
+          const all = everything || !complete;
+          // From the beginning: what was pushed in vain may lie before the place where the walk stands.
+          if (all) {
+            lost = false;
+            position = null;
+          }
+          const walked = await walk(all ? Number.POSITIVE_INFINITY : WALKED);
+          restored = walked.restored;
+          if (all) await scripts.mark(await isPaused(db.sql), true);
+        } catch (error) {
+          lost = true;
+          if (error instanceof RedisQueueError) leave(error);
+          throw error;
+        }
+        if (restored > 0) wake(["queue"]);
+      }
+      return { restored, admitted: admitted.length, parked };
+    },
+
+    async check() {
+      await redis.ping();
+      const policy = await evicting();
+      if (policy) throw new HealthError(evictionSentence(policy));
+    },
+  };
+}
+
+function evictionSentence(policy: string): string {
+  return `Redis forgets keys when its memory is full (maxmemory-policy is ${policy}): set it to noeviction.`;
+}
