@@ -1,6 +1,6 @@
 /**
  * How long a claim takes while 50 workers claim at once, and that none gets a job of another.
- * Run: `node bench/claims.ts [jobs] [owners]`.
+ * Run: `node bench/claims.ts [jobs] [owners] [workers]`.
  */
 
 import { randomUUID } from "node:crypto";
@@ -11,8 +11,7 @@ import { createPostgresQueue } from "../src/queue/postgres-queue.ts";
 import { createLogger } from "../src/telemetry/logger.ts";
 import { createTestDatabase, startTestPostgres } from "../test/support/postgres.ts";
 
-const [jobs = 20_000, owners = 1] = process.argv.slice(2).map(Number);
-const WORKERS = Number(process.env.WORKERS ?? 50);
+const [jobs = 20_000, owners = 1, WORKERS = 50] = process.argv.slice(2).map(Number);
 const LIMIT = 2;
 
 const server = await startTestPostgres();

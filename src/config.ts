@@ -106,7 +106,7 @@ export function loadConfig(environment: Environment = process.env) {
   const values = readValues(environment, faults);
   const parsed = SETTINGS.safeParse(values);
   if (!parsed.success) {
-    for (const issue of parsed.error.issues) faults.push(`${issue.path.join(".")}: ${issue.message}`);
+    for (const issue of parsed.error.issues) faults.push(`${String(issue.path[0])}: ${issue.message}`);
   }
   if (!parsed.success || faults.length > 0) throw new ConfigError(faults);
   const { data } = parsed;

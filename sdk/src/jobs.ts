@@ -34,7 +34,10 @@ export interface SubmitOptions extends CallOptions {
   readonly parameters?: JsonObject | undefined;
   /** The password of an encrypted document. */
   readonly password?: string | undefined;
+  /** Of your jobs with the same key, at most `concurrencyLimit` run at a time. */
   readonly concurrencyKey?: string | undefined;
+  /** How many jobs with the key may run, this one included; default 1. */
+  readonly concurrencyLimit?: number | undefined;
   /** The same id within 24 hours gives the same job; made here if it is not given. */
   readonly requestId?: string | undefined;
   readonly onUploadProgress?: ((progress: UploadProgress) => void) | undefined;
@@ -172,6 +175,7 @@ function jobOptions(options: SubmitOptions) {
     maxAttempts: options.maxAttempts ?? 0,
     password: options.password ?? "",
     concurrencyKey: options.concurrencyKey ?? "",
+    concurrencyLimit: options.concurrencyLimit ?? 0,
     requestId: options.requestId ?? "",
     ...(runTime && { runTime: timestampFromDate(runTime) }),
     ...(jobTimeoutMs && { timeout: durationFromMs(jobTimeoutMs) }),

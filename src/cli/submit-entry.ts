@@ -14,6 +14,8 @@ export interface SubmitOptions {
   readonly password?: string;
   readonly passwordFile?: string;
   readonly concurrency: number;
+  readonly concurrencyKey?: string;
+  readonly concurrencyLimit?: number;
 }
 
 /** One file of the command line with its fate. */

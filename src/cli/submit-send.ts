@@ -29,6 +29,8 @@ export async function send(entry: Entry, { sluice, io, options, progress, signal
     priority: options.priority,
     labels: options.label,
     password: options.password,
+    concurrencyKey: options.concurrencyKey,
+    concurrencyLimit: options.concurrencyLimit,
     signal,
     onUploadProgress({ sentBytes, totalBytes }) {
       track.percent = totalBytes ? (sentBytes / totalBytes) * 100 : 0;

@@ -48,6 +48,8 @@ export function registerSubmit(
       "--password <password>",
       "the password itself; others on this machine can see it while the command runs",
     )
+    .option("--concurrency-key <key>", "of your jobs with this key, one runs at a time")
+    .option("--concurrency-limit <n>", "so many instead of one", integer(1, 1_000))
     .option("--concurrency <n>", "files that are sent at once", integer(1, 64), 4)
     .addHelpText(
       "after",

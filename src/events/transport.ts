@@ -41,7 +41,7 @@ export function createRedisTransport(options: {
 }): BusTransport {
   const { urls, cluster, logger } = options;
   const channel = `${CHANNEL}:${options.name}`;
-  const publisher = connectRedis(urls, { name: "publish", cluster, logger });
+  const publisher = connectRedis(urls, { name: "publish", cluster, logger, quiet: true });
   let subscriber: RedisClient | null = null;
   return {
     async publish(payloads) {
@@ -55,7 +55,7 @@ export function createRedisTransport(options: {
       await pipeline.exec();
     },
     async subscribe(onPayload, onReady) {
-      const client = connectRedis(urls, { name: "subscribe", cluster, logger });
+      const client = connectRedis(urls, { name: "subscribe", cluster, logger, quiet: true });
       subscriber = client;
       client.on("message", (_channel, payload) => onPayload(payload));
       client.on("ready", () => {

@@ -122,7 +122,11 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
         break;
       }
       if (taken.ids.length === 0) break;
-      const begun = await claim(workerId, theseOf(taken.ids, limit - claimed.length));
+      const begun = await claim(workerId, theseOf(taken.ids, limit - claimed.length)).catch((error) => {
+        // Postgres failed; others may be luckier before the time of these is over.
+        scripts.settle([], taken.ids).catch(leave);
+        throw error;
+      });
       claimed.push(...begun);
       const settled = giveBack(taken.ids, begun).catch(leave);
       // What is refused stays taken until that is settled: the next take would else bring the same.

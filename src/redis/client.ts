@@ -12,10 +12,11 @@ const pauseMs = (times: number): number => Math.min(5_000, 50 * 2 ** Math.min(ti
  * A connection that comes back by itself, for ever and with growing pauses. Commands fail at once while it is
  * away instead of gathering in memory.
  * @param urls of one server, or of any nodes of a cluster
+ * @param deps.quiet another connection to the same Redis says when it goes and comes
  */
 export function connectRedis(
   urls: readonly string[],
-  deps: { name: string; cluster: boolean; logger: Logger },
+  deps: { name: string; cluster: boolean; logger: Logger; quiet?: boolean },
 ): RedisClient {
   const common = { connectionName: `sluice:${deps.name}`, connectTimeout: CONNECT_MS };
   const client = deps.cluster
@@ -37,11 +38,13 @@ export function connectRedis(
   let away = false;
   client.on("error", (error) => {
     // One line each time it goes away, not one each try.
-    if (!away) deps.logger.warn({ error: reasonOf(error) }, "Redis does not answer; work goes on without it");
+    if (!away && !deps.quiet) {
+      deps.logger.warn({ error: reasonOf(error) }, "Redis does not answer; work goes on without it");
+    }
     away = true;
   });
   client.on("ready", () => {
-    if (away) deps.logger.info({}, "Redis is back");
+    if (away && !deps.quiet) deps.logger.info({}, "Redis is back");
     away = false;
   });
   return client;
@@ -82,6 +85,8 @@ function reasonOf(error: unknown): string {
   if (code === "ECONNREFUSED") return "nothing listens at its address";
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "its host name is not known";
   if (code === "ETIMEDOUT" || /timed out/i.test(text)) return "no answer in time";
+  if (code === "EPIPE" || code === "ECONNRESET") return "it closes the connection; it may be no Redis";
+  if (/Unknown RESP type/i.test(text)) return "what answers there is no Redis";
   if (/WRONGPASS|invalid username-password/i.test(text)) return "it refuses the user name or password";
   if (/NOAUTH|without any password|Authentication required/i.test(text)) return "it wants a password";
   return text;

@@ -5,7 +5,7 @@ import { startServer } from "../sdk/server.ts";
 import { createHome } from "./run.ts";
 import { screenOf } from "./screen.ts";
 
-test("submit without waiting prints the id of each job and sends pipeline, priority, labels and password", async () => {
+test("submit without waiting prints the id of each job and sends pipeline, priority, labels, password and concurrency", async () => {
   await using server = await startServer();
   await using home = await createHome();
   await writeFile(join(home.folder, "a.txt"), "hello");
@@ -20,6 +20,10 @@ test("submit without waiting prints the id of each job and sends pipeline, prior
     "k=v",
     "--password",
     "pw",
+    "--concurrency-key",
+    "tenant",
+    "--concurrency-limit",
+    "3",
   ];
   const { code, stdout } = await home.sluice(["submit", "a.txt", ...options], { url: server.url });
   const [{ job, request }] = [...server.jobs.values()] as [
@@ -31,6 +35,8 @@ test("submit without waiting prints the id of each job and sends pipeline, prior
     priority: 1,
     labels: { team: "red", k: "v" },
     password: "pw",
+    concurrencyKey: "tenant",
+    concurrencyLimit: 3,
   });
 });
 
