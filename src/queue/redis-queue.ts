@@ -106,8 +106,8 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
     await scripts.push(later, "later");
   };
 
-  const dequeue = async (workerId: string, limit: number): Promise<C[]> => {
-    const claimed: C[] = [];
+  /** Adds jobs that Redis gives to `claimed`. */
+  const takeFromRedis = async (claimed: C[], workerId: string, limit: number): Promise<void> => {
     let wanted = limit;
     for (let round = 0; round < MAX_ROUNDS && claimed.length < limit && isUp(); round++) {
       let taken: Awaited<ReturnType<typeof scripts.take>>;
@@ -133,8 +133,18 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
       if (begun.length < taken.ids.length) await settled;
       wanted = begun.length === 0 ? Math.min(MAX_TAKEN, wanted * 4) : limit - claimed.length;
     }
-    if (claimed.length < limit && (lost || !isUp())) {
-      claimed.push(...(await fallback.dequeue(workerId, limit - claimed.length)));
+  };
+
+  const dequeue = async (workerId: string, limit: number): Promise<C[]> => {
+    const claimed: C[] = [];
+    try {
+      await takeFromRedis(claimed, workerId, limit);
+      if (claimed.length < limit && (lost || !isUp())) {
+        claimed.push(...(await fallback.dequeue(workerId, limit - claimed.length)));
+      }
+    } catch (error) {
+      // What was claimed before is held under a lease, and must be run.
+      if (claimed.length === 0) throw error;
     }
     return claimed;
   };

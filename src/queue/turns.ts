@@ -31,34 +31,38 @@ export function createTurns<C extends Claimed>(deps: TurnsDeps<C>): (limit: numb
     return claimed;
   };
 
-  /** Jobs of these ranks, the first ones first. */
-  const take = async (ranks: readonly number[], limit: number): Promise<C[]> => {
-    if (limit === 0) return [];
-    const claimed = await claim(ranks, limit);
-    const found = claimed.at(-1)?.entry.rank;
-    const rest = found === undefined ? [] : ranks.slice(ranks.indexOf(found) + 1);
-    if (claimed.length === limit || rest.length === 0) return claimed;
-    return [...claimed, ...(await take(rest, limit - claimed.length))];
+  /** Adds jobs of these ranks to `claimed`, the first ones first. */
+  const take = async (claimed: C[], ranks: readonly number[], limit: number): Promise<void> => {
+    for (let rest = ranks, left = limit; left > 0 && rest.length > 0; ) {
+      const found = await claim(rest, left);
+      claimed.push(...found);
+      left -= found.length;
+      const rank = found.at(-1)?.entry.rank;
+      rest = rank === undefined ? [] : rest.slice(rest.indexOf(rank) + 1);
+    }
   };
 
-  /** Like `take`; looks at each rank by itself when those that come first are all held back or being taken. */
-  const takeAny = async (ranks: readonly number[], limit: number): Promise<C[]> => {
-    const claimed = await take(ranks, limit);
-    if (claimed.length > 0 || limit === 0) return claimed;
+  /** Looks at each rank by itself: the one that comes first may have jobs that are all held back or being taken. */
+  const takeEach = async (claimed: C[], ranks: readonly number[], limit: number): Promise<void> => {
     for (const rank of ranks) {
+      if (claimed.length === limit) return;
       // The round goes on elsewhere: owners whose jobs are all held back must not keep it from the others.
       turns[rank] = deps.newTurn();
       claimed.push(...(await claim([rank], limit - claimed.length)));
-      if (claimed.length === limit) break;
     }
-    return claimed;
   };
 
   return async (limit) => {
-    const lowFirst = countOf(RANK_2_FIRST_AT, begun, limit);
-    const normalFirst = countOf(RANK_1_FIRST_AT, begun, limit);
-    const claimed = [...(await take([2], lowFirst)), ...(await take([1], normalFirst))];
-    claimed.push(...(await takeAny([0, 1, 2], limit - claimed.length)));
+    const claimed: C[] = [];
+    try {
+      await take(claimed, [2], countOf(RANK_2_FIRST_AT, begun, limit));
+      await take(claimed, [1], countOf(RANK_1_FIRST_AT, begun, limit));
+      await take(claimed, [0, 1, 2], limit - claimed.length);
+      if (claimed.length === 0) await takeEach(claimed, [0, 1, 2], limit);
+    } catch (error) {
+      // What was claimed before is held under a lease, and must be run.
+      if (claimed.length === 0) throw error;
+    }
     begun += claimed.length;
     return claimed.sort((a, b) => a.entry.rank - b.entry.rank);
   };

@@ -77,6 +77,21 @@ test("a rank whose jobs are all held back keeps none of the others from being be
   expect(shares((await turns(3)).map(({ entry }) => entry.rank))).toEqual([0, 3, 0]);
 });
 
+test("jobs that were claimed before a claim failed are given, since they are held under a lease", async () => {
+  let calls = 0;
+  const turns = createTurns({
+    newTurn: () => "start",
+    begun: 0,
+    async claim() {
+      if (++calls % 2 === 0) throw new Error("the database is away");
+      return [claimedBy("o", 0)];
+    },
+  });
+  expect(await turns(3)).toHaveLength(1);
+  calls = 1;
+  await expect(turns(3)).rejects.toThrow("the database is away");
+});
+
 test("a process that restarts after every few jobs leaves no rank out for ever, since it begins anywhere in a round", async () => {
   const first: (number | undefined)[] = [];
   for (let begun = 0; begun < 16; begun++) {
