@@ -78,7 +78,7 @@ function ownerOf(h: Harness, index: number) {
 export interface Act<T> {
   call(services: Services): Promise<T>;
   /** What it does to the model when its commit stands. Answers the check of what the caller was told. */
-  follow(seen: Snapshot): (answer: T | Error) => void;
+  follow(seen: Snapshot): (answer: T | Error, crashed: boolean) => void;
 }
 
 /**
@@ -102,7 +102,7 @@ export async function perform<T>(
   const stands = !crashed || committed > 0;
   const check = stands ? act.follow(seen) : null;
   if (crashed) m.loose = true;
-  if (answer && check) check(answer.value);
+  if (answer && check) check(answer.value, crashed !== null);
   else if (answer)
     throw new Error(`a caller was told of what did not happen: ${JSON.stringify(answer.value)}`);
   compare(m, seen, r.known);
