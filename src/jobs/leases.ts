@@ -1,6 +1,5 @@
 import type { Database, DedicatedPool } from "../db/sql.ts";
 import type { EventBus } from "../events/bus.ts";
-import type { NewEvent } from "../events/model.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { LeaseLostError } from "./errors.ts";
@@ -12,9 +11,11 @@ import {
   confirmCancel,
   failAttempt,
   forgetWorkers,
+  type HeldLease,
   type Lease,
   type LeaseOrder,
   listCheckpoints,
+  type Progress,
   type Recovered,
   readCheckpoint,
   readOrders,
@@ -90,7 +91,7 @@ export function createLeases(deps: {
     },
 
     /** Prolongs the leases; one that is missing in the answer is lost. */
-    async renew(worker: WorkerFacts, leases: readonly Lease[]): Promise<LeaseOrder[]> {
+    async renew(worker: WorkerFacts, leases: readonly HeldLease[]): Promise<LeaseOrder[]> {
       return await renewLeases(beats.sql, worker, leases, leaseMs);
     },
 
@@ -105,10 +106,7 @@ export function createLeases(deps: {
     },
 
     /** Writes how far the stage is. @throws LeaseLostError */
-    async progress(
-      lease: Lease,
-      progress: { share: number; message: string | null; events: readonly NewEvent[] },
-    ): Promise<{ cancel: boolean }> {
+    async progress(lease: Lease, progress: Progress): Promise<{ cancel: boolean }> {
       return held(lease.jobId, await recordProgress(db.sql, lease, progress));
     },
 
@@ -187,8 +185,10 @@ export function createLeases(deps: {
         });
         all.push(...batch);
         for (const { status, pipelineName: pipeline, priority } of batch) {
-          if (status === "FAILED") metrics.jobsFailed.inc({ pipeline, priority, reason: "QUARANTINED" });
-          else if (status === "CANCELLED") metrics.jobsCancelled.inc({ pipeline, priority });
+          if (status === "FAILED") {
+            metrics.jobsFailed.inc({ pipeline, priority, reason: "QUARANTINED" });
+            metrics.jobsQuarantined.inc({ pipeline, priority });
+          } else if (status === "CANCELLED") metrics.jobsCancelled.inc({ pipeline, priority });
         }
         bus.announce(
           "events",

@@ -4,11 +4,11 @@ import { messageOf } from "../lib/errors.ts";
 import type { Lifecycle } from "../lib/lifecycle.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { CancelOrdered } from "./failure.ts";
+import type { AttemptControl } from "./run-job.ts";
 
 /** An attempt under way, as its heartbeat sees it. */
-export interface RunningAttempt {
+export interface RunningAttempt extends AttemptControl {
   readonly lease: Lease;
-  readonly stop: AbortController;
   /** When the lease was last known to hold, by the monotonic clock. */
   renewedAt: number;
 }
@@ -41,7 +41,7 @@ export function createHeartbeat(deps: {
     try {
       const orders = await leases.renew(
         facts(),
-        attempts.map(({ lease }) => lease),
+        attempts.map(({ lease, peakMemoryBytes }) => ({ ...lease, peakMemoryBytes })),
       );
       const held = new Map(orders.map((order) => [order.jobId, order]));
       for (const attempt of attempts) {

@@ -8,13 +8,13 @@ import type { StagePool } from "../stages/host/pool.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { WorkerStopping } from "./failure.ts";
 import { createHeartbeat, type RunningAttempt } from "./heartbeat.ts";
-import type { Outcome } from "./run-job.ts";
+import type { AttemptControl, Outcome } from "./run-job.ts";
 
 export interface WorkerDeps {
   leases: Leases;
   bus: EventBus;
   pool: StagePool;
-  runJob: (claimed: ClaimedJob, stop: AbortController) => Promise<Outcome>;
+  runJob: (claimed: ClaimedJob, control: AttemptControl) => Promise<Outcome>;
   logger: Logger;
   id: string;
   host: string;
@@ -90,9 +90,14 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   const launch = (claimed: ClaimedJob, claimedAt: number): void => {
     const stop = new AbortController();
-    const attempt: RunningAttempt = { lease: claimed.lease, stop, renewedAt: claimedAt };
+    const attempt: RunningAttempt = {
+      lease: claimed.lease,
+      stop,
+      renewedAt: claimedAt,
+      peakMemoryBytes: 0,
+    };
     running.set(claimed.job.id, attempt);
-    const end = deps.runJob(claimed, stop).then(() => {
+    const end = deps.runJob(claimed, attempt).then(() => {
       // The job may be here again already: handed back, or tried again at once. Its new attempt stays.
       if (running.get(claimed.job.id) === attempt) running.delete(claimed.job.id);
       ends.delete(end);
