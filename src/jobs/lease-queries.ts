@@ -61,9 +61,11 @@ export async function claimJobs(
 }
 
 /** What a heartbeat answers for a lease that still holds. */
-export interface LeaseOrder {
-  readonly jobId: string;
+export interface Renewal {
+  readonly token: string;
   readonly cancel: boolean;
+  /** False when another statement had the job at this moment: the lease holds, but is not longer than before. */
+  readonly renewed: boolean;
 }
 
 /** What the table of workers shows of one. */
@@ -95,29 +97,42 @@ export interface HeldLease extends Lease {
   readonly peakMemoryBytes?: number;
 }
 
-/** Prolongs the leases and the worker's own entry, in one statement. A lease that is missing in the answer is lost. */
+/**
+ * Prolongs the leases and the worker's own entry, in one statement. A lease that is missing in the answer is lost.
+ * Jobs that others have locked are passed over, so that one of them does not hold up all the others.
+ */
 export async function renewLeases(
   sql: Sql,
   worker: WorkerFacts,
   leases: readonly HeldLease[],
   leaseMs: number,
-): Promise<LeaseOrder[]> {
-  return await sql<LeaseOrder[]>`
-    with w as (${workerUpsert(sql, worker)})
-    update jobs set heartbeat_at = now(), lease_until = now() + ${leaseMs}::int * interval '1 millisecond',
-      peak_memory_bytes = greatest(jobs.peak_memory_bytes, l."peakMemoryBytes")
-    from jsonb_to_recordset(${storableJson(leases)}::text::jsonb) as l("jobId" uuid, token uuid, "peakMemoryBytes" bigint)
-    where jobs.id = l."jobId" and jobs.lease_token = l.token and jobs.status in ('PROCESSING', 'CANCELLING')
-    returning jobs.id as job_id, jobs.status = 'CANCELLING' as cancel`;
+): Promise<Renewal[]> {
+  return await sql<Renewal[]>`
+    with w as (${workerUpsert(sql, worker)}), l as (
+      select "jobId" as job_id, token, "peakMemoryBytes" as peak
+      from jsonb_to_recordset(${storableJson(leases)}::text::jsonb) as l("jobId" uuid, token uuid, "peakMemoryBytes" bigint)
+    ), free as (
+      select jobs.id, l.peak from jobs join l on jobs.id = l.job_id and jobs.lease_token = l.token
+      where jobs.status in ('PROCESSING', 'CANCELLING')
+      for no key update of jobs skip locked
+    ), renewed as (
+      update jobs set heartbeat_at = now(), lease_until = now() + ${leaseMs}::int * interval '1 millisecond',
+        peak_memory_bytes = greatest(jobs.peak_memory_bytes, free.peak)
+      from free where jobs.id = free.id returning jobs.id
+    )
+    select l.token, jobs.status = 'CANCELLING' as cancel, exists (select from renewed where id = jobs.id) as renewed
+    from jobs join l on jobs.id = l.job_id and jobs.lease_token = l.token
+    where jobs.status in ('PROCESSING', 'CANCELLING')`;
 }
 
-/** Which of these leases have an order to cancel. */
-export async function readOrders(sql: Sql, leases: readonly Lease[]): Promise<LeaseOrder[]> {
-  return await sql<LeaseOrder[]>`
-    select jobs.id as job_id, true as cancel
+/** The jobs among these leases that are ordered to stop. */
+export async function readOrders(sql: Sql, leases: readonly Lease[]): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    select jobs.id
     from jobs join jsonb_to_recordset(${storableJson(leases)}::text::jsonb) as l("jobId" uuid, token uuid)
       on jobs.id = l."jobId" and jobs.lease_token = l.token
     where jobs.status = 'CANCELLING'`;
+  return rows.map(({ id }) => id);
 }
 
 /** The end of a stage, as it is written down. */

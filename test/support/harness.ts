@@ -10,6 +10,7 @@ import { createNotifyTransport } from "../../src/events/transport.ts";
 import { DEFAULT_EXTRACT_LIMITS } from "../../src/extract/extractor.ts";
 import type { JobRequest } from "../../src/jobs/create.ts";
 import { createDocumentsService, type DocumentsService } from "../../src/jobs/documents/service.ts";
+import { createHeartbeats, type Heartbeats } from "../../src/jobs/heartbeats.ts";
 import { type ClaimedJob, createLeases, type Leases } from "../../src/jobs/leases.ts";
 import { createJobsService, type JobsService } from "../../src/jobs/service.ts";
 import type { Caller } from "../../src/lib/caller.ts";
@@ -42,6 +43,7 @@ export interface Harness extends AsyncDisposable {
   readonly pipelines: PipelinesService;
   readonly jobs: JobsService;
   readonly leases: Leases;
+  readonly heartbeats: Heartbeats;
   /** A user with the role `developer`, or with the permissions that are named. */
   caller(permissions?: readonly string[]): Caller;
   /** An administrator. */
@@ -89,6 +91,7 @@ export async function createHarness(
   await db.sql`update queue_state set installation = gen_random_uuid()`;
   const queue = redis ? await redisQueueOn(db, bus, leaseMs, redis) : postgresQueueOn(db, bus, leaseMs);
   const leases = createLeases({ db, bus, queue, metrics, leaseMs });
+  const heartbeats = createHeartbeats(db, leaseMs);
   const jobs = createJobsService({
     db,
     documents,
@@ -126,6 +129,7 @@ export async function createHarness(
     pipelines,
     jobs,
     leases,
+    heartbeats,
     caller: (permissions) => callerWith(permissions ?? BUILTIN_ROLES.get("developer")?.permissions ?? []),
     admin: callerWith(ALL_PERMISSIONS),
     async startWorker({ concurrency = 2, graceMs = 5_000 } = {}) {
@@ -156,6 +160,8 @@ export async function createHarness(
       });
       const worker = createWorker({
         leases,
+        heartbeats,
+        databaseUrl: database.url,
         bus,
         pool,
         runJob,

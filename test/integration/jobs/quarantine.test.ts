@@ -41,7 +41,7 @@ async function live(h: Harness, { lease }: ClaimedJob, worker: string, life: Lif
     await h.leases.progress(lease, { share: 0.5, message, events });
   }
   for (const peakMemoryBytes of peaks) {
-    await h.leases.renew(facts(worker), [{ ...lease, peakMemoryBytes }]);
+    await h.heartbeats.renew(facts(worker), [{ ...lease, peakMemoryBytes }]);
   }
 }
 
