@@ -17,6 +17,7 @@ import { createNotifyTransport, createRedisTransport } from "./events/transport.
 import { DEFAULT_EXTRACT_LIMITS } from "./extract/extractor.ts";
 import { createClaims } from "./jobs/claims.ts";
 import { createDocumentsService, type DocumentsService } from "./jobs/documents/service.ts";
+import { createHeartbeats } from "./jobs/heartbeats.ts";
 import { type ClaimedJob, createLeases, type Leases } from "./jobs/leases.ts";
 import { INLINE_RESULT_BYTES } from "./jobs/model.ts";
 import { jobRoutes } from "./jobs/rpc.ts";
@@ -258,6 +259,7 @@ async function startWorker(core: Core, cleanup: Cleanup): Promise<Worker> {
   });
   const worker = createWorker({
     leases,
+    heartbeats: createHeartbeats(core.db, config.leaseMs),
     bus: core.bus,
     pool,
     runJob,
@@ -267,7 +269,9 @@ async function startWorker(core: Core, cleanup: Cleanup): Promise<Worker> {
     version: VERSION,
     pid: process.pid,
     concurrency: config.workerConcurrency,
-    heartbeatMs: Math.max(250, Math.floor(config.leaseMs / 3)),
+    // Workers count as alive for 30 s after a heartbeat, however long their leases are.
+    heartbeatMs: Math.min(10_000, Math.floor(config.leaseMs / 3)),
+    databaseUrl: core.databaseUrl,
     pollMs: POLL_MS,
     graceMs: config.graceMs,
     tempDir,

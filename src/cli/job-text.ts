@@ -5,9 +5,11 @@ import {
   type JobEvent,
   jobStatusName,
   LogLevelSchema,
+  type LostClaim,
+  type QuarantineEvidence,
   StageStatusSchema,
 } from "@sluice/sdk";
-import { clean } from "./text.ts";
+import { bytes, clean } from "./text.ts";
 
 /** What people know a document by: its name, else its address, else what it is, in brackets. Not cleaned. */
 export function documentName(document: Document | undefined): string {
@@ -16,12 +18,36 @@ export function documentName(document: Document | undefined): string {
   return filename || uri || `(${source === DocumentSource.TEXT ? "text" : mediaType || "no name"})`;
 }
 
+/** A lost claim in a few words: the worker, and what was last known of its work. Not cleaned. */
+export function lostClaimText(claim: LostClaim): string {
+  const { workerId, stage, stageMessage, peakMemoryBytes, lastHeartbeatTime } = claim;
+  return [
+    workerId,
+    stage && `in ${stage}`,
+    stageMessage,
+    peakMemoryBytes > 0n && `${bytes(Number(peakMemoryBytes))} of memory`,
+    lastHeartbeatTime && `last heard of at ${timeOf(lastHeartbeatTime)}`,
+  ]
+    .filter(Boolean)
+    .join(", ");
+}
+
+/** What was seen of a job that was set aside, line by line with its heading. Not cleaned. */
+export function evidenceLines(evidence: QuarantineEvidence | undefined): [string, string][] {
+  return [
+    ...(evidence?.lostClaims ?? []).map((claim): [string, string] => ["Lost", lostClaimText(claim)]),
+    ...(evidence?.logLines ?? []).map((line): [string, string] => ["Log", line]),
+  ];
+}
+
 /** One event in a few words, ready for a terminal. */
 export function describe({ event }: JobEvent): string {
   switch (event.case) {
     case "statusChanged": {
-      const { status, error } = event.value;
-      return clean(`${jobStatusName(status)}${error ? ` ${error.reason}: ${error.message}` : ""}`);
+      const { status, error, lostClaim } = event.value;
+      const why = error ? ` ${error.reason}: ${error.message}` : "";
+      const lost = lostClaim ? ` after its worker was lost: ${lostClaimText(lostClaim)}` : "";
+      return clean(`${jobStatusName(status)}${why || lost}`);
     }
     case "stageStarted":
       return clean(`${event.value.name} started`);

@@ -12,7 +12,7 @@ import { type Command, Option } from "commander";
 import { withSluice } from "./connect.ts";
 import { type CliContext, INTERRUPTED, type Io } from "./context.ts";
 import { onInterrupt } from "./interrupt.ts";
-import { describe, documentName, msOf, timeOf } from "./job-text.ts";
+import { describe, documentName, evidenceLines, msOf, timeOf } from "./job-text.ts";
 import { integer, jobId, jobIds, jsonOption, label } from "./options.ts";
 import { writeJson } from "./output.ts";
 import { bytes, clean, duration, table } from "./text.ts";
@@ -140,6 +140,7 @@ async function get(sluice: Sluice, io: Io, id: string, options: { json?: boolean
     ["Waiting", waiting?.message],
     ["Attempt", `${job.attempt} of ${job.maxAttempts}`],
     ["Error", error && `${error.reason}: ${error.message}${error.stage ? ` (in ${error.stage})` : ""}`],
+    ...evidenceLines(error?.evidence),
     [
       "Labels",
       Object.entries(job.labels)
@@ -150,6 +151,7 @@ async function get(sluice: Sluice, io: Io, id: string, options: { json?: boolean
     ["Started", timeOf(job.startTime)],
     ["Ended", timeOf(job.endTime)],
     ["Took", took ? duration(msOf(job.endTime) - msOf(job.startTime)) : ""],
+    ["Memory", job.peakMemoryBytes > 0n ? `${bytes(Number(job.peakMemoryBytes))} at most` : ""],
   ];
   for (const [name, value] of lines) if (value) io.stdout.write(`${name.padEnd(10)}${clean(value)}\n`);
   if (job.stages.length > 0) {

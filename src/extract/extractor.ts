@@ -52,8 +52,12 @@ export interface ExtractInput {
   options: ExtractOptions;
   limits: ExtractLimits;
   signal: AbortSignal;
-  /** Tells how far it is; also the sign of life that keeps the progress clock from ending the process. */
-  progress(done: number, total: number): void;
+  /**
+   * Tells how far it is; also the sign of life that keeps the progress clock from ending the process. With `place`,
+   * e.g. `page 3 of 12`, before the work on it begins: should it take the process down, this is what is known.
+   * @param total 0 = not known
+   */
+  progress(done: number, total: number, place?: string): void;
 }
 
 /** Reads one family of formats. Deterministic: the same bytes and options give the same blocks. */

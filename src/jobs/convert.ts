@@ -10,6 +10,8 @@ import {
   type JobResultSchema,
   type JobSchema,
   LogLevel,
+  type LostClaimSchema,
+  type QuarantineEvidenceSchema,
   WaitingReason,
   ResultFormat as WireFormat,
   JobPriority as WirePriority,
@@ -34,7 +36,9 @@ import {
   type JobResult,
   type JobStage,
   type JobStatus,
+  type LostClaim,
   percentDone,
+  type QuarantineEvidence,
   type ResultFormat,
   type StageStatus,
   type Waiting,
@@ -235,6 +239,31 @@ export function errorToMessage(error: JobError | null): MessageInitShape<typeof 
     message: error.message,
     stage: error.stage ?? "",
     retryable: error.retryable,
+    evidence: error.evidence && evidenceToMessage(error.evidence),
+  };
+}
+
+function evidenceToMessage({
+  lostClaims,
+  logLines,
+}: QuarantineEvidence): MessageInitShape<typeof QuarantineEvidenceSchema> {
+  const last = lostClaims.at(-1);
+  return {
+    stage: last?.stage ?? "",
+    stageMessage: last?.stageMessage ?? "",
+    peakMemoryBytes: BigInt(Math.max(0, ...lostClaims.map((claim) => claim.peakMemoryBytes ?? 0))),
+    lostClaims: lostClaims.map(lostClaimToMessage),
+    logLines: [...logLines],
+  };
+}
+
+function lostClaimToMessage(claim: LostClaim): MessageInitShape<typeof LostClaimSchema> {
+  return {
+    workerId: claim.workerId,
+    stage: claim.stage ?? "",
+    stageMessage: claim.stageMessage ?? "",
+    peakMemoryBytes: BigInt(claim.peakMemoryBytes ?? 0),
+    lastHeartbeatTime: timestampOf(claim.lastHeartbeatTime ? new Date(claim.lastHeartbeatTime) : null),
   };
 }
 
@@ -286,6 +315,7 @@ export function jobToMessage(job: Job, document: Document | null) {
     requestId: job.requestId,
     concurrencyKey: job.concurrencyKey,
     concurrencyLimit: job.concurrencyKey ? job.concurrencyLimit : 0,
+    peakMemoryBytes: BigInt(job.peakMemoryBytes ?? 0),
   };
 }
 
@@ -348,6 +378,7 @@ function bodyCase(body: JobEventBody) {
           attempt: body.attempt,
           error: errorToMessage(body.error ?? null),
           runTime: body.runTime ? timestampOf(new Date(body.runTime)) : undefined,
+          lostClaim: body.lostClaim && lostClaimToMessage(body.lostClaim),
         },
       };
     case "stage_started":

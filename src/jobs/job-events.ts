@@ -1,5 +1,5 @@
 import type { NewEvent } from "../events/model.ts";
-import type { JobError, JobStatus } from "./model.ts";
+import type { JobError, JobStatus, LostClaim } from "./model.ts";
 
 /** What may happen to a job, as its log keeps it. */
 export type JobEventBody =
@@ -11,6 +11,8 @@ export type JobEventBody =
       error?: JobError | null;
       /** ISO 8601; when the next attempt comes. */
       runTime?: string;
+      /** When a worker stopped answering. */
+      lostClaim?: LostClaim;
     }
   | {
       type: "stage_started";

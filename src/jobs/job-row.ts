@@ -2,7 +2,14 @@ import type { Fragment, Sql } from "../db/sql.ts";
 import type { QueueEntry } from "../queue/queue.ts";
 import { type Job, priorityOfRank, priorityRank } from "./model.ts";
 
-type Derived = "priority" | "timeoutMs" | "lastSequence" | "concurrencyKey" | "requestId" | "stageMessage";
+type Derived =
+  | "priority"
+  | "timeoutMs"
+  | "lastSequence"
+  | "concurrencyKey"
+  | "requestId"
+  | "stageMessage"
+  | "peakMemoryBytes";
 
 /** A row of `jobs` as the driver gives it: bigints as text. */
 export type JobRow = Omit<Job, Derived> & {
@@ -11,6 +18,7 @@ export type JobRow = Omit<Job, Derived> & {
   stageMessage: string | null;
   priority: number;
   timeoutMs: string | null;
+  peakMemoryBytes: string | null;
   lastSequence: string;
 };
 
@@ -34,6 +42,7 @@ const COLUMNS = [
   ["parked"],
   ["request_id"],
   ["locked_by", "worker_id"],
+  ["peak_memory_bytes"],
   ["stage"],
   ["stage_share"],
   ["stage_message"],
@@ -62,6 +71,7 @@ export function jobFromRow(row: JobRow): Job {
     ...row,
     priority: priorityOfRank(row.priority),
     timeoutMs: row.timeoutMs === null ? null : Number(row.timeoutMs),
+    peakMemoryBytes: row.peakMemoryBytes === null ? null : Number(row.peakMemoryBytes),
     lastSequence: Number(row.lastSequence),
     concurrencyKey: row.concurrencyKey ?? "",
     requestId: row.requestId ?? "",

@@ -40,6 +40,7 @@ export async function claimJobs(
         locked_by = ${claim.workerId}, locked_at = now(), heartbeat_at = now(),
         lease_until = now() + ${claim.leaseMs}::int * interval '1 millisecond',
         started_at = now(), concurrency_slot = coalesce(picked.slot, 1),
+        stage = null, stage_message = null, peak_memory_bytes = null,
         last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
       from picked where jobs.id = picked.id
       returning jobs.*
@@ -60,9 +61,11 @@ export async function claimJobs(
 }
 
 /** What a heartbeat answers for a lease that still holds. */
-export interface LeaseOrder {
-  readonly jobId: string;
+export interface Renewal {
+  readonly token: string;
   readonly cancel: boolean;
+  /** False when another statement had the job at this moment: the lease holds, but is not longer than before. */
+  readonly renewed: boolean;
 }
 
 /** What the table of workers shows of one. */
@@ -88,28 +91,48 @@ export async function removeWorker(sql: Sql, id: string): Promise<void> {
   await sql`delete from workers where id = ${id}`;
 }
 
-/** Prolongs the leases and the worker's own entry, in one statement. A lease that is missing in the answer is lost. */
+/** A lease with what its worker has to tell at each heartbeat. */
+export interface HeldLease extends Lease {
+  /** The most resident memory that a document process had in this attempt so far. */
+  readonly peakMemoryBytes?: number;
+}
+
+/**
+ * Prolongs the leases and the worker's own entry, in one statement. A lease that is missing in the answer is lost.
+ * Jobs that others have locked are passed over, so that one of them does not hold up all the others.
+ */
 export async function renewLeases(
   sql: Sql,
   worker: WorkerFacts,
-  leases: readonly Lease[],
+  leases: readonly HeldLease[],
   leaseMs: number,
-): Promise<LeaseOrder[]> {
-  return await sql<LeaseOrder[]>`
-    with w as (${workerUpsert(sql, worker)})
-    update jobs set heartbeat_at = now(), lease_until = now() + ${leaseMs}::int * interval '1 millisecond'
-    from jsonb_to_recordset(${storableJson(leases)}::text::jsonb) as l("jobId" uuid, token uuid)
-    where jobs.id = l."jobId" and jobs.lease_token = l.token and jobs.status in ('PROCESSING', 'CANCELLING')
-    returning jobs.id as job_id, jobs.status = 'CANCELLING' as cancel`;
+): Promise<Renewal[]> {
+  return await sql<Renewal[]>`
+    with w as (${workerUpsert(sql, worker)}), l as (
+      select "jobId" as job_id, token, "peakMemoryBytes" as peak
+      from jsonb_to_recordset(${storableJson(leases)}::text::jsonb) as l("jobId" uuid, token uuid, "peakMemoryBytes" bigint)
+    ), free as (
+      select jobs.id, l.peak from jobs join l on jobs.id = l.job_id and jobs.lease_token = l.token
+      where jobs.status in ('PROCESSING', 'CANCELLING')
+      for no key update of jobs skip locked
+    ), renewed as (
+      update jobs set heartbeat_at = now(), lease_until = now() + ${leaseMs}::int * interval '1 millisecond',
+        peak_memory_bytes = greatest(jobs.peak_memory_bytes, free.peak)
+      from free where jobs.id = free.id returning jobs.id
+    )
+    select l.token, jobs.status = 'CANCELLING' as cancel, exists (select from renewed where id = jobs.id) as renewed
+    from jobs join l on jobs.id = l.job_id and jobs.lease_token = l.token
+    where jobs.status in ('PROCESSING', 'CANCELLING')`;
 }
 
-/** Which of these leases have an order to cancel. */
-export async function readOrders(sql: Sql, leases: readonly Lease[]): Promise<LeaseOrder[]> {
-  return await sql<LeaseOrder[]>`
-    select jobs.id as job_id, true as cancel
+/** The jobs among these leases that are ordered to stop. */
+export async function readOrders(sql: Sql, leases: readonly Lease[]): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    select jobs.id
     from jobs join jsonb_to_recordset(${storableJson(leases)}::text::jsonb) as l("jobId" uuid, token uuid)
       on jobs.id = l."jobId" and jobs.lease_token = l.token
     where jobs.status = 'CANCELLING'`;
+  return rows.map(({ id }) => id);
 }
 
 /** The end of a stage, as it is written down. */
@@ -144,6 +167,7 @@ export async function recordStep(
     stagesTotal: number;
     /** Stages from the first on whose outputs were taken from earlier attempts. */
     restored: number;
+    peakMemoryBytes?: number;
     events: readonly NewEvent[];
   },
 ): Promise<{ held: boolean; cancel: boolean }> {
@@ -152,7 +176,7 @@ export async function recordStep(
     with j as (
       update jobs set stage = ${started?.name ?? null}, stage_share = 0, stage_message = null,
         stages_done = ${step.stagesDone},
-        stages_total = ${step.stagesTotal}, last_sequence = last_sequence + ${step.events.length},
+        stages_total = ${step.stagesTotal}, ${peakUpdate(sql, step.peakMemoryBytes)}, last_sequence = last_sequence + ${step.events.length},
         version = version + 1, updated_at = now()
       where id = ${lease.jobId} and lease_token = ${lease.token} and status in ('PROCESSING', 'CANCELLING')
       returning id, owner_id, last_sequence, attempt, status
@@ -177,16 +201,28 @@ export async function recordStep(
   return { held: row !== undefined, cancel: row?.cancel ?? false };
 }
 
+/** The column only grows within an attempt; a claim empties it. */
+function peakUpdate(sql: Sql, bytes: number | undefined): Fragment {
+  return sql`peak_memory_bytes = greatest(peak_memory_bytes, ${bytes || null}::bigint)`;
+}
+
+export interface Progress {
+  share: number;
+  message: string | null;
+  peakMemoryBytes?: number;
+  events: readonly NewEvent[];
+}
+
 /** Notes how far the running stage is, with events. Same answer as `recordStep`. */
 export async function recordProgress(
   sql: Sql,
   lease: Lease,
-  progress: { share: number; message: string | null; events: readonly NewEvent[] },
+  progress: Progress,
 ): Promise<{ held: boolean; cancel: boolean }> {
   const [row] = await sql<{ cancel: boolean }[]>`
     with j as (
       update jobs set stage_share = ${progress.share}, stage_message = ${progress.message === null ? null : storable(progress.message)},
-        last_sequence = last_sequence + ${progress.events.length},
+        ${peakUpdate(sql, progress.peakMemoryBytes)}, last_sequence = last_sequence + ${progress.events.length},
         updated_at = now()
       where id = ${lease.jobId} and lease_token = ${lease.token} and status in ('PROCESSING', 'CANCELLING')
       returning id, owner_id, last_sequence, status
@@ -385,26 +421,44 @@ export interface Recovered {
 
 /** Claims that may be lost before a job is set aside: one poison document must not take worker after worker down. */
 export const MAX_LOST_CLAIMS = 3;
+/** Log lines that a job which is set aside shows, and how many of its last events they are looked for in. */
+const EVIDENCE_LINES = 5;
+const EVIDENCE_EVENTS = 1_000;
 
 /**
  * Takes back up to `limit` jobs whose lease ran out: in the line again, CANCELLED if that was ordered, and
- * FAILED with QUARANTINED after `MAX_LOST_CLAIMS` lost claims.
+ * FAILED with QUARANTINED and what was seen of it after `MAX_LOST_CLAIMS` lost claims. Each lost claim is in the
+ * events, with what was seen of it.
  */
 export async function recoverExpired(sql: Sql, limit: number): Promise<Recovered[]> {
   const rows = await sql<(Omit<Recovered, "priority" | "entry"> & QueueEntry)[]>`
     with expired as (
-      select id, status, locked_by, stage from jobs
+      select id, status, locked_by, claim, lost_claims + 1 as lost,
+        (case when lost_claims = 0 then '[]' else coalesce(lost_evidence, '[]') end) || claim as lost_evidence,
+        status = 'PROCESSING' and lost_claims + 1 >= ${MAX_LOST_CLAIMS} as set_aside, last_sequence as newest
+      from jobs cross join lateral (select jsonb_build_object('workerId', locked_by, 'stage', stage,
+        'stageMessage', left(stage_message, 500), 'peakMemoryBytes', peak_memory_bytes,
+        'lastHeartbeatTime', heartbeat_at) as claim) as c
       where status in ('PROCESSING', 'CANCELLING') and lease_until < now()
-      order by id limit ${limit} for update skip locked
+      order by id limit ${limit} for update of jobs skip locked
+    ), quarantine as (
+      select x.id, jsonb_build_object('reason', 'QUARANTINED', 'retryable', false, 'stage', x.claim->'stage',
+        'message', format('The job was set aside: %s workers stopped answering while they ran it, the last of them %s. Look at the document before you retry it.',
+          x.lost, concat_ws(', ', x.locked_by, 'in stage ' || (x.claim->>'stage'),
+            x.claim->>'stageMessage', (x.claim->>'peakMemoryBytes')::bigint / 1048576 || ' MiB of memory in use')),
+        'evidence', jsonb_build_object('lostClaims', x.lost_evidence, 'logLines', lines.texts)) as error
+      from expired x cross join lateral (
+        select coalesce(jsonb_agg(text order by sequence), '[]') as texts from (
+          select e.sequence, left(e.payload->>'message', 500) as text from job_events e
+          where e.job_id = x.id and e.type = 'log' and e.sequence > x.newest - ${EVIDENCE_EVENTS}
+          order by e.sequence desc limit ${EVIDENCE_LINES}) as l
+      ) as lines where x.set_aside
     ), j as (
       update jobs set
         status = case when expired.status = 'CANCELLING' then 'CANCELLED'
-          when lost_claims + 1 >= ${MAX_LOST_CLAIMS} then 'FAILED' else 'CREATED' end,
-        error = case when expired.status = 'PROCESSING' and lost_claims + 1 >= ${MAX_LOST_CLAIMS}
-          then jsonb_build_object('reason', 'QUARANTINED', 'retryable', false, 'stage', expired.stage,
-            'message', format('The job was set aside: %s workers stopped answering while they ran it, last in stage %s on worker %s. Look at the document before you retry it.',
-              lost_claims + 1, coalesce(expired.stage, '(none)'), expired.locked_by))
-          else error end,
+          when expired.set_aside then 'FAILED' else 'CREATED' end,
+        error = coalesce((select q.error from quarantine q where q.id = jobs.id), error),
+        lost_evidence = expired.lost_evidence,
         ended_at = case when expired.status = 'CANCELLING' or lost_claims + 1 >= ${MAX_LOST_CLAIMS} then now() end,
         run_time = case when expired.status = 'PROCESSING' then now() else run_time end,
         attempt = case when expired.status = 'PROCESSING' then greatest(attempt - 1, 0) else attempt end,
@@ -413,12 +467,13 @@ export async function recoverExpired(sql: Sql, limit: number): Promise<Recovered
           else jobs.locked_by end,
         last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
       from expired where jobs.id = expired.id
-      returning jobs.*, expired.status as previous_status, expired.locked_by as lost_worker
+      returning jobs.*, expired.status as previous_status, expired.locked_by as lost_worker, expired.claim as lost_claim
     ), e as (
       insert into job_events (job_id, sequence, owner_id, type, payload)
       select id, last_sequence, owner_id, 'status_changed',
         jsonb_strip_nulls(jsonb_build_object('status', status, 'previousStatus', previous_status,
-          'attempt', attempt, 'lostWorker', lost_worker, 'error', case when status = 'FAILED' then error end))
+          'attempt', attempt, 'lostWorker', lost_worker, 'lostClaim', lost_claim,
+          'error', case when status = 'FAILED' then error end))
       from j
     )
     select status, lost_worker as worker_id, pipeline_name, ${entryColumns(sql, "j")} from j`;

@@ -1,6 +1,5 @@
 import type { Database, DedicatedPool } from "../db/sql.ts";
 import type { EventBus } from "../events/bus.ts";
-import type { NewEvent } from "../events/model.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { LeaseLostError } from "./errors.ts";
@@ -13,8 +12,8 @@ import {
   failAttempt,
   forgetWorkers,
   type Lease,
-  type LeaseOrder,
   listCheckpoints,
+  type Progress,
   type Recovered,
   readCheckpoint,
   readOrders,
@@ -22,26 +21,13 @@ import {
   recordStep,
   recoverExpired,
   releaseLeases,
-  removeWorker,
-  renewLeases,
   type StageEnd,
   type StageStart,
   tryLockSweep,
-  type WorkerFacts,
 } from "./lease-queries.ts";
 import type { JobError } from "./model.ts";
 
-export type {
-  Checkpoint,
-  ClaimedJob,
-  Completion,
-  Lease,
-  LeaseOrder,
-  Recovered,
-  StageEnd,
-  StageStart,
-  WorkerFacts,
-};
+export type { Checkpoint, ClaimedJob, Completion, Lease, Recovered, StageEnd, StageStart };
 
 /** Expired leases mended in one statement. */
 const SWEEP_BATCH = 200;
@@ -60,8 +46,8 @@ export function createLeases(deps: {
   leaseMs: number;
 }) {
   const { db, bus, queue, metrics, leaseMs } = deps;
-  // Heartbeats wait behind nobody's statements.
-  const beats: DedicatedPool = db.dedicated({ name: "heartbeat", max: 2, statementTimeoutMs: 10_000 });
+  // Orders and the sweep wait behind nobody's statements. Heartbeats have a connection of their own.
+  const duties: DedicatedPool = db.dedicated({ name: "duties", max: 2, statementTimeoutMs: 10_000 });
 
   const held = (jobId: string, answer: { held: boolean; cancel: boolean }): { cancel: boolean } => {
     if (!answer.held) throw new LeaseLostError(jobId);
@@ -89,14 +75,9 @@ export function createLeases(deps: {
       return claimed;
     },
 
-    /** Prolongs the leases; one that is missing in the answer is lost. */
-    async renew(worker: WorkerFacts, leases: readonly Lease[]): Promise<LeaseOrder[]> {
-      return await renewLeases(beats.sql, worker, leases, leaseMs);
-    },
-
-    /** Which of the leases are to be cancelled. */
-    async orders(leases: readonly Lease[]): Promise<LeaseOrder[]> {
-      return await readOrders(beats.sql, leases);
+    /** The jobs among these leases that are ordered to stop. */
+    async orders(leases: readonly Lease[]): Promise<string[]> {
+      return await readOrders(duties.sql, leases);
     },
 
     /** Writes the end of a stage and the start of the next. @throws LeaseLostError */
@@ -105,10 +86,7 @@ export function createLeases(deps: {
     },
 
     /** Writes how far the stage is. @throws LeaseLostError */
-    async progress(
-      lease: Lease,
-      progress: { share: number; message: string | null; events: readonly NewEvent[] },
-    ): Promise<{ cancel: boolean }> {
+    async progress(lease: Lease, progress: Progress): Promise<{ cancel: boolean }> {
       return held(lease.jobId, await recordProgress(db.sql, lease, progress));
     },
 
@@ -180,15 +158,17 @@ export function createLeases(deps: {
       const all: Recovered[] = [];
       let batch: Recovered[];
       do {
-        batch = await beats.begin(async (tx) => {
+        batch = await duties.begin(async (tx) => {
           if (!(await tryLockSweep(tx))) return [];
           await forgetWorkers(tx);
           return await recoverExpired(tx, SWEEP_BATCH);
         });
         all.push(...batch);
         for (const { status, pipelineName: pipeline, priority } of batch) {
-          if (status === "FAILED") metrics.jobsFailed.inc({ pipeline, priority, reason: "QUARANTINED" });
-          else if (status === "CANCELLED") metrics.jobsCancelled.inc({ pipeline, priority });
+          if (status === "FAILED") {
+            metrics.jobsFailed.inc({ pipeline, priority, reason: "QUARANTINED" });
+            metrics.jobsQuarantined.inc({ pipeline, priority });
+          } else if (status === "CANCELLED") metrics.jobsCancelled.inc({ pipeline, priority });
         }
         bus.announce(
           "events",
@@ -201,10 +181,6 @@ export function createLeases(deps: {
       } while (batch.length === SWEEP_BATCH);
       metrics.leasesLost.inc({ cause: "expired" }, all.length);
       return all;
-    },
-
-    async removeWorker(id: string): Promise<void> {
-      await removeWorker(beats.sql, id);
     },
   };
 }

@@ -39,6 +39,26 @@ export interface JobError {
   message: string;
   stage?: string;
   retryable: boolean;
+  /** Of a job that was set aside. */
+  evidence?: QuarantineEvidence;
+}
+
+/** What was seen of a job on which worker after worker was lost. */
+export interface QuarantineEvidence {
+  /** Oldest first. */
+  lostClaims: LostClaim[];
+  /** The last lines that stages wrote, oldest first. */
+  logLines: string[];
+}
+
+/** A claim whose worker stopped answering; what is not known is null or absent. */
+export interface LostClaim {
+  workerId: string;
+  stage?: string | null;
+  stageMessage?: string | null;
+  peakMemoryBytes?: number | null;
+  /** ISO 8601. */
+  lastHeartbeatTime?: string | null;
 }
 
 export interface JobStage {
@@ -83,6 +103,8 @@ export interface Job {
   parked: boolean;
   requestId: string;
   workerId: string | null;
+  /** The most resident memory that a document process had in the last attempt; null if not known. */
+  peakMemoryBytes: number | null;
   stage: string | null;
   /** Share of the current stage that is done, 0 to 1. */
   stageShare: number;

@@ -57,7 +57,7 @@ export const extractStage: Stage<z.output<typeof Options>> = {
       },
       limits,
       signal,
-      progress: (done, total) => progress(total > 0 ? done / total : 0, `${done} of ${total} pages`),
+      progress: (done, total, place) => progress(total > 0 ? done / total : 0, place),
     });
     return {
       blocks: extracted.blocks,

@@ -22,6 +22,11 @@ export function createMetrics() {
       "priority",
       "reason",
     ]),
+    jobsQuarantined: counter(
+      "sluice_jobs_quarantined_total",
+      "Jobs set aside because worker after worker was lost on them; they count as failed too.",
+      ["pipeline", "priority"],
+    ),
     jobsCancelled: counter("sluice_jobs_cancelled_total", "Jobs cancelled.", ["pipeline", "priority"]),
     jobsRetried: counter("sluice_jobs_retried_total", "Attempts that failed and are tried again.", [
       "pipeline",

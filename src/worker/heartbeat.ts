@@ -1,92 +1,151 @@
+import { extname } from "node:path";
+import { Worker as Thread } from "node:worker_threads";
 import { LeaseLostError } from "../jobs/errors.ts";
-import type { Lease, Leases, WorkerFacts } from "../jobs/leases.ts";
+import type { WorkerFacts } from "../jobs/heartbeats.ts";
+import type { Lease } from "../jobs/leases.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Lifecycle } from "../lib/lifecycle.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { CancelOrdered } from "./failure.ts";
+import type { FromHeartbeat, HeartbeatSettings, ToHeartbeat } from "./heartbeat-protocol.ts";
+import type { AttemptControl } from "./run-job.ts";
 
 /** An attempt under way, as its heartbeat sees it. */
-export interface RunningAttempt {
+export interface RunningAttempt extends AttemptControl {
   readonly lease: Lease;
-  readonly stop: AbortController;
-  /** When the lease was last known to hold, by the monotonic clock. */
+  /** When the lease was last known to hold, by `monotonicMs`. */
   renewedAt: number;
 }
 
 export interface Heartbeat extends Lifecycle {
-  /** Asks at once whether some of the attempts are ordered to stop. */
-  readOrders(): Promise<void>;
+  /** Keeps the lease of an attempt from now on. */
+  hold(attempt: RunningAttempt): void;
+  /** The attempt has ended. */
+  drop(attempt: RunningAttempt): void;
 }
 
+/** How often the main thread shows that it is alive. */
+const SIGN_MS = 1_000;
+const RESTART_MS = 1_000;
+/** How long the thread may take to end in good order. */
+const END_MS = 2_000;
+
 /**
- * Renews the leases of all running attempts in one statement and carries out what comes back: an attempt
- * whose lease is lost, or could not be renewed until it must have run out, is stopped at once.
+ * Keeps the leases of running attempts by a thread of its own, and carries out what comes back: an attempt whose lease
+ * is lost, or could not be renewed until it must have run out, is stopped. A thread that fails is replaced.
  */
 export function createHeartbeat(deps: {
-  leases: Leases;
-  running: ReadonlyMap<string, RunningAttempt>;
+  settings: HeartbeatSettings;
   facts: () => WorkerFacts;
-  intervalMs: number;
   logger: Logger;
 }): Heartbeat {
-  const { leases, running, facts, intervalMs, logger } = deps;
-  let timer: NodeJS.Timeout | null = null;
-  let beating: Promise<void> | null = null;
+  const { settings, facts, logger } = deps;
+  const attempts = new Map<string, RunningAttempt>();
+  let thread: Thread | null = null;
+  let sign: NodeJS.Timeout | null = null;
+  let stopped = false;
 
-  const cancel = (jobId: string): void => running.get(jobId)?.stop.abort(new CancelOrdered());
+  const send = (message: ToHeartbeat): void => thread?.postMessage(message);
 
-  const beat = async (): Promise<void> => {
-    const sentAt = performance.now();
-    const attempts = [...running.values()];
-    try {
-      const orders = await leases.renew(
-        facts(),
-        attempts.map(({ lease }) => lease),
-      );
-      const held = new Map(orders.map((order) => [order.jobId, order]));
-      for (const attempt of attempts) {
-        const order = held.get(attempt.lease.jobId);
-        // An attempt that ended meanwhile is no longer in the map and needs no order.
-        if (running.get(attempt.lease.jobId) !== attempt) continue;
-        if (!order) attempt.stop.abort(new LeaseLostError(attempt.lease.jobId));
-        else if (order.cancel) cancel(attempt.lease.jobId);
-        else attempt.renewedAt = sentAt;
-      }
-    } catch (error) {
-      logger.warn({ error: messageOf(error) }, "leases could not be renewed");
-      stopExpired();
+  const showLife = (): void => {
+    const peaks = [...attempts.values()].map(({ lease, peakMemoryBytes }): [string, number] => [
+      lease.token,
+      peakMemoryBytes,
+    ]);
+    send({ kind: "alive", facts: facts(), peaks });
+  };
+
+  const holdOf = ({ lease, renewedAt }: RunningAttempt): ToHeartbeat => ({ kind: "hold", lease, renewedAt });
+
+  const obey = (message: FromHeartbeat): void => {
+    switch (message.kind) {
+      case "beat":
+        for (const token of message.renewed) {
+          const attempt = attempts.get(token);
+          if (attempt) attempt.renewedAt = message.at;
+        }
+        for (const token of message.cancel) attempts.get(token)?.stop.abort(new CancelOrdered());
+        return;
+      case "lost":
+        for (const token of message.tokens) {
+          const attempt = attempts.get(token);
+          attempt?.stop.abort(new LeaseLostError(attempt.lease.jobId));
+        }
+        return;
+      case "failed":
+        logger.warn({ error: message.error }, "leases could not be renewed; tried again soon");
+        return;
+      case "hung":
+        logger.error(
+          { seconds: Math.round(message.ms / 1000) },
+          "the worker's main thread stood still for so long that its jobs were left to others; look for what held it up, as a log that nobody reads",
+        );
     }
   };
 
-  /** Stops what can no longer be ours, also while a renewal gets no answer at all. */
-  const stopExpired = (): void => {
-    for (const { lease, stop, renewedAt } of running.values()) {
-      if (performance.now() - renewedAt >= leases.leaseMs) stop.abort(new LeaseLostError(lease.jobId));
-    }
-  };
-
-  const tick = (): void => {
-    stopExpired();
-    // One at a time: renewals that get no answer do not queue up behind each other.
-    if (beating) return;
-    beating = beat().finally(() => {
-      beating = null;
+  /** Starts a thread; resolves with the first answer of the database. @throws when there is none */
+  const launch = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const next = new Thread(new URL(`./heartbeat-thread${extname(import.meta.url)}`, import.meta.url), {
+        workerData: settings,
+        name: "heartbeat",
+      });
+      let cause: unknown = new Error("it ended by itself");
+      next.on("error", (error) => {
+        cause = error;
+      });
+      next.on("message", (message: FromHeartbeat) => {
+        if (message.kind === "failed") reject(new Error(message.error));
+        else resolve();
+        if (!stopped) obey(message);
+      });
+      next.once("exit", () => {
+        reject(cause);
+        if (stopped || thread !== next) return;
+        thread = null;
+        logger.error({ error: messageOf(cause) }, "the heartbeat has failed; it is started again");
+        setTimeout(() => {
+          // It goes on by itself when the database does not answer at first.
+          if (!stopped) launch().catch(() => {});
+        }, RESTART_MS);
+      });
+      thread = next;
+      // Before the sign of life, which brings the first heartbeat.
+      for (const attempt of attempts.values()) send(holdOf(attempt));
+      showLife();
     });
+
+  const end = async (): Promise<void> => {
+    stopped = true;
+    if (sign) clearInterval(sign);
+    const last = thread;
+    if (!last) return;
+    const ended = new Promise<void>((resolve) => last.once("exit", () => resolve()));
+    send({ kind: "stop" });
+    const timer = setTimeout(() => void last.terminate(), END_MS);
+    await ended;
+    clearTimeout(timer);
+    thread = null;
   };
 
   return {
     async start() {
-      await beat();
-      timer = setInterval(tick, intervalMs);
+      try {
+        await launch();
+      } catch (error) {
+        await end();
+        throw error;
+      }
+      sign = setInterval(showLife, Math.min(SIGN_MS, settings.intervalMs));
     },
-    async stop() {
-      if (timer) clearInterval(timer);
-      await beating;
+    stop: end,
+    hold(attempt) {
+      attempts.set(attempt.lease.token, attempt);
+      send(holdOf(attempt));
     },
-    async readOrders() {
-      if (running.size === 0) return;
-      const held = [...running.values()].map(({ lease }) => lease);
-      for (const { jobId } of await leases.orders(held)) cancel(jobId);
+    drop({ lease }) {
+      attempts.delete(lease.token);
+      send({ kind: "drop", token: lease.token });
     },
   };
 }

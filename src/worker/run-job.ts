@@ -56,15 +56,21 @@ const FORMAT_OF: Record<RenderedFiles["files"][number]["name"], ResultFormat> = 
   "chunks.ndjson": "CHUNKS",
 };
 
-/**
- * Runs one attempt to its end. Never throws. `stop` ends it from outside: its reason says whether the job was
- * cancelled, the lease was lost or the worker stops.
- */
+/** What an attempt under way shares with whoever started it. */
+export interface AttemptControl {
+  /** Ends it from outside: the reason says whether the job was cancelled, the lease was lost or the worker stops. */
+  readonly stop: AbortController;
+  /** The most resident memory that a document process had in it so far; 0 = not known. */
+  peakMemoryBytes: number;
+}
+
+/** Runs one attempt to its end. Never throws. */
 export function createJobRunner(deps: RunJobDeps) {
   const { leases, documents, pool, store, passwords, metrics, logger, limits } = deps;
 
-  return async function runJob(claimed: ClaimedJob, stop: AbortController): Promise<Outcome> {
+  return async function runJob(claimed: ClaimedJob, control: AttemptControl): Promise<Outcome> {
     const { job, lease } = claimed;
+    const { stop } = control;
     const folder = join(deps.tempDir, `job-${lease.token}`);
     const startedAt = performance.now();
     const timeoutMs = job.timeoutMs ?? deps.defaultTimeoutMs;
@@ -73,7 +79,7 @@ export function createJobRunner(deps: RunJobDeps) {
     let outcome: Outcome;
     try {
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      const attempt = createAttempt(claimed, folder, stop, (stage) => {
+      const attempt = createAttempt(claimed, folder, control, (stage) => {
         running = stage;
       });
       outcome = await attempt();
@@ -136,11 +142,15 @@ export function createJobRunner(deps: RunJobDeps) {
   function createAttempt(
     claimed: ClaimedJob,
     folder: string,
-    stop: AbortController,
+    control: AttemptControl,
     onStage: (stage: PlannedStage | null) => void,
   ): () => Promise<Outcome> {
     const { job, lease } = claimed;
+    const { stop } = control;
     const { signal } = stop;
+    const onPeak = (bytes: number): void => {
+      control.peakMemoryBytes = Math.max(control.peakMemoryBytes, bytes);
+    };
     const sourcePath = join(folder, "source");
     const password = claimed.password ? passwords.open(claimed.password, job.id).toString() : undefined;
     const obey = ({ cancel }: { cancel: boolean }): void => {
@@ -167,7 +177,8 @@ export function createJobRunner(deps: RunJobDeps) {
       source ??= await receive(0);
       const outputPath = join(folder, `stage-${stage.position}.json`);
       const progress = createProgressWriter({
-        write: async (update) => obey(await leases.progress(lease, update)),
+        write: async (update) =>
+          obey(await leases.progress(lease, { ...update, peakMemoryBytes: control.peakMemoryBytes })),
         onError: (error) => stop.abort(error),
         stage: stage.config.name,
         jobPercent: (share) => Math.round(((stage.position + share) / claimed.stages.length) * 1000) / 10,
@@ -184,6 +195,7 @@ export function createJobRunner(deps: RunJobDeps) {
           timeoutMs: stage.config.timeoutMs ?? deps.defaultStageTimeoutMs,
           onProgress: progress.progress,
           onLog: progress.log,
+          onPeak,
           signal,
           ...(password === undefined ? {} : { password }),
         });
@@ -289,6 +301,7 @@ export function createJobRunner(deps: RunJobDeps) {
               stagesDone,
               stagesTotal,
               restored: restored.length,
+              peakMemoryBytes: control.peakMemoryBytes,
               events,
             })
             .catch(async (error) => {
@@ -312,6 +325,7 @@ export function createJobRunner(deps: RunJobDeps) {
         documentPath,
         folder: output,
         timeoutMs: deps.defaultStageTimeoutMs,
+        onPeak,
         signal,
       });
       const result = await storeResult(rendered);

@@ -1,20 +1,23 @@
 import { mkdir, rm } from "node:fs/promises";
 import type { EventBus } from "../events/bus.ts";
+import type { Heartbeats } from "../jobs/heartbeats.ts";
 import type { ClaimedJob, Leases } from "../jobs/leases.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Lifecycle } from "../lib/lifecycle.ts";
 import { HealthError } from "../rpc/health-checks.ts";
 import type { StagePool } from "../stages/host/pool.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { WorkerStopping } from "./failure.ts";
+import { CancelOrdered, WorkerStopping } from "./failure.ts";
 import { createHeartbeat, type RunningAttempt } from "./heartbeat.ts";
-import type { Outcome } from "./run-job.ts";
+import { monotonicMs } from "./heartbeat-protocol.ts";
+import type { AttemptControl, Outcome } from "./run-job.ts";
 
 export interface WorkerDeps {
   leases: Leases;
+  heartbeats: Heartbeats;
   bus: EventBus;
   pool: StagePool;
-  runJob: (claimed: ClaimedJob, stop: AbortController) => Promise<Outcome>;
+  runJob: (claimed: ClaimedJob, control: AttemptControl) => Promise<Outcome>;
   logger: Logger;
   id: string;
   host: string;
@@ -23,6 +26,8 @@ export interface WorkerDeps {
   /** Attempts at once. */
   concurrency: number;
   heartbeatMs: number;
+  /** Where the heartbeat's own connection leads. */
+  databaseUrl: string;
   /** Longest wait between two looks at the queue. */
   pollMs: number;
   /** How long running attempts may go on after `stop`. */
@@ -38,6 +43,8 @@ export interface Worker extends Lifecycle {
 }
 
 const STALLED_AFTER_MS = 30_000;
+/** For how many times the length of a lease the main thread may stand still before its jobs are left to others. */
+const HUNG_AFTER_LEASES = 2;
 /** How long after the grace period jobs may take to be handed back; what still hangs then is left to its lease. */
 const HAND_BACK_MS = 5_000;
 
@@ -56,9 +63,13 @@ export function createWorker(deps: WorkerDeps): Worker {
   let stopped: Promise<void> | null = null;
 
   const heartbeat = createHeartbeat({
-    leases,
-    running,
-    intervalMs: deps.heartbeatMs,
+    settings: {
+      databaseUrl: deps.databaseUrl,
+      applicationName: "sluice-worker",
+      leaseMs: leases.leaseMs,
+      intervalMs: deps.heartbeatMs,
+      hungAfterMs: HUNG_AFTER_LEASES * leases.leaseMs,
+    },
     logger,
     facts: () => ({
       id: deps.id,
@@ -90,11 +101,18 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   const launch = (claimed: ClaimedJob, claimedAt: number): void => {
     const stop = new AbortController();
-    const attempt: RunningAttempt = { lease: claimed.lease, stop, renewedAt: claimedAt };
+    const attempt: RunningAttempt = {
+      lease: claimed.lease,
+      stop,
+      renewedAt: claimedAt,
+      peakMemoryBytes: 0,
+    };
     running.set(claimed.job.id, attempt);
-    const end = deps.runJob(claimed, stop).then(() => {
+    heartbeat.hold(attempt);
+    const end = deps.runJob(claimed, attempt).then(() => {
       // The job may be here again already: handed back, or tried again at once. Its new attempt stays.
       if (running.get(claimed.job.id) === attempt) running.delete(claimed.job.id);
+      heartbeat.drop(attempt);
       ends.delete(end);
       poke();
     });
@@ -103,10 +121,17 @@ export function createWorker(deps: WorkerDeps): Worker {
     if (handingBack) stop.abort(new WorkerStopping());
   };
 
+  /** Asks at once whether some of the attempts are ordered to stop; the next heartbeat would tell too. */
+  const readOrders = async (): Promise<void> => {
+    if (running.size === 0) return;
+    const held = [...running.values()].map(({ lease }) => lease);
+    for (const jobId of await leases.orders(held)) running.get(jobId)?.stop.abort(new CancelOrdered());
+  };
+
   const claimRound = async (): Promise<number> => {
     const free = concurrency - running.size;
     if (free <= 0) return 0;
-    const claimedAt = performance.now();
+    const claimedAt = monotonicMs();
     const claimed = await leases.claim(deps.id, free, deps.now);
     for (const job of claimed) launch(job, claimedAt);
     return claimed.length;
@@ -146,7 +171,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     for (const stopListening of unsubscribe) stopListening();
     await rest(heartbeat.stop());
     await pool.stop();
-    const signOff = leases.removeWorker(deps.id).catch((error) => {
+    const signOff = deps.heartbeats.signOff(deps.id).catch((error) => {
       logger.warn(
         { error: messageOf(error) },
         "the worker could not sign off; it is forgotten within an hour",
@@ -166,13 +191,18 @@ export function createWorker(deps: WorkerDeps): Worker {
   return {
     async start() {
       await mkdir(deps.tempDir, { recursive: true, mode: 0o700 });
-      await pool.start();
-      await heartbeat.start();
+      const begun = await Promise.allSettled([pool.start(), heartbeat.start()]);
+      const failed = begun.find((part) => part.status === "rejected");
+      if (failed) {
+        await Promise.all([pool.stop(), heartbeat.stop()]);
+        await rm(deps.tempDir, { recursive: true, force: true });
+        throw failed.reason;
+      }
       unsubscribe = [
         bus.onAny("work", poke),
         bus.onAny("orders", (ids) => {
           if (ids.length > 0 && !ids.some((id) => running.has(id))) return;
-          heartbeat.readOrders().catch((error) => {
+          readOrders().catch((error) => {
             logger.warn(
               { error: messageOf(error) },
               "orders could not be read; the next heartbeat brings them",

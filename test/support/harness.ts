@@ -10,6 +10,7 @@ import { createNotifyTransport } from "../../src/events/transport.ts";
 import { DEFAULT_EXTRACT_LIMITS } from "../../src/extract/extractor.ts";
 import type { JobRequest } from "../../src/jobs/create.ts";
 import { createDocumentsService, type DocumentsService } from "../../src/jobs/documents/service.ts";
+import { createHeartbeats, type Heartbeats } from "../../src/jobs/heartbeats.ts";
 import { type ClaimedJob, createLeases, type Leases } from "../../src/jobs/leases.ts";
 import { createJobsService, type JobsService } from "../../src/jobs/service.ts";
 import type { Caller } from "../../src/lib/caller.ts";
@@ -40,6 +41,7 @@ export interface Services {
   readonly queue: Queue<ClaimedJob>;
   readonly jobs: JobsService;
   readonly leases: Leases;
+  readonly heartbeats: Heartbeats;
   readonly system: SystemService;
 }
 
@@ -103,6 +105,7 @@ export async function createHarness(
       maxBytes: 64 * 1024 * 1024,
     });
     const leases = createLeases({ db: on, bus, queue, metrics, leaseMs });
+    const heartbeats = createHeartbeats(on, leaseMs);
     const jobs = createJobsService({
       db: on,
       documents,
@@ -118,10 +121,10 @@ export async function createHarness(
       now,
     });
     const system = createSystemService({ db: on, audit, queue, facts: {} as ServerFacts, metrics, now });
-    return { documents, pipelines, queue, jobs, leases, system };
+    return { documents, pipelines, queue, jobs, leases, heartbeats, system };
   };
   const services = redis ? newProcess(db, await redisQueueOn(db, bus, leaseMs, redis)) : newProcess();
-  const { documents, leases, queue } = services;
+  const { documents, leases, heartbeats, queue } = services;
   const workers: Worker[] = [];
   const callerWith = (permissions: Iterable<string>): Caller => ({
     userId: newId(),
@@ -172,6 +175,8 @@ export async function createHarness(
       });
       const worker = createWorker({
         leases,
+        heartbeats,
+        databaseUrl: database.url,
         bus,
         pool,
         runJob,

@@ -191,6 +191,24 @@ export function processesOf(folder: string): string[] {
     .filter((line) => line.includes(folder));
 }
 
+/** Ids of the document processes that a worker has started; Linux only. */
+export function documentProcessesOf(workerPid: number): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+        return (
+          Number(parent) === workerPid &&
+          readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("stages/host/child")
+        );
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
 /** Waits until no process names the folder any more. */
 export async function nothingRuns(folder: string): Promise<void> {
   await eventually(

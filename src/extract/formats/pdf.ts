@@ -98,6 +98,7 @@ async function read(engine: Engine, document: OpenDocument, input: ExtractInput)
   let since = performance.now();
   for (let number = 1; number <= total; number += 1) {
     input.signal.throwIfAborted();
+    input.progress(number - 1, 2 * total, `page ${number} of ${document.pageCount}`);
     const content = readPage(engine, document, number, links);
     if (content === undefined) {
       unreadable += 1;
@@ -124,7 +125,6 @@ async function read(engine: Engine, document: OpenDocument, input: ExtractInput)
         });
       }
     }
-    input.progress(number, total);
     if (characters > limits.maxOutputCharacters) {
       warn({
         code: "OUTPUT_LIMIT_REACHED",
@@ -151,6 +151,8 @@ async function read(engine: Engine, document: OpenDocument, input: ExtractInput)
   const pages: PageFacts[] = [];
   for (const [index, content] of contents.entries()) {
     input.signal.throwIfAborted();
+    // Read once for all characters, and once more for what they make up.
+    input.progress(total + index, 2 * total, `page ${content.page} of ${document.pageCount}`);
     for (const block of toBlocks(content, typography, { includeTables: options.includeTables, dropped })) {
       blocks.push(block);
     }

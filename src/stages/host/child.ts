@@ -18,6 +18,8 @@ import {
 } from "./protocol.ts";
 
 const PROGRESS_INTERVAL_MS = 100;
+/** Changes of what a stage says about itself that go at once: each may be the last thing heard of it. */
+const MAX_PROMPT_CHANGES = 10_000;
 /** Leaves the processor to whoever starts the workers. */
 const WARM_AFTER_MS = 1_000;
 
@@ -80,6 +82,8 @@ async function renderTask(task: { documentPath: string; folder: string }): Promi
 
 function stageContext(id: number, task: RunTask): StageContext<unknown> {
   let lastProgress = Number.NEGATIVE_INFINITY;
+  let lastMessage: string | undefined;
+  let promptChanges = 0;
   let logLines = 0;
   return {
     options: task.options,
@@ -90,8 +94,11 @@ function stageContext(id: number, task: RunTask): StageContext<unknown> {
     ...(task.password === undefined ? {} : { password: task.password }),
     progress(share, message) {
       const now = performance.now();
-      if (now - lastProgress < PROGRESS_INTERVAL_MS && share < 1) return;
+      const prompt = message !== lastMessage && promptChanges < MAX_PROMPT_CHANGES;
+      if (now - lastProgress < PROGRESS_INTERVAL_MS && share < 1 && !prompt) return;
+      if (prompt) promptChanges++;
       lastProgress = now;
+      lastMessage = message;
       const bounded = Math.min(1, Math.max(0, Number.isFinite(share) ? share : 0));
       tell({
         kind: "progress",

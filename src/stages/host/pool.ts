@@ -24,6 +24,8 @@ export interface StageJob {
   timeoutMs: number;
   onProgress(share: number, message?: string): void;
   onLog(level: "info" | "warn", message: string): void;
+  /** Told whenever the process that runs it has more resident memory than before, in bytes. */
+  onPeak(bytes: number): void;
   signal: AbortSignal;
 }
 
@@ -40,6 +42,7 @@ export interface RenderRequest {
   /** An existing folder inside `tempDir`; the files are written into it. */
   folder: string;
   timeoutMs: number;
+  onPeak(bytes: number): void;
   signal: AbortSignal;
 }
 
@@ -110,15 +113,15 @@ export function createStagePool(options: StagePoolOptions): StagePool {
     start: crew.start,
     stop: crew.stop,
     pids: crew.pids,
-    async run({ timeoutMs, onProgress, onLog, signal, ...job }) {
+    async run({ timeoutMs, onProgress, onLog, onPeak, signal, ...job }) {
       const task: RunTask = { kind: "run", ...job };
-      const watch = { ...options, timeoutMs, onProgress, onLog, signal };
+      const watch = { ...options, timeoutMs, onProgress, onLog, onPeak, signal };
       const { answer, ...measured } = await perform<RunAnswer>(task, job.stageType, watch);
       return { ...answer, ...measured };
     },
-    async render({ timeoutMs, signal, ...request }) {
+    async render({ timeoutMs, onPeak, signal, ...request }) {
       const task: RenderTask = { kind: "render", ...request };
-      const watch = { ...options, timeoutMs, onProgress: () => {}, onLog: () => {}, signal };
+      const watch = { ...options, timeoutMs, onProgress: () => {}, onLog: () => {}, onPeak, signal };
       return (await perform<RenderAnswer>(task, "render", watch)).answer;
     },
   };

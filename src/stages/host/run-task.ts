@@ -20,6 +20,8 @@ export interface Watch {
   timeoutMs: number;
   onProgress(share: number, message?: string): void;
   onLog(level: "info" | "warn", message: string): void;
+  /** Told whenever the child has more resident memory than before in this task. */
+  onPeak(bytes: number): void;
   signal: AbortSignal;
 }
 
@@ -72,12 +74,18 @@ export function runTask<Answer>(
       void child.kill().then(() => fail(error));
     };
     const onAbort = () => killAndFail(watch.signal.reason);
+    const measure = (rssBytes: number) => {
+      // What the child says of itself may be anything.
+      if (!Number.isSafeInteger(rssBytes) || rssBytes <= peakRssBytes) return;
+      peakRssBytes = rssBytes;
+      watch.onPeak(rssBytes);
+    };
 
     const look = () => {
       const now = performance.now();
       if (now - lastLook > STALL_MS) lastSign += now - lastLook;
       lastLook = now;
-      peakRssBytes = Math.max(peakRssBytes, residentBytes(child.pid) ?? 0);
+      measure(residentBytes(child.pid) ?? 0);
       if (peakRssBytes > watch.maxRssBytes) killAndFail(outOfMemory(name, evidence(null, "SIGKILL")));
       else if (now - startedAt > watch.timeoutMs)
         killAndFail(stageTimeout(name, watch, evidence(null, "SIGKILL")));
@@ -91,11 +99,11 @@ export function runTask<Answer>(
       lastSign = performance.now();
       if (message.kind === "progress") {
         lastShare = message.share;
-        watch.onProgress(message.share, message.message);
+        watch.onProgress(message.share, message.message === undefined ? undefined : clip(message.message));
       } else if (message.kind === "log") {
         if (logLines++ < MAX_LOG_LINES) watch.onLog(message.level, clip(message.message));
       } else {
-        peakRssBytes = Math.max(peakRssBytes, message.rssBytes);
+        measure(message.rssBytes);
         end();
         if (message.kind === "failed") fail(fromWire(message.fault, name, evidence(null, null)));
         else

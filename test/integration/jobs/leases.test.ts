@@ -89,7 +89,7 @@ test("every write of an attempt whose lease was taken back is refused and change
     running: 1,
     draining: false,
   };
-  expect(await h.leases.renew(worker, [zombie.lease])).toEqual([]);
+  expect(await h.heartbeats.renew(worker, [zombie.lease])).toEqual([]);
 
   const after = await h.jobs.get(h.admin, heir.job.id);
   expect(after.job).toEqual(before.job);
@@ -152,7 +152,9 @@ test("a heartbeat brings the order to cancel, and only the holder of the lease c
   const cancelling = await h.jobs.cancel(h.admin, claimed.job.id, "");
   expect(cancelling.job.status).toBe("CANCELLING");
   const worker = { id: "w", host: "h", version: "v", pid: 1, concurrency: 1, running: 1, draining: false };
-  expect(await h.leases.renew(worker, [claimed.lease])).toEqual([{ jobId: claimed.job.id, cancel: true }]);
+  expect(await h.heartbeats.renew(worker, [claimed.lease])).toMatchObject([
+    { token: claimed.lease.token, cancel: true },
+  ]);
   expect(await h.leases.complete(claimed, RESULT)).toBeNull();
   expect(await h.leases.cancelled(claimed)).toBe(true);
   expect((await h.jobs.get(h.admin, claimed.job.id)).job.status).toBe("CANCELLED");
@@ -191,7 +193,7 @@ test("GetJob names the job that holds the concurrency key", async () => {
   for (let i = 0; i < 2; i++) await h.jobs.create(h.admin, textRequest("t", { concurrencyKey: "k" }));
   const worker = { id: "w", host: "h", version: "v", pid: 1, concurrency: 1, running: 1, draining: false };
   const holder = await claimOne(h);
-  await h.leases.renew(worker, [holder.lease]);
+  await h.heartbeats.renew(worker, [holder.lease]);
   const waiting = (await h.jobs.list(h.admin, { statuses: ["CREATED"] }, { limit: 1, beforeId: null }))[0];
   const { waiting: why } = await h.jobs.get(h.admin, waiting?.job.id ?? "");
   expect(why?.reason).toBe("CONCURRENCY_KEY");

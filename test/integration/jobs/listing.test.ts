@@ -90,7 +90,7 @@ test("a waiting job says what it waits for", async () => {
   expect(await waiting(second)).toMatchObject({ reason: "NO_WORKER", position: 3 });
   expect(await waiting(later)).toMatchObject({ reason: "SCHEDULED", position: 0 });
   const worker = { id: "w", host: "h", version: "v", pid: 1, concurrency: 2, running: 0, draining: false };
-  await h.leases.renew(worker, []);
+  await h.heartbeats.renew(worker, []);
   expect(await waiting(urgent)).toMatchObject({ reason: "BEHIND_OTHERS", position: 1 });
   expect(await waiting(first)).toMatchObject({ reason: "BEHIND_OTHERS", position: 2 });
   await claimOne(h);

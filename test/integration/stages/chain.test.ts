@@ -41,6 +41,7 @@ test("the default chain turns a text into clean text, Markdown, JSON, chunks and
     documentPath,
     folder,
     timeoutMs: 10_000,
+    onPeak: () => {},
     signal: new AbortController().signal,
   });
   expect(files.map((file) => file.name)).toEqual([

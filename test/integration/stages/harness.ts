@@ -39,6 +39,7 @@ export async function startPool(overrides: Partial<StagePoolOptions> = {}) {
     timeoutMs: 30_000,
     onProgress: () => {},
     onLog: () => {},
+    onPeak: () => {},
     signal: new AbortController().signal,
     ...changes,
   });

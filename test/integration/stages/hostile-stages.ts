@@ -28,6 +28,10 @@ export const stages: Stage[] = [
     progress(0.25, "spinning");
     return spin();
   }),
+  stage("test_pages", ({ progress }) => {
+    for (let page = 1; page <= 40; page++) progress(page / 80, `page ${page} of 80`);
+    return spin();
+  }),
   stage("test_chatty_spin", ({ progress }) => {
     for (let i = 0; ; i++) if (i % 1_000_000 === 0) progress(0.5);
   }),

@@ -38,6 +38,7 @@ for (let i = 0; i < 2; i++) {
         if (++spinning === 2) process.stdout.write(`${JSON.stringify({ tempDir, pids: pool.pids() })}\n`);
       },
       onLog: () => {},
+      onPeak: () => {},
       signal: new AbortController().signal,
     })
     .catch(() => {});

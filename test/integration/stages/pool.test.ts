@@ -132,6 +132,24 @@ test("faults keep their reason across the boundary; other throws lose stack and 
   await expect(h.pool.run(h.job("no_such_stage"))).rejects.toMatchObject({ reason: "STAGE_FAILED" });
 });
 
+test("the page at which a stage hangs is heard, however fast it came there", async () => {
+  await using h = await startPool({ idleProgressTimeoutMs: 500 });
+  const told: unknown[] = [];
+  const onProgress = (_share: number, message?: string) => void told.push(message);
+  await h.pool.run(h.job("test_pages", null, { onProgress })).catch(() => {});
+  expect(told.at(-1)).toBe("page 40 of 80");
+});
+
+test("the memory of the process that runs a stage is told while it grows", async () => {
+  await using h = await startPool();
+  const peaks: number[] = [];
+  const failed = h.pool.run(h.job("test_buffers", null, { onPeak: (bytes) => peaks.push(bytes) }));
+  await expect(failed).rejects.toMatchObject({ reason: "PARSER_OUT_OF_MEMORY" });
+  expect(peaks.length).toBeGreaterThan(1);
+  expect(peaks).toEqual([...peaks].sort((a, b) => a - b));
+  expect(peaks.at(-1)).toBeGreaterThan(400 * 2 ** 20);
+});
+
 test("log lines of a stage are bounded in number and length", async () => {
   await using h = await startPool();
   const lines: string[] = [];

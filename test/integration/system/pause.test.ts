@@ -42,7 +42,7 @@ test("a waiting job's place counts higher priorities, its owner's earlier jobs a
   await h.jobs.create(h.admin, textRequest("earlier"));
   const { job } = await h.jobs.create(h.admin, textRequest("mine"));
   const worker = { id: "w", host: "h", version: "v", pid: 1, concurrency: 3, running: 0, draining: false };
-  await h.leases.renew(worker, []);
+  await h.heartbeats.renew(worker, []);
   // One of higher priority, one of its own, two turns of one owner and one of the other.
   expect((await h.jobs.get(h.admin, job.id)).waiting).toMatchObject({ reason: "BEHIND_OTHERS", position: 6 });
 });

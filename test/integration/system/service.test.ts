@@ -20,7 +20,7 @@ const systemOf = ({ db, queue, metrics }: Harness) =>
   createSystemService({ db, queue, metrics, audit: createAuditor(), facts, now: Date.now });
 
 async function beat(h: Harness, id: string): Promise<void> {
-  await h.leases.renew(
+  await h.heartbeats.renew(
     { id, host: "h", version: "v", pid: 1, concurrency: 2, running: 1, draining: false },
     [],
   );

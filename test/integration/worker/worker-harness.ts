@@ -25,6 +25,8 @@ export interface TestWorkerOptions {
   graceMs?: number;
   heartbeatMs?: number;
   leases?: Leases;
+  /** Where its heartbeats go. */
+  databaseUrl?: string;
   store?: ObjectStore;
   /** Called before a stage goes to its process; a rejection is the stage's. */
   beforeStage?: (stage: StageJob) => Promise<void>;
@@ -72,6 +74,8 @@ export async function startTestWorker(h: Harness, options: TestWorkerOptions = {
   });
   const worker = createWorker({
     ...common,
+    heartbeats: h.heartbeats,
+    databaseUrl: options.databaseUrl ?? h.databaseUrl,
     bus: h.bus,
     pool,
     runJob,

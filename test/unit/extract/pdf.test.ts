@@ -229,19 +229,21 @@ describe("pages", () => {
     ]);
   });
 
-  it("stops after the pages asked for and says so", async () => {
-    const seen: number[][] = [];
+  it("stops after the pages asked for and says so; each page is named before it is worked on", async () => {
+    const seen: unknown[][] = [];
     const bytes = buildPdf({ pages: [1, 2, 3].map(numbered) });
     const { pages, warnings } = await extract(
       bytes,
       { maxPages: 2 },
-      { progress: (done, total) => void seen.push([done, total]) },
+      { progress: (...told) => void seen.push(told) },
     );
     expect(pages).toHaveLength(2);
     expect(warnings).toMatchObject([{ code: "PAGE_LIMIT_REACHED" }]);
     expect(seen).toEqual([
-      [1, 2],
-      [2, 2],
+      [0, 4, "page 1 of 3"],
+      [1, 4, "page 2 of 3"],
+      [2, 4, "page 1 of 3"],
+      [3, 4, "page 2 of 3"],
     ]);
   });
 

@@ -35,7 +35,7 @@ export async function readPresentation(
   }
   for (const [index, part] of slides.slice(0, most).entries()) {
     const page = index + 1;
-    input.progress(index, slides.length);
+    input.progress(index, slides.length, `slide ${page} of ${slides.length}`);
     if (page > 1) blocks.push({ type: "page_break", page: page - 1 });
     const slide = await office.tree(part);
     if (/^(?:0|false)$/.test(slide?.attributes.show ?? "")) {

@@ -50,10 +50,11 @@ export async function readWorkbook(
   }
   for (const [index, entry] of sheets.slice(0, most).entries()) {
     const page = index + 1;
-    input.progress(index, sheets.length);
+    const place = `sheet ${page} of ${sheets.length}`;
+    input.progress(index, sheets.length, place);
     if (page > 1) blocks.push({ type: "page_break", page: page - 1 });
     const sheet = await readSheet(office, entry.part, context, (row) => {
-      if (row % 4096 === 0) input.progress(index, sheets.length);
+      if (row % 4096 === 0) input.progress(index, sheets.length, place);
     });
     if (entry.isHidden) {
       warnings.push({

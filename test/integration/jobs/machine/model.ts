@@ -156,6 +156,7 @@ export function begun(job: ModelJob, worker: string, lease: Lease): void {
   job.attempt++;
   move(job, "PROCESSING");
   job.held = { lease, worker, claimed: null, expired: false, at: "start" };
+  job.stage = null;
   job.worker = worker;
 }
 

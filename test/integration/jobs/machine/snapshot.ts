@@ -30,6 +30,8 @@ interface JobView {
   expired: boolean;
   worker: string | null;
   error: string | null;
+  /** Lost claims that the error tells of. */
+  evidence: number;
   stage: string | null;
   share: number;
   stagesDone: number;
@@ -71,7 +73,7 @@ export async function takeSnapshot(sql: Sql, m: Model, since: string): Promise<S
         select id, document_id as "documentId", lease_token as token, locked_by as worker, labels,
           md5((to_jsonb(jobs) - 'parked')::text) as "rowHash", parked, to_char(run_time, 'YYYYMMDDHH24MISSMS') as "runTime", owner_id as owner, status, attempt, lost_claims as lost,
           run_time < now() + interval '5 seconds' as due, coalesce(lease_until < now(), false) as expired,
-          error->>'reason' as error, stage, stage_share as share, stages_done as "stagesDone",
+          error->>'reason' as error, coalesce(jsonb_array_length(error->'evidence'->'lostClaims'), 0) as evidence, stage, stage_share as share, stages_done as "stagesDone",
           started_at is not null as started, ended_at is not null as ended, priority, concurrency_key as key,
           concurrency_limit as "limit",
           request_id as "requestId", max_attempts as "maxAttempts", last_sequence as "lastSequence",
@@ -129,6 +131,7 @@ function expected(job: ModelJob): JobView {
     expired: held?.expired ?? false,
     worker: job.worker,
     error: job.error,
+    evidence: job.error === "QUARANTINED" ? job.lost : 0,
     stage: job.stage,
     share: job.share,
     stagesDone: job.stagesDone,

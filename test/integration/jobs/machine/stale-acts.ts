@@ -15,7 +15,7 @@ import { factsOf } from "./worker-acts.ts";
 const MAX_LEASES = 4;
 
 /** Every write that a worker can make with a lease, and what it is told when the lease does not hold. */
-async function expectRefused({ leases }: Services, lease: Lease): Promise<void> {
+async function expectRefused({ leases, heartbeats }: Services, lease: Lease): Promise<void> {
   const { jobId: id } = lease;
   const entry = { id, ownerId: id, rank: 1, runTime: new Date(), concurrencyKey: null, parked: false };
   const claimed = { job: { id, pipelineName: "default", priority: "NORMAL" }, entry, lease } as ClaimedJob;
@@ -30,7 +30,7 @@ async function expectRefused({ leases }: Services, lease: Lease): Promise<void> 
       leases.fail(claimed, { error, retryInMs: 0 }),
       leases.cancelled(claimed),
       leases.release([lease]),
-      leases.renew(factsOf("worker 1"), [lease]),
+      heartbeats.renew(factsOf("worker 1"), [lease]),
       leases.orders([lease]),
       outcomeOf(leases.step(lease, step)),
       outcomeOf(leases.progress(lease, { share: 0.9, message: "written too late", events })),

@@ -1,8 +1,10 @@
 /** Workers claim jobs, keep their leases, and hand them back. */
 import fc from "fast-check";
 import { expect } from "vitest";
-import type { ClaimedJob, Lease, LeaseOrder, Leases, WorkerFacts } from "../../../../src/jobs/leases.ts";
+import type { Renewal, WorkerFacts } from "../../../../src/jobs/heartbeats.ts";
+import type { ClaimedJob, Lease } from "../../../../src/jobs/leases.ts";
 import type { CrashPoint } from "../../../support/crash-points.ts";
+import type { Services } from "../../../support/harness.ts";
 import { command, crashOf, crashText, pick, pickOf } from "./arbitraries.ts";
 import { begun, canBegin, type Held, limitOf, type Model, type ModelJob, released } from "./model.ts";
 import { type Command, perform, type Real } from "./real.ts";
@@ -93,7 +95,7 @@ function believed(m: Model, worker: string): { held: Working[]; lost: Lease[] } 
 /** An act of a worker that is about all of its leases at once. */
 function ofAll<T>(
   name: string,
-  call: (leases: Leases, worker: string, held: readonly Lease[]) => Promise<T[]>,
+  call: (services: Services, worker: string, held: readonly Lease[]) => Promise<T[]>,
   follow: (held: Working[]) => { answer: T[]; idOf(item: T): string },
 ): fc.Arbitrary<Command> {
   return fc.tuple(pick, crashOf()).map(([at, crash]) =>
@@ -105,7 +107,7 @@ function ofAll<T>(
         const { held, lost } = believed(m, worker);
         const named = [...held.map((job) => job.held.lease), ...lost];
         await perform(m, r, name, crash, {
-          call: ({ leases }) => call(leases, worker, named),
+          call: (services) => call(services, worker, named),
           follow() {
             const { answer, idOf } = follow(held);
             const sorted = (list: T[]) => list.toSorted((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
@@ -120,22 +122,24 @@ function ofAll<T>(
   );
 }
 
-export const heartbeat = ofAll<LeaseOrder>(
+export const heartbeat = ofAll<Renewal>(
   "heartbeat",
-  (leases, worker, named) => leases.renew(factsOf(worker), named),
+  ({ heartbeats }, worker, named) => heartbeats.renew(factsOf(worker), named),
   (held) => {
     for (const job of held) {
       job.held.expired = false;
       job.writes++;
     }
-    const answer = held.map(({ id, status }) => ({ jobId: id, cancel: status === "CANCELLING" }));
-    return { answer, idOf: ({ jobId }) => jobId };
+    const answer = held.map(({ status, held: { lease } }) => {
+      return { token: lease.token, cancel: status === "CANCELLING", renewed: true };
+    });
+    return { answer, idOf: ({ token }) => token };
   },
 );
 
 export const release = ofAll<string>(
   "release",
-  (leases, _, named) => leases.release(named),
+  ({ leases }, _, named) => leases.release(named),
   (held) => {
     const handedBack = held.filter(({ status }) => status === "PROCESSING");
     for (const job of handedBack) released(job);

@@ -1,0 +1,5 @@
+alter table jobs
+  -- The most resident memory that a document process had in the last attempt, as far as its worker has told.
+  add column peak_memory_bytes bigint,
+  -- What was seen of each lost claim since lost_claims was 0, oldest first.
+  add column lost_evidence jsonb;
