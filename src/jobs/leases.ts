@@ -76,7 +76,13 @@ export function createLeases(deps: { db: Database; bus: EventBus; metrics: Metri
     statementTimeoutMs: 10_000,
     settings: CLAIM_SETTINGS,
   });
-  const beats: DedicatedPool = db.dedicated({ name: "heartbeat", max: 2, statementTimeoutMs: 10_000 });
+  const beats: DedicatedPool = db.dedicated({
+    name: "heartbeat",
+    max: 2,
+    statementTimeoutMs: 10_000,
+    // A process that freezes in the middle of a sweep has its lock; until it is taken away nobody recovers anything.
+    settings: { idle_in_transaction_session_timeout: "5000" },
+  });
 
   const held = (jobId: string, answer: { held: boolean; cancel: boolean }): { cancel: boolean } => {
     if (!answer.held) throw new LeaseLostError(jobId);
