@@ -37,21 +37,13 @@ export default defineConfig({
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           globalSetup: POSTGRES,
+          setupFiles: ["test/support/show-output.ts"],
           testTimeout: 180_000,
           hookTimeout: 120_000,
           // One file after another: each starts servers and workers, and measures how fast they are.
           maxWorkers: 1,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
-        },
-      },
-      {
-        extends: true,
-        test: {
-          name: "chaos",
-          include: ["test/chaos/**/*.test.ts"],
-          maxWorkers: 1,
-          sequence: { groupOrder: 3 },
         },
       },
     ],
