@@ -28,6 +28,8 @@ import { createWorker, type Worker } from "../../src/worker/worker.ts";
 import { createTestDatabase } from "./postgres.ts";
 import { postgresQueueOn, redisQueueOn, type TestQueueRedis } from "./queues.ts";
 
+export { until } from "./until.ts";
+
 const MASTER_KEY = Buffer.alloc(32, 7);
 const silent = createLogger("silent");
 
@@ -226,19 +228,4 @@ export function textRequest(text: string, changes: Partial<JobRequest> = {}): Jo
     concurrencyLimit: 0,
     ...changes,
   };
-}
-
-/** Waits until `condition` answers something that is not false, null or undefined. */
-export async function until<T>(
-  condition: () => Promise<T | false | null | undefined>,
-  what: string,
-  timeoutMs = 20_000,
-): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
-  while (performance.now() < deadline) {
-    const answer = await condition();
-    if (answer !== false && answer !== null && answer !== undefined) return answer;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error(`not within ${timeoutMs} ms: ${what}`);
 }
