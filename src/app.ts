@@ -37,6 +37,7 @@ import { installationId } from "./queue/line-queries.ts";
 import { createPostgresQueue } from "./queue/postgres-queue.ts";
 import type { Queue } from "./queue/queue.ts";
 import { createReconciler } from "./queue/reconciler.ts";
+import { openRedisLine } from "./queue/redis-line.ts";
 import { createRedisQueue } from "./queue/redis-queue.ts";
 import { connectRedis, isRedisCluster } from "./redis/client.ts";
 import type { HealthCheck } from "./rpc/health-checks.ts";
@@ -514,6 +515,7 @@ export async function runDoctor(
   tell: (report: Report) => void,
 ): Promise<Outcome> {
   const { config, logger } = options;
+  const { redisUrls } = config;
   const cleanup = createCleanup(logger);
   const deadlineMs = all ? DOCTOR_LONGEST_MS : DOCTOR_DEADLINE_MS;
   const machine = machineOf(config);
@@ -530,6 +532,15 @@ export async function runDoctor(
       db,
       audit: createAuditor(),
       masterKey: async () => config.masterKey ?? (await readMasterKey(config.dataDir)),
+      openLine: redisUrls
+        ? async () =>
+            await openRedisLine({
+              urls: redisUrls,
+              name: await installationId(db.sql),
+              timeoutMs: REDIS_ANSWER_MS,
+              logger,
+            })
+        : null,
       sweep: () => sweepOnce(config, db, logger),
       sweepMs: SWEEP_MS,
       leaseMs: config.leaseMs,

@@ -1,5 +1,6 @@
 import type { Auditor } from "../audit/auditor.ts";
 import type { Database } from "../db/sql.ts";
+import type { RedisLine } from "../queue/redis-line.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { clockCheck } from "./clock.ts";
 import { connectionsCheck, databaseCheck, durabilityCheck } from "./database.ts";
@@ -7,6 +8,7 @@ import { eventsCheck } from "./events.ts";
 import { jobsCheck } from "./jobs.ts";
 import { leasesCheck } from "./leases.ts";
 import { leftoversCheck } from "./leftovers.ts";
+import { lineCheck } from "./line.ts";
 import { createMender } from "./mender.ts";
 import type { Check } from "./model.ts";
 import { objectsCheck } from "./objects.ts";
@@ -34,6 +36,8 @@ export interface MachineDeps {
 export interface InstallationDeps extends MachineDeps {
   readonly db: Database;
   readonly audit: Auditor;
+  /** The line in Redis; null where PostgreSQL holds it. */
+  readonly openLine: (() => Promise<RedisLine>) | null;
   readonly masterKey: () => Promise<Uint8Array | null>;
   /** The product's own sweep. */
   readonly sweep: () => Promise<readonly SweptJob[]>;
@@ -54,6 +58,8 @@ const STATEMENT_MS = 15_000;
 /** Without `all`: objects that are looked for, and objects of each folder that are looked at. */
 const MAX_OBJECTS = 1_000;
 const MAX_LISTED = 20_000;
+/** Without `all`: waiting jobs that are looked for in Redis. */
+const MAX_LINE = 100_000;
 
 /** The checks in their order; one that needs another comes after it. */
 export function createChecks(deps: InstallationDeps): Check[] {
@@ -77,6 +83,18 @@ export function createChecks(deps: InstallationDeps): Check[] {
     ...machineChecks(deps),
     workersCheck({ sql, sweeper, version, program, repairHint }),
     queueCheck({ sql, program, reconcileMs: deps.sweepMs }),
+    ...(deps.openLine
+      ? [
+          lineCheck({
+            sql,
+            open: deps.openLine,
+            mend,
+            reconcileMs: deps.sweepMs,
+            limit: most(MAX_LINE),
+            repairHint,
+          }),
+        ]
+      : []),
     concurrencyCheck({ sql, program }),
     leasesCheck({ ...deps, sql, mend, sweeper, repairHint }),
     jobsCheck(jobs),

@@ -33,6 +33,7 @@ export async function visit(
     places: [],
     redisUrls: null,
     audit: createAuditor(),
+    openLine: null,
     masterKey: async () => Buffer.alloc(32, 7),
     sweep: () => h.leases.sweep(),
     sweepMs: SWEEP_MS,
