@@ -272,7 +272,8 @@ async function startWorker(core: Core, cleanup: Cleanup): Promise<Worker> {
     pool,
     runJob,
     logger,
-    id: core.processId,
+    id: config.workerId ?? core.processId,
+    instance: randomUUID(),
     host: config.hostname,
     version: VERSION,
     pid: process.pid,
@@ -471,7 +472,7 @@ export async function startWorkerProcess(options: StartOptions): Promise<Running
     const core = await startCore(options, "worker", cleanup);
     const worker = await startWorker(core, cleanup);
     await startWorkerHealth(core, worker, cleanup);
-    return { failed: failureOf(core), stop: () => cleanup.run() };
+    return { failed: Promise.race([failureOf(core), worker.displaced]), stop: () => cleanup.run() };
   } catch (error) {
     await cleanup.run();
     throw error;

@@ -169,6 +169,7 @@ export async function createHarness(
         runJob,
         logger: silent,
         id: `test-${newId()}`,
+        instance: newId(),
         host: hostname(),
         version: "test",
         pid: process.pid,

@@ -82,8 +82,8 @@ async function apply(h: Harness, jobs: ModelJob[], operation: Operation, pick: n
     case "heartbeat": {
       if (!job.held) return;
       const { token } = job.held.lease;
-      const renewals = await h.heartbeats.renew(WORKER, [job.held.lease]);
-      expect(renewals).toEqual([{ token, cancel: job.status === "CANCELLING", renewed: true }]);
+      const { leases } = await h.heartbeats.renew(WORKER, [job.held.lease]);
+      expect(leases).toEqual([{ token, cancel: job.status === "CANCELLING", renewed: true }]);
       return;
     }
     case "complete": {
@@ -149,7 +149,7 @@ async function apply(h: Harness, jobs: ModelJob[], operation: Operation, pick: n
         expect(await h.leases.fail(former, { error: failureOf(true), retryInMs: 0 })).toBeNull();
         expect(await h.leases.cancelled(former)).toBe(false);
         expect(await h.leases.release([former.lease])).toEqual([]);
-        expect(await h.heartbeats.renew(WORKER, [former.lease])).toEqual([]);
+        expect((await h.heartbeats.renew(WORKER, [former.lease])).leases).toEqual([]);
       }
     }
   }
