@@ -111,7 +111,7 @@ test("a worker whose job has lost the end of its lease keeps it by its next hear
 test("a running job of a worker that is not in the table is a warning", async () => {
   await using h = await createHarness();
   const id = await runningJob(h, "gone");
-  await h.heartbeats.signOff("gone");
+  await h.heartbeats.signOff(workerFacts("gone"));
   expect((await visit(h)).of("leases")).toMatchObject([{ level: "warn", code: "WORKER_UNKNOWN", ids: [id] }]);
 });
 
