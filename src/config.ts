@@ -51,6 +51,14 @@ const SETTINGS = z.object({
   SLUICE_ADMIN_PASSWORD: z.string().min(12, "must have at least 12 characters").max(1024).optional(),
   /** 32 bytes in base64 or hex that encrypt keys and passwords in the database; without it a file in the data folder. */
   SLUICE_MASTER_KEY: z.string().optional(),
+  /** Name of the worker, unlike that of any other that runs; without it a new one at each start. */
+  SLUICE_WORKER_ID: z
+    .string()
+    .regex(
+      /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+      "must have 1 to 63 letters, digits, dots, hyphens and underscores, and begin with a letter or digit",
+    )
+    .optional(),
   /** Jobs that a worker process runs at once. */
   SLUICE_WORKER_CONCURRENCY: number(1, 256).default(2),
   /** Where a worker process answers `/health` and `/metrics`, without credentials; without it, nowhere. */
@@ -150,6 +158,7 @@ export function loadConfig(environment: Environment = process.env) {
     adminPassword: data.SLUICE_ADMIN_PASSWORD ?? null,
     masterKey,
     workerAddress: workerAddress && { host: bare(workerAddress[0]), port: workerAddress[1] },
+    workerId: data.SLUICE_WORKER_ID ?? null,
     workerConcurrency: data.SLUICE_WORKER_CONCURRENCY,
     leaseMs: data.SLUICE_LEASE_MS,
     graceMs: data.SLUICE_GRACE_MS,

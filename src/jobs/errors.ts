@@ -188,3 +188,14 @@ export class OffsetOutOfRangeError extends SluiceError {
     });
   }
 }
+
+/** Another process works under the id. */
+export class WorkerIdTakenError extends Error {
+  override name = "WorkerIdTakenError";
+  constructor(id: string, holder: { host: string; pid: number; seconds: number }) {
+    const ago = Math.max(0, Math.round(holder.seconds));
+    super(
+      `The worker id ${id} is taken by process ${holder.pid} on ${holder.host}, which was alive ${ago} s ago: give this worker another id in SLUICE_WORKER_ID, or end that process and wait 30 s.`,
+    );
+  }
+}

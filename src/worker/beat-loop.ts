@@ -1,11 +1,11 @@
-import type { HeldLease, Renewal, WorkerFacts } from "../jobs/heartbeats.ts";
+import type { Beat, HeldLease, WorkerFacts } from "../jobs/heartbeats.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { FromHeartbeat, HeartbeatSettings, ToHeartbeat } from "./heartbeat-protocol.ts";
 
 /** After a failure, and when a lease could not be renewed, the next heartbeat comes sooner. */
 const SOON_MS = 1_000;
 export interface BeatLoopDeps extends Pick<HeartbeatSettings, "leaseMs" | "intervalMs" | "hungAfterMs"> {
-  renew(worker: WorkerFacts, leases: readonly HeldLease[]): Promise<Renewal[]>;
+  renew(worker: WorkerFacts, leases: readonly HeldLease[]): Promise<Beat>;
   tell(message: FromHeartbeat): void;
   /** Milliseconds, monotonic. */
   now(): number;
@@ -43,7 +43,7 @@ export function createBeatLoop(deps: BeatLoopDeps) {
     const sentAt = now();
     const sent = [...held.values()];
     try {
-      const answer = await renew(
+      const { isDisplaced, leases: answer } = await renew(
         worker,
         sent.map(({ lease, peakMemoryBytes }) => ({ ...lease, peakMemoryBytes })),
       );
@@ -58,6 +58,7 @@ export function createBeatLoop(deps: BeatLoopDeps) {
         kind: "beat",
         at: sentAt,
         renewed: renewed.map(({ lease }) => lease.token),
+        isDisplaced,
         cancel: answer.filter(({ cancel }) => cancel).map(({ token }) => token),
       });
       lose(asked.filter(({ lease }) => !renewals.has(lease.token)).map(({ lease }) => lease.token));

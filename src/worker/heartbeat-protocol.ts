@@ -22,7 +22,14 @@ export type ToHeartbeat =
 
 export type FromHeartbeat =
   /** The database has answered a heartbeat that was sent at `at`, by `monotonicMs`; leases by their tokens. */
-  | { kind: "beat"; at: number; renewed: readonly string[]; cancel: readonly string[] }
+  | {
+      kind: "beat";
+      at: number;
+      renewed: readonly string[];
+      cancel: readonly string[];
+      /** Another process has taken the worker's id. */
+      isDisplaced: boolean;
+    }
   | { kind: "failed"; error: string }
   /** Leases, by token, that are another's, or were not renewed until they must have run out. */
   | { kind: "lost"; tokens: readonly string[] }

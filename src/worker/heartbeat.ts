@@ -37,9 +37,11 @@ const END_MS = 2_000;
 export function createHeartbeat(deps: {
   settings: HeartbeatSettings;
   facts: () => WorkerFacts;
+  /** Called with each answer that says that another process has taken the worker's id. */
+  onDisplaced: () => void;
   logger: Logger;
 }): Heartbeat {
-  const { settings, facts, logger } = deps;
+  const { settings, facts, onDisplaced, logger } = deps;
   const attempts = new Map<string, RunningAttempt>();
   let thread: Thread | null = null;
   let sign: NodeJS.Timeout | null = null;
@@ -64,6 +66,7 @@ export function createHeartbeat(deps: {
           const attempt = attempts.get(token);
           if (attempt) attempt.renewedAt = message.at;
         }
+        if (message.isDisplaced) onDisplaced();
         for (const token of message.cancel) attempts.get(token)?.stop.abort(new CancelOrdered());
         return;
       case "lost":

@@ -1,6 +1,6 @@
 import { mkdir, rm } from "node:fs/promises";
 import type { EventBus } from "../events/bus.ts";
-import type { Heartbeats } from "../jobs/heartbeats.ts";
+import type { Heartbeats, WorkerFacts } from "../jobs/heartbeats.ts";
 import type { ClaimedJob, Leases } from "../jobs/leases.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Lifecycle } from "../lib/lifecycle.ts";
@@ -20,6 +20,8 @@ export interface WorkerDeps {
   runJob: (claimed: ClaimedJob, control: AttemptControl) => Promise<Outcome>;
   logger: Logger;
   id: string;
+  /** Any UUID that no other process has. */
+  instance: string;
   host: string;
   version: string;
   pid: number;
@@ -38,8 +40,13 @@ export interface WorkerDeps {
 }
 
 export interface Worker extends Lifecycle {
-  /** @throws HealthError when the claim loop has not completed a round for 30 s: alive but not working */
+  /**
+   * @throws HealthError when it is alive but not working: the claim loop has not completed a round for 30 s, or another
+   *   process has taken its id
+   */
   check(): void;
+  /** Settles, with a sentence for people, when another process has taken its id and what it ran has ended. */
+  readonly displaced: Promise<string>;
 }
 
 const STALLED_AFTER_MS = 30_000;
@@ -61,6 +68,40 @@ export function createWorker(deps: WorkerDeps): Worker {
   let lastRound = performance.now();
   let unsubscribe: (() => void)[] = [];
   let stopped: Promise<void> | null = null;
+  let idTaken = false;
+  let settleDisplaced = (_reason: string): void => {};
+  const displaced = new Promise<string>((resolve) => {
+    settleDisplaced = resolve;
+  });
+
+  const facts = (): WorkerFacts => ({
+    id: deps.id,
+    instance: deps.instance,
+    host: deps.host,
+    version: deps.version,
+    pid: deps.pid,
+    concurrency,
+    running: running.size,
+    draining: stopping || idTaken,
+  });
+
+  /** Leases are told apart by their tokens, so what runs may go on; but two must not begin jobs in one name. */
+  const onDisplaced = (): void => {
+    if (idTaken || stopping) return;
+    idTaken = true;
+    wake();
+    logger.error(
+      { worker: deps.id },
+      "another process has taken the id of this worker: it begins no more jobs; give each worker an id of its own in SLUICE_WORKER_ID",
+    );
+    void loop
+      .then(() => Promise.all(ends))
+      .then(() => {
+        settleDisplaced(
+          `Another process works under the worker id ${deps.id}, so this one has ended. Give each worker an id of its own in SLUICE_WORKER_ID.`,
+        );
+      });
+  };
 
   const heartbeat = createHeartbeat({
     settings: {
@@ -71,15 +112,8 @@ export function createWorker(deps: WorkerDeps): Worker {
       hungAfterMs: HUNG_AFTER_LEASES * leases.leaseMs,
     },
     logger,
-    facts: () => ({
-      id: deps.id,
-      host: deps.host,
-      version: deps.version,
-      pid: deps.pid,
-      concurrency,
-      running: running.size,
-      draining: stopping,
-    }),
+    facts,
+    onDisplaced,
   });
 
   const poke = (): void => {
@@ -88,7 +122,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   };
 
   const sleep = async (ms: number): Promise<void> => {
-    if (woken || stopping) return;
+    if (woken || stopping || idTaken) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);
       wake = () => {
@@ -139,7 +173,7 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   const work = async (): Promise<void> => {
     let failures = 0;
-    while (!stopping) {
+    while (!stopping && !idTaken) {
       woken = false;
       try {
         const claimed = await claimRound();
@@ -157,6 +191,14 @@ export function createWorker(deps: WorkerDeps): Worker {
     }
   };
 
+  const begin = async (): Promise<void> => {
+    await deps.heartbeats.register(facts());
+    await mkdir(deps.tempDir, { recursive: true, mode: 0o700 });
+    const begun = await Promise.allSettled([pool.start(), heartbeat.start()]);
+    const failed = begun.find((part) => part.status === "rejected");
+    if (failed) throw failed.reason;
+  };
+
   const end = async (): Promise<void> => {
     stopping = true;
     wake();
@@ -171,7 +213,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     for (const stopListening of unsubscribe) stopListening();
     await rest(heartbeat.stop());
     await pool.stop();
-    const signOff = deps.heartbeats.signOff(deps.id).catch((error) => {
+    const signOff = deps.heartbeats.signOff(facts()).catch((error) => {
       logger.warn(
         { error: messageOf(error) },
         "the worker could not sign off; it is forgotten within an hour",
@@ -190,13 +232,13 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   return {
     async start() {
-      await mkdir(deps.tempDir, { recursive: true, mode: 0o700 });
-      const begun = await Promise.allSettled([pool.start(), heartbeat.start()]);
-      const failed = begun.find((part) => part.status === "rejected");
-      if (failed) {
+      try {
+        await begin();
+      } catch (error) {
         await Promise.all([pool.stop(), heartbeat.stop()]);
+        await deps.heartbeats.signOff(facts()).catch(() => {});
         await rm(deps.tempDir, { recursive: true, force: true });
-        throw failed.reason;
+        throw error;
       }
       unsubscribe = [
         bus.onAny("work", poke),
@@ -219,7 +261,10 @@ export function createWorker(deps: WorkerDeps): Worker {
       return stopped;
     },
 
+    displaced,
+
     check() {
+      if (idTaken) throw new HealthError("another process has taken the id of this worker");
       const idleMs = performance.now() - lastRound;
       if (running.size < concurrency && idleMs > STALLED_AFTER_MS) {
         throw new HealthError(`the claim loop has not completed a round for ${Math.round(idleMs / 1000)} s`);

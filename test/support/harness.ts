@@ -182,6 +182,7 @@ export async function createHarness(
         runJob,
         logger: silent,
         id: `test-${newId()}`,
+        instance: newId(),
         host: hostname(),
         version: "test",
         pid: process.pid,

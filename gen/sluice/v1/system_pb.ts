@@ -305,7 +305,7 @@ export const ProcessingRateSchema: GenMessage<ProcessingRate> = /*@__PURE__*/
  */
 export type Worker = Message<"sluice.v1.Worker"> & {
   /**
-   * Unique for each start of a process.
+   * Unique among the workers that are alive: made anew at each start of a process, unless `SLUICE_WORKER_ID` names it.
    *
    * @generated from field: string id = 1;
    */

@@ -3,3 +3,7 @@ alter table jobs
   add column peak_memory_bytes bigint,
   -- What was seen of each lost claim since lost_claims was 0, oldest first.
   add column lost_evidence jsonb;
+
+alter table workers
+  -- Which process has the id: of two with the same id, the one that is named here.
+  add column instance uuid;

@@ -89,7 +89,7 @@ test("every write of an attempt whose lease was taken back is refused and change
     running: 1,
     draining: false,
   };
-  expect(await h.heartbeats.renew(worker, [zombie.lease])).toEqual([]);
+  expect((await h.heartbeats.renew(worker, [zombie.lease])).leases).toEqual([]);
 
   const after = await h.jobs.get(h.admin, heir.job.id);
   expect(after.job).toEqual(before.job);
@@ -152,7 +152,7 @@ test("a heartbeat brings the order to cancel, and only the holder of the lease c
   const cancelling = await h.jobs.cancel(h.admin, claimed.job.id, "");
   expect(cancelling.job.status).toBe("CANCELLING");
   const worker = { id: "w", host: "h", version: "v", pid: 1, concurrency: 1, running: 1, draining: false };
-  expect(await h.heartbeats.renew(worker, [claimed.lease])).toMatchObject([
+  expect((await h.heartbeats.renew(worker, [claimed.lease])).leases).toMatchObject([
     { token: claimed.lease.token, cancel: true },
   ]);
   expect(await h.leases.complete(claimed, RESULT)).toBeNull();

@@ -25,6 +25,7 @@ export interface TestWorkerOptions {
   graceMs?: number;
   heartbeatMs?: number;
   leases?: Leases;
+  id?: string;
   /** Where its heartbeats go. */
   databaseUrl?: string;
   store?: ObjectStore;
@@ -79,7 +80,8 @@ export async function startTestWorker(h: Harness, options: TestWorkerOptions = {
     bus: h.bus,
     pool,
     runJob,
-    id: `test-${newId()}`,
+    id: options.id ?? `test-${newId()}`,
+    instance: newId(),
     host: "test",
     version: "test",
     pid: process.pid,

@@ -51,10 +51,21 @@ test("every fault is named at once, and no value is shown", () => {
     SLUICE_BEHIND_PROXY: "yes-value",
     SLUICE_PUBLIC_URL: "ftp://value",
     SLUICE_WORKERS: "typo-value",
+    SLUICE_WORKER_ID: "a value",
   };
   const message = faultsOf(values);
   for (const name of Object.keys(values)) expect(message).toContain(name);
   expect(message).not.toMatch(/value|hunter2|secret-mail|99999/);
+});
+
+test("a worker's name is what names of pods and hosts are made of", () => {
+  for (const name of ["worker-0", "sluice_worker.2", "7"]) {
+    expect(loadConfig({ SLUICE_WORKER_ID: name }).workerId).toBe(name);
+  }
+  for (const name of ["-worker", "a b", "a/b", "wörker", "a\nb", "x".repeat(64)]) {
+    expect(faultsOf({ SLUICE_WORKER_ID: name })).toContain("SLUICE_WORKER_ID: must have 1 to 63 letters");
+  }
+  expect(loadConfig({}).workerId).toBeNull();
 });
 
 test("a misspelt setting is an error, one of the command line or of another program is not", () => {

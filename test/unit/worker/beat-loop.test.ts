@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
-import type { Renewal } from "../../../src/jobs/heartbeats.ts";
+import type { Beat } from "../../../src/jobs/heartbeats.ts";
 import { createBeatLoop } from "../../../src/worker/beat-loop.ts";
 import type { FromHeartbeat } from "../../../src/worker/heartbeat-protocol.ts";
+
+type Renewal = Beat["leases"][number];
 
 const LEASE_MS = 30_000;
 const TICK_MS = 1_000;
@@ -22,7 +24,7 @@ function start(answer: (tokens: string[]) => Renewal[] | Promise<Renewal[]>) {
     async renew(_worker, leases) {
       const tokens = leases.map(({ token }) => token);
       asked.push({ at, tokens, peaks: leases.map(({ peakMemoryBytes }) => peakMemoryBytes) });
-      return await answer(tokens);
+      return { isDisplaced: false, leases: await answer(tokens) };
     },
   });
   const alive = () => loop.hear({ kind: "alive", facts, peaks: [] });
@@ -83,7 +85,7 @@ test("an attempt that ended while the answer was on its way is not told as lost"
   h.loop.hear({ kind: "drop", token: "a" });
   answer.resolve([]);
   await h.pass(1_000);
-  expect(h.told).toEqual([{ kind: "beat", at: 1_000, renewed: [], cancel: [] }]);
+  expect(h.told).toEqual([{ kind: "beat", at: 1_000, renewed: [], cancel: [], isDisplaced: false }]);
 });
 
 test("an order to cancel is told", async () => {
@@ -91,7 +93,7 @@ test("an order to cancel is told", async () => {
   h.alive();
   h.hold("a");
   await h.pass(1_000);
-  expect(h.told).toEqual([{ kind: "beat", at: 1_000, renewed: ["a"], cancel: ["a"] }]);
+  expect(h.told).toEqual([{ kind: "beat", at: 1_000, renewed: ["a"], cancel: ["a"], isDisplaced: false }]);
 });
 
 test("a lease that could not be renewed is asked for again within a second", async () => {

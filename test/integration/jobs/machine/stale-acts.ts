@@ -41,7 +41,7 @@ async function expectRefused({ leases, heartbeats }: Services, lease: Lease): Pr
     retried: null,
     cancelled: false,
     released: [],
-    renewed: [],
+    renewed: { isDisplaced: false, leases: [] },
     orders: [],
   });
   expect(stepped).toBeInstanceOf(LeaseLostError);

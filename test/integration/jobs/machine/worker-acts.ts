@@ -1,7 +1,7 @@
 /** Workers claim jobs, keep their leases, and hand them back. */
 import fc from "fast-check";
 import { expect } from "vitest";
-import type { Renewal, WorkerFacts } from "../../../../src/jobs/heartbeats.ts";
+import type { Beat, WorkerFacts } from "../../../../src/jobs/heartbeats.ts";
 import type { ClaimedJob, Lease } from "../../../../src/jobs/leases.ts";
 import type { CrashPoint } from "../../../support/crash-points.ts";
 import type { Services } from "../../../support/harness.ts";
@@ -95,7 +95,7 @@ function believed(m: Model, worker: string): { held: Working[]; lost: Lease[] } 
 /** An act of a worker that is about all of its leases at once. */
 function ofAll<T>(
   name: string,
-  call: (services: Services, worker: string, held: readonly Lease[]) => Promise<T[]>,
+  call: (services: Services, worker: string, held: readonly Lease[]) => Promise<readonly T[]>,
   follow: (held: Working[]) => { answer: T[]; idOf(item: T): string },
 ): fc.Arbitrary<Command> {
   return fc.tuple(pick, crashOf()).map(([at, crash]) =>
@@ -110,7 +110,7 @@ function ofAll<T>(
           call: (services) => call(services, worker, named),
           follow() {
             const { answer, idOf } = follow(held);
-            const sorted = (list: T[]) => list.toSorted((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
+            const sorted = (list: readonly T[]) => list.toSorted((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
             return (told) => {
               if (told instanceof Error) throw told;
               expect(sorted(told)).toEqual(sorted(answer));
@@ -122,9 +122,9 @@ function ofAll<T>(
   );
 }
 
-export const heartbeat = ofAll<Renewal>(
+export const heartbeat = ofAll<Beat["leases"][number]>(
   "heartbeat",
-  ({ heartbeats }, worker, named) => heartbeats.renew(factsOf(worker), named),
+  async ({ heartbeats }, worker, named) => (await heartbeats.renew(factsOf(worker), named)).leases,
   (held) => {
     for (const job of held) {
       job.held.expired = false;
