@@ -3,6 +3,7 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createAuditor } from "../../src/audit/auditor.ts";
 import { ALL_PERMISSIONS, BUILTIN_ROLES } from "../../src/auth/permissions.ts";
+import { createDatabaseClock, type DatabaseClock } from "../../src/db/clock.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import { type Database, openDatabase } from "../../src/db/sql.ts";
 import { createEventBus, type EventBus } from "../../src/events/bus.ts";
@@ -35,6 +36,7 @@ const silent = createLogger("silent");
 export interface Harness extends AsyncDisposable {
   readonly databaseUrl: string;
   readonly db: Database;
+  readonly clock: DatabaseClock;
   readonly bus: EventBus;
   readonly queue: Queue<ClaimedJob>;
   readonly store: FileStore;
@@ -78,7 +80,8 @@ export async function createHarness(
     clock: systemClock,
   });
   const passwords = createSecretBox(MASTER_KEY, "document passwords");
-  const { now } = systemClock;
+  const clock = createDatabaseClock({ system: systemClock, logger: silent });
+  const { now } = clock;
   const pipelines = createPipelinesService({ db, now });
   const documents = createDocumentsService({
     db,
@@ -90,7 +93,7 @@ export async function createHarness(
   // Databases made from one template would else be one installation.
   await db.sql`update queue_state set installation = gen_random_uuid()`;
   const queue = redis ? await redisQueueOn(db, bus, leaseMs, redis) : postgresQueueOn(db, bus, leaseMs);
-  const leases = createLeases({ db, bus, queue, metrics, leaseMs });
+  const leases = createLeases({ db, bus, queue, metrics, clock, leaseMs });
   const heartbeats = createHeartbeats(db, leaseMs);
   const jobs = createJobsService({
     db,
@@ -121,6 +124,7 @@ export async function createHarness(
   return {
     databaseUrl: database.url,
     db,
+    clock,
     bus,
     queue,
     store,
@@ -176,7 +180,7 @@ export async function createHarness(
         pollMs: 250,
         graceMs,
         tempDir,
-        now,
+        clock,
         random: Math.random,
       });
       await worker.start();
