@@ -104,7 +104,7 @@ test("a worker whose job has lost the end of its lease keeps it by its next hear
   const claimed = await claimOne(h);
   await h.db.sql`update jobs set lease_until = null`;
   await visit(h, { repair: true });
-  expect(await h.heartbeats.renew(workerFacts("w"), [claimed.lease])).toHaveLength(1);
+  expect((await h.heartbeats.renew(workerFacts("w"), [claimed.lease])).leases).toHaveLength(1);
   expect(await h.leases.complete(claimed, resultOf("x"))).not.toBeNull();
 });
 
