@@ -330,20 +330,16 @@ export async function releaseLeases(sql: Sql, leases: readonly Lease[]): Promise
     select ${entryColumns(sql, "j")} from j`;
 }
 
-/** Any number, the same in every process: the lock of the sweep. */
+/** Any number, the same in every process: one sweeps at a time. */
 const SWEEP_LOCK = 5_105_171_003;
 
-/** `mine` when no other process sweeps now; holds until the transaction ends. With the time of the database. */
-export async function tryLockSweep(sql: Sql): Promise<{ mine: boolean; time: Date }> {
-  const [lock] = await sql<{ mine: boolean; time: Date }[]>`
-    select pg_try_advisory_xact_lock(${SWEEP_LOCK}) as mine, clock_timestamp() as time`;
-  if (!lock) throw new Error("a lock has an answer");
-  return lock;
-}
-
-/** Drops workers that have not been heard of for an hour. */
-export async function forgetWorkers(sql: Sql): Promise<void> {
-  await sql`delete from workers where heartbeat_at < now() - interval '1 hour'`;
+/** Drops workers that have not been heard of for an hour. Answers the time of the database. */
+export async function forgetWorkers(sql: Sql): Promise<Date> {
+  const [row] = await sql<{ time: Date }[]>`
+    with gone as (delete from workers where heartbeat_at < now() - interval '1 hour')
+    select clock_timestamp() as time`;
+  if (!row) throw new Error("the time has one row");
+  return row.time;
 }
 
 /** What a sweep did with one job. */
@@ -365,18 +361,20 @@ const EVIDENCE_EVENTS = 1_000;
 /**
  * Takes back up to `limit` jobs whose lease ran out: in the line again, CANCELLED if that was ordered, and
  * FAILED with QUARANTINED and what was seen of it after `MAX_LOST_CLAIMS` lost claims. Each lost claim is in the
- * events, with what was seen of it.
+ * events, with what was seen of it. Does nothing while another process is at it.
  */
 export async function recoverExpired(sql: Sql, limit: number): Promise<Recovered[]> {
+  // One statement that takes the lock itself: in a transaction of several a process that freezes would hold it for as
+  // long as it is frozen, and nobody would recover anything.
   const rows = await sql<(Omit<Recovered, "priority" | "entry"> & QueueEntry)[]>`
-    with expired as (
+    with lock as materialized (select pg_try_advisory_xact_lock(${SWEEP_LOCK}) as mine), expired as (
       select id, status, locked_by, claim, lost_claims + 1 as lost,
         (case when lost_claims = 0 then '[]' else coalesce(lost_evidence, '[]') end) || claim as lost_evidence,
         status = 'PROCESSING' and lost_claims + 1 >= ${MAX_LOST_CLAIMS} as set_aside, last_sequence as newest
       from jobs cross join lateral (select jsonb_build_object('workerId', locked_by, 'stage', stage,
         'stageMessage', left(stage_message, 500), 'peakMemoryBytes', peak_memory_bytes,
         'lastHeartbeatTime', heartbeat_at) as claim) as c
-      where status in ('PROCESSING', 'CANCELLING') and lease_until < now()
+      where (select mine from lock) and status in ('PROCESSING', 'CANCELLING') and lease_until < now()
       order by id limit ${limit} for update of jobs skip locked
     ), quarantine as (
       select x.id, jsonb_build_object('reason', 'QUARANTINED', 'retryable', false, 'stage', x.claim->'stage',

@@ -24,7 +24,6 @@ import {
   releaseLeases,
   type StageEnd,
   type StageStart,
-  tryLockSweep,
 } from "./lease-queries.ts";
 import type { JobError } from "./model.ts";
 
@@ -53,8 +52,6 @@ export function createLeases(deps: {
     name: "duties",
     max: 2,
     statementTimeoutMs: 10_000,
-    // A process that freezes in the middle of a sweep has its lock; until it is taken away nobody recovers anything.
-    settings: { idle_in_transaction_session_timeout: "5000" },
   });
 
   const held = (jobId: string, answer: { held: boolean; cancel: boolean }): { cancel: boolean } => {
@@ -166,15 +163,7 @@ export function createLeases(deps: {
       const all: Recovered[] = [];
       let batch: Recovered[];
       do {
-        batch = await duties.begin(async (tx) => {
-          // Every process comes here every few seconds, so this is where it compares its clock.
-          const compare = clock.ask();
-          const lock = await tryLockSweep(tx);
-          compare(lock.time);
-          if (!lock.mine) return [];
-          await forgetWorkers(tx);
-          return await recoverExpired(tx, SWEEP_BATCH);
-        });
+        batch = await recoverExpired(duties.sql, SWEEP_BATCH);
         all.push(...batch);
         for (const { status, pipelineName: pipeline, priority } of batch) {
           if (status === "FAILED") {
@@ -192,6 +181,9 @@ export function createLeases(deps: {
         await queue.ack(entriesOf(false));
       } while (batch.length === SWEEP_BATCH);
       metrics.leasesLost.inc({ cause: "expired" }, all.length);
+      // Every process comes here every few seconds, so this is where it compares its clock.
+      const compare = clock.ask();
+      compare(await forgetWorkers(duties.sql));
       return all;
     },
   };

@@ -12,7 +12,6 @@ const TRANSACTIONS = [
   "delete",
   "pause",
   "resume",
-  "sweep",
   "reconcile",
 ];
 const STATEMENTS = [
@@ -26,6 +25,7 @@ const STATEMENTS = [
   "fail for good",
   "fail for now",
   "fail with a long backoff",
+  "sweep",
 ];
 const SEEN = [
   "PROCESSING after CREATED",
