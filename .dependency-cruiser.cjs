@@ -1,5 +1,5 @@
 // Who may import whom (`npm run check`); src/README.md draws the same floors as a picture.
-const DOMAINS = "audit|auth|events|jobs|pipelines|webhooks|system";
+const DOMAINS = "audit|auth|doctor|events|jobs|pipelines|webhooks|system";
 const CLIENTS = "console|cli";
 const PRIVATE = "/(rpc|convert|[a-z-]*queries)\\.ts$";
 const no = (name, from, to) => ({ name, severity: "error", from, to });
@@ -50,6 +50,12 @@ module.exports = {
       "worker-is-on-top",
       { path: "^src/(?!sluice|main|app|commands|worker)" },
       { path: "^src/(worker|app|main|commands)" },
+    ),
+    no("nobody-calls-the-doctor", { path: "^src/(?!doctor|app|commands)" }, { path: "^src/doctor/" }),
+    no(
+      "the-doctor-calls-no-worker",
+      { path: "^src/doctor/" },
+      { path: `^src/(worker|rpc|${CLIENTS}|app|main|commands)` },
     ),
     no("front-door", { path: "^src/([^/]+)/" }, { path: `^src/(${DOMAINS})${PRIVATE}`, pathNot: "^src/$1/" }),
     no("handlers-hold-no-sql", { path: "/(rpc|convert)\\.ts$" }, { path: "queries\\.ts$|^src/(db|redis)/" }),

@@ -37,6 +37,7 @@ export default defineConfig({
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           globalSetup: POSTGRES,
+          setupFiles: ["test/support/show-output.ts"],
           testTimeout: 180_000,
           hookTimeout: 120_000,
           // One file after another: each starts servers and workers, and measures how fast they are.
@@ -48,8 +49,11 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: "chaos",
-          include: ["test/chaos/**/*.test.ts"],
+          // The same test as among the integration tests, with many more runs.
+          name: "model",
+          include: ["test/integration/jobs/machine.test.ts"],
+          globalSetup: POSTGRES,
+          env: { MODEL_RUNS_UNLESS_SAID: "20000" },
           maxWorkers: 1,
           sequence: { groupOrder: 3 },
         },

@@ -5,7 +5,7 @@ import { createAuditor } from "./audit/auditor.ts";
 import { type AdminVerbs, createAdminVerbs } from "./auth/admin.ts";
 import { type Auth, createAuth } from "./auth/auth.ts";
 import { UnauthenticatedError } from "./auth/errors.ts";
-import { loadMasterKey } from "./auth/master-key.ts";
+import { loadMasterKey, readMasterKey } from "./auth/master-key.ts";
 import { createPasswords } from "./auth/passwords.ts";
 import type { Config } from "./config.ts";
 import { connectDatabase, type FoundDatabase } from "./database.ts";
@@ -13,13 +13,16 @@ import { createDatabaseClock, type DatabaseClock } from "./db/clock.ts";
 import type { EmbeddedPostgres } from "./db/embedded.ts";
 import { assertMigrated, migrate } from "./db/migrate.ts";
 import type { Database } from "./db/sql.ts";
+import { createChecks, createChecksWithout, type MachineDeps } from "./doctor/checks.ts";
+import { examine } from "./doctor/doctor.ts";
+import type { Outcome, Report } from "./doctor/model.ts";
 import { createEventBus, type EventBus } from "./events/bus.ts";
 import { createNotifyTransport, createRedisTransport } from "./events/transport.ts";
 import { DEFAULT_EXTRACT_LIMITS } from "./extract/extractor.ts";
 import { createClaims } from "./jobs/claims.ts";
 import { createDocumentsService, type DocumentsService } from "./jobs/documents/service.ts";
 import { createHeartbeats } from "./jobs/heartbeats.ts";
-import { type ClaimedJob, createLeases, type Leases } from "./jobs/leases.ts";
+import { type ClaimedJob, createLeases, type Leases, type Recovered } from "./jobs/leases.ts";
 import { INLINE_RESULT_BYTES } from "./jobs/model.ts";
 import { jobRoutes } from "./jobs/rpc.ts";
 import { createJobsService } from "./jobs/service.ts";
@@ -35,6 +38,7 @@ import { installationId } from "./queue/line-queries.ts";
 import { createPostgresQueue } from "./queue/postgres-queue.ts";
 import type { Queue } from "./queue/queue.ts";
 import { createReconciler } from "./queue/reconciler.ts";
+import { openRedisLine } from "./queue/redis-line.ts";
 import { createRedisQueue } from "./queue/redis-queue.ts";
 import { connectRedis, isRedisCluster } from "./redis/client.ts";
 import type { HealthCheck } from "./rpc/health-checks.ts";
@@ -43,7 +47,7 @@ import { createRpcServer, type RpcServer } from "./rpc/server.ts";
 import { createRequestValidator } from "./rpc/validation.ts";
 import { removeServerFile, writeServerFile } from "./server-file.ts";
 import { createStagePool } from "./stages/host/pool.ts";
-import { createObjectStore } from "./storage/create-store.ts";
+import { createObjectStore, folderOfStore } from "./storage/create-store.ts";
 import { createFileRoutes } from "./storage/file-routes.ts";
 import type { FileStore } from "./storage/file-store.ts";
 import { createQueueRoute } from "./system/queue-route.ts";
@@ -65,6 +69,10 @@ const MAX_BATCH_SIZE = 1_000;
 const POLL_MS = 1_000;
 const SWEEP_MS = 5_000;
 const REDIS_ANSWER_MS = 2_000;
+/** What the doctor looks at unless it is asked for everything: so many jobs of each kind, and for so long. */
+const DOCTOR_JOBS = 10_000;
+const DOCTOR_DEADLINE_MS = 60_000;
+const DOCTOR_LONGEST_MS = 6 * 60 * 60_000;
 
 /** What servers and workers have in common. */
 interface Core {
@@ -505,5 +513,104 @@ export async function runMigrations(options: StartOptions): Promise<string[]> {
     return await migrate(db);
   } finally {
     await cleanup.run();
+  }
+}
+
+/**
+ * Looks for what is wrong, mends what is safe if asked to, and ends. `tell` gets each check as it is done. It changes
+ * nothing else: no migration runs, no key and no database is made.
+ */
+export async function runDoctor(
+  options: StartOptions,
+  { repair, all, programName }: { repair: boolean; all: boolean; programName: string },
+  tell: (report: Report) => void,
+): Promise<Outcome> {
+  const { config, logger } = options;
+  const { redisUrls } = config;
+  const cleanup = createCleanup(logger);
+  const deadlineMs = all ? DOCTOR_LONGEST_MS : DOCTOR_DEADLINE_MS;
+  const machine = machineOf(config);
+  try {
+    let db: Database;
+    try {
+      const { url } = await takeDatabase(options, cleanup);
+      db = await connectDatabase(url, { name: "doctor", maxConnections: 2 }, cleanup);
+    } catch (missing) {
+      return await examine(createChecksWithout(missing, machine), { repair, deadlineMs, tell });
+    }
+    const checks = createChecks({
+      ...machine,
+      db,
+      audit: createAuditor(),
+      masterKey: async () => config.masterKey ?? (await readMasterKey(config.dataDir)),
+      openLine: redisUrls
+        ? async () =>
+            await openRedisLine({
+              urls: redisUrls,
+              name: await installationId(db.sql),
+              timeoutMs: REDIS_ANSWER_MS,
+              logger,
+            })
+        : null,
+      sweep: () => sweepOnce(config, db, logger),
+      sweepMs: SWEEP_MS,
+      leaseMs: config.leaseMs,
+      version: VERSION,
+      program: programName,
+      now: systemClock.now,
+      all,
+      recentJobs: DOCTOR_JOBS,
+    });
+    return await examine(checks, { repair, deadlineMs, tell });
+  } finally {
+    await cleanup.run();
+  }
+}
+
+/** What of an installation lies outside its database. */
+function machineOf(config: Config): MachineDeps {
+  let files: string | null = null;
+  try {
+    files = folderOfStore(config.storageUrl);
+  } catch {
+    // The check of the store says what is wrong.
+  }
+  return {
+    // No link is signed with it.
+    store: () =>
+      createObjectStore(config.storageUrl, {
+        publicUrl: "",
+        signingSecret: randomBytes(32),
+        clock: systemClock,
+      }),
+    storeFolder: files,
+    places: [
+      { name: "the data folder", path: config.dataDir },
+      ...(files ? [{ name: "documents and results", path: files }] : []),
+    ],
+    redisUrls: config.redisUrls,
+  };
+}
+
+/** One sweep, as servers and workers make it. */
+async function sweepOnce(config: Config, db: Database, logger: Logger): Promise<Recovered[]> {
+  // Where Redis holds the queue and carries wake-ups, reconciliation and polling find within seconds what it did.
+  const bus = createEventBus({ transport: createNotifyTransport(db), processId: "doctor", logger });
+  const claim = (): Promise<never> => Promise.reject(new Error("the doctor runs no jobs"));
+  const wake = (ids: readonly string[]): void => bus.announce("work", ids);
+  const queue = createPostgresQueue<ClaimedJob>({
+    db,
+    claim,
+    wake,
+    logger,
+    newTurn: randomUUID,
+    random: Math.random,
+  });
+  try {
+    const clock = createDatabaseClock({ system: systemClock, logger });
+    const { leaseMs } = config;
+    return await createLeases({ db, bus, queue, metrics: createMetrics(), clock, leaseMs }).sweep();
+  } finally {
+    await bus.stop();
   }
 }

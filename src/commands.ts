@@ -5,6 +5,7 @@ import type { AdminVerbs } from "./auth/admin.ts";
 import type { ServerCommands } from "./cli/server-commands.ts";
 import { type Config, loadConfig } from "./config.ts";
 import { type FoundDatabase, findDatabase } from "./database.ts";
+import { jsonOf, summaryOf, textOf } from "./doctor/report.ts";
 import { assertCanListen } from "./rpc/listener.ts";
 import { readServerFile } from "./server-file.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
@@ -66,6 +67,18 @@ export const serverCommands: ServerCommands = {
     const ran = await runMigrations({ config, logger, migrate: true, database });
     say(ran.length > 0 ? `Migrated: ${ran.join(", ")}` : "The schema is up to date.");
     return 0;
+  },
+
+  async doctor({ json, ...options }) {
+    const begun = performance.now();
+    const { config, logger } = settings();
+    const database = begin({ config, logger, embedded: await noServerRuns(config), create: false });
+    const { runDoctor } = await app();
+    const outcome = await runDoctor({ config, logger, migrate: false, database }, options, (report) =>
+      say(json ? jsonOf(report) : textOf(report)),
+    );
+    if (!json) say(summaryOf(outcome, (performance.now() - begun) / 1000));
+    return outcome.faults > 0 ? 1 : 0;
   },
 
   async createUser({ email, name, roles, service }) {

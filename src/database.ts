@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "./config.ts";
@@ -52,18 +53,26 @@ export interface FoundDatabase {
 
 /**
  * The configured database, else one of our own in the data folder if that may be started, else the one that a server
- * runs there. @throws DatabaseMissingError
+ * runs there. With `create: false` nothing is made: a data folder without a database counts as one that has none.
+ * @throws DatabaseMissingError
  */
 export async function findDatabase(options: {
   config: Config;
   logger: Logger;
   embedded: boolean;
+  create?: boolean;
 }): Promise<FoundDatabase> {
-  const { config, logger } = options;
-  await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+  const { config, logger, create = true } = options;
+  const dataDir = join(config.dataDir, "postgres");
+  if (create) await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   if (config.databaseUrl) return { url: config.databaseUrl, embedded: null };
+  if (options.embedded && !create && !existsSync(join(dataDir, "pgdata"))) {
+    throw new DatabaseMissingError(
+      `No database: DATABASE_URL is not set, and no server has made one in ${config.dataDir} yet. Set DATABASE_URL or SLUICE_DATA_DIR, or start \`sluice serve\` first.`,
+    );
+  }
   if (options.embedded) {
-    const embedded = await startEmbeddedPostgres({ dataDir: join(config.dataDir, "postgres"), logger });
+    const embedded = await startEmbeddedPostgres({ dataDir, logger });
     return { url: embedded.url, embedded };
   }
   const server = await readServerFile(config.dataDir);

@@ -16,7 +16,18 @@ export async function loadMasterKey(dataDir: string): Promise<Buffer> {
   if ((await readSecretFile(path)) === null) {
     await writeSecretFile(path, `${randomBytes(BYTES).toString("base64")}\n`, true);
   }
-  const key = parseMasterKey((await readSecretFile(path)) ?? "");
+  return parsed(path, (await readSecretFile(path)) ?? "");
+}
+
+/** The same key, and null where none has been made yet. @throws SecretFileError */
+export async function readMasterKey(dataDir: string): Promise<Buffer | null> {
+  const path = join(dataDir, FILE);
+  const text = await readSecretFile(path);
+  return text === null ? null : parsed(path, text);
+}
+
+function parsed(path: string, text: string): Buffer {
+  const key = parseMasterKey(text);
   if (!key) {
     throw new SecretFileError(
       path,

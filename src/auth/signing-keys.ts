@@ -20,6 +20,7 @@ import {
 } from "./signing-key-queries.ts";
 
 export const ALGORITHM = "ES256";
+const PURPOSE = "signing-keys";
 /** How long a process may not know of a key that another one made. */
 const REFRESH_MS = 60_000;
 /** Unknown key ids make it look at once, but no more often than this. */
@@ -52,7 +53,7 @@ export interface SigningKeysDeps {
 }
 
 export function createSigningKeys({ db, masterKey, clock }: SigningKeysDeps): SigningKeys {
-  const box = createSecretBox(masterKey, "signing-keys");
+  const box = createSecretBox(masterKey, PURPOSE);
   let latest: Loaded | null = null;
   let loading: Promise<Loaded> | null = null;
   let loadedAt = Number.NEGATIVE_INFINITY;
@@ -112,6 +113,24 @@ export function createSigningKeys({ db, masterKey, clock }: SigningKeysDeps): Si
       await reload();
     },
   };
+}
+
+/** How many signing keys there are, and how many of them open with this master key. */
+export async function tryMasterKey(
+  sql: Sql,
+  masterKey: Uint8Array,
+): Promise<{ readonly keys: number; readonly opened: number }> {
+  const box = createSecretBox(masterKey, PURPOSE);
+  const rows = await readSigningKeys(sql);
+  const opens = ({ kid, privateKey }: SigningKeyRow): boolean => {
+    try {
+      box.open(privateKey, kid);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  return { keys: rows.length, opened: rows.filter(opens).length };
 }
 
 async function load(sql: Sql, box: SecretBox): Promise<Loaded> {

@@ -5,6 +5,13 @@ export interface ServerCommands {
   serve(options: { worker: boolean; embedded: boolean; migrate: boolean }): Promise<number>;
   worker(): Promise<number>;
   migrate(): Promise<number>;
+  doctor(options: {
+    repair: boolean;
+    all: boolean;
+    json: boolean;
+    /** What to type to run the program, for advice. */
+    programName: string;
+  }): Promise<number>;
   createUser(options: { email: string; name?: string; roles: string[]; service: boolean }): Promise<number>;
   resetPassword(options: { email: string }): Promise<number>;
 }
@@ -35,6 +42,20 @@ export function registerServerCommands(
     .command("migrate")
     .description("bring the database's schema up to date")
     .action(() => run(() => commands.migrate()));
+
+  program
+    .command("doctor")
+    .description("look for what is wrong with this installation, and mend what is safe to mend")
+    .option("--repair", "mend what can be mended without a risk", false)
+    .option("--all", "look at every job and object, not only at open and recent ones", false)
+    .option("--json", "print one JSON value a line", false)
+    .addHelpText(
+      "after",
+      "\nWorks on the database and the files directly, beside running servers and without one. The exit code is 1 if a\nfault is found, or left after --repair; warnings do not count.",
+    )
+    .action((options: { repair: boolean; all: boolean; json: boolean }) =>
+      run(() => commands.doctor({ ...options, programName: program.name() })),
+    );
 
   const admin = program.command("admin").description("keep users, directly in the database");
   admin

@@ -24,10 +24,12 @@ export interface EmbeddedPostgresOptions {
   readonly logger?: EmbeddedLogger;
   /** Keep to these ways of running the server instead of the ones that suit the machine. */
   readonly identities?: readonly IdentityKind[];
+  /** The port to listen on, for whoever must find the next start where this one was; without it a free one. */
+  readonly port?: number;
 }
 
 export interface EmbeddedPostgres {
-  /** `postgres://…` with the password; listens on 127.0.0.1 only, on another port at each start. */
+  /** `postgres://…` with the password; listens on 127.0.0.1 only, on another port at each start unless one was given. */
   readonly url: string;
   readonly pid: number;
   /** From the call until connections were accepted. */
@@ -64,7 +66,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       only: options.identities,
     });
     const { password } = await ensureCluster(dataDir, server, existing);
-    const running = await startServer(server, dataDir);
+    const running = await startServer(server, dataDir, options.port);
     const startMs = Math.round(performance.now() - begun);
     const { pid, port, exited } = running;
     const fields = { pid, port, startMs, as: server.identity.kind, initialized: existing === null };

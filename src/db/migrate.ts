@@ -43,29 +43,57 @@ async function readMigrations(): Promise<Migration[]> {
   );
 }
 
+/** How the schema of a database stands to the migrations of this program, by their names and in their order. */
+export interface SchemaState {
+  readonly ran: readonly string[];
+  /** This program has them, and they have not run. */
+  readonly missing: readonly string[];
+  /** They ran, and this program does not know them: a newer one made them. */
+  readonly unknown: readonly string[];
+  /** They ran in another form than this program carries. */
+  readonly edited: readonly string[];
+}
+
+/** Compares, and changes nothing; a database without any of our tables misses everything. */
+export async function inspectSchema(sql: Sql): Promise<SchemaState> {
+  return await compare(sql, await readMigrations());
+}
+
+async function compare(sql: Sql, all: readonly Migration[]): Promise<SchemaState> {
+  const [table] = await sql<
+    { present: boolean }[]
+  >`select to_regclass('schema_migrations') is not null as present`;
+  const done = table?.present
+    ? await sql<{ name: string; hash: string }[]>`select name, hash from schema_migrations order by name`
+    : [];
+  const known = new Map(all.map(({ name, hash }) => [name, hash]));
+  const ran = new Set(done.map(({ name }) => name));
+  return {
+    ran: [...ran],
+    missing: all.map(({ name }) => name).filter((name) => !ran.has(name)),
+    unknown: [...ran].filter((name) => !known.has(name)),
+    edited: done
+      .filter(({ name, hash }) => known.has(name) && known.get(name) !== hash)
+      .map(({ name }) => name),
+  };
+}
+
 /** What is missing in the database, in order. @throws SchemaMismatchError */
 async function pending(sql: Sql, all: readonly Migration[]): Promise<Migration[]> {
-  const done = await sql<
-    { name: string; hash: string }[]
-  >`select name, hash from schema_migrations order by name`;
-  const known = new Map(all.map((migration) => [migration.name, migration]));
-  for (const { name, hash } of done) {
-    const migration = known.get(name);
-    if (!migration) {
-      throw new SchemaMismatchError(
-        `The database was migrated by a newer Sluice (it has ${name}, which this program does not know). Run that version, or restore a backup.`,
-        { migration: name },
-      );
-    }
-    if (migration.hash !== hash) {
-      throw new SchemaMismatchError(
-        `Migration ${name} ran in another form than this program carries. Use the release that made this database.`,
-        { migration: name },
-      );
-    }
+  const { missing, unknown, edited } = await compare(sql, all);
+  if (unknown[0] !== undefined) {
+    throw new SchemaMismatchError(
+      `The database was migrated by a newer Sluice (it has ${unknown[0]}, which this program does not know). Run that version, or restore a backup.`,
+      { migration: unknown[0] },
+    );
   }
-  const ran = new Set(done.map(({ name }) => name));
-  return all.filter(({ name }) => !ran.has(name));
+  if (edited[0] !== undefined) {
+    throw new SchemaMismatchError(
+      `Migration ${edited[0]} ran in another form than this program carries. Use the release that made this database.`,
+      { migration: edited[0] },
+    );
+  }
+  return all.filter(({ name }) => missing.includes(name));
 }
 
 /**
@@ -94,10 +122,6 @@ export async function migrate(db: Database): Promise<string[]> {
 
 /** @throws SchemaOutdatedError when a migration is missing, SchemaMismatchError when the database is newer */
 export async function assertMigrated(db: Database): Promise<void> {
-  const all = await readMigrations();
-  const [table] = await db.sql<
-    { present: boolean }[]
-  >`select to_regclass('schema_migrations') is not null as present`;
-  const missing = table?.present ? await pending(db.sql, all) : all;
+  const missing = await pending(db.sql, await readMigrations());
   if (missing.length > 0) throw new SchemaOutdatedError(missing.map(({ name }) => name));
 }

@@ -60,6 +60,8 @@ export interface DatabaseOptions {
 const IDLE_IN_TRANSACTION_MS = 30_000;
 /** The listening connection has nothing to say by itself; made anew so often, a dead one is noticed. */
 const LISTEN_ANEW_MS = 60_000;
+/** Longest pause between two tries to connect. The driver's own grows to 20 s, and a database is often back after two. */
+const RECONNECT_MS = 500;
 
 /** Opens no connection yet: the first statement does. */
 export function openDatabase(options: DatabaseOptions): Database {
@@ -81,6 +83,7 @@ export function openDatabase(options: DatabaseOptions): Database {
       idle_timeout: (longestMs + answerMarginMs / 2) / 1_000,
       connect_timeout: Math.min(10, (silenceMs * 0.8) / 1_000),
       keep_alive: 30,
+      backoff: (failures) => Math.min(RECONNECT_MS, 25 * 2 ** failures) / 1_000,
       transform: { column: { from: postgres.toCamel } },
       onnotice: () => {},
       connection: {

@@ -270,6 +270,12 @@ export function createJobCreator(deps: CreatorDeps) {
         }),
       );
       const good = prepared.filter((item): item is Prepared => !(item instanceof Error));
+      const lost = prepared.find(isConnectionLoss);
+      if (lost) {
+        // No item is at fault: the whole call can be made again.
+        await documents.forget(good.flatMap(({ document }) => document ?? []));
+        throw lost;
+      }
       const written = good.length > 0 ? await writeAll(good) : [];
       const answers = new Map(good.map((item, index) => [item, written[index]]));
       return prepared.map((item) =>

@@ -49,7 +49,13 @@ export function createLeases(deps: {
 }) {
   const { db, bus, queue, metrics, clock, leaseMs } = deps;
   // Orders and the sweep wait behind nobody's statements. Heartbeats have a connection of their own.
-  const duties: DedicatedPool = db.dedicated({ name: "duties", max: 2, statementTimeoutMs: 10_000 });
+  const duties: DedicatedPool = db.dedicated({
+    name: "duties",
+    max: 2,
+    statementTimeoutMs: 10_000,
+    // A process that freezes in the middle of a sweep has its lock; until it is taken away nobody recovers anything.
+    settings: { idle_in_transaction_session_timeout: "5000" },
+  });
 
   const held = (jobId: string, answer: { held: boolean; cancel: boolean }): { cancel: boolean } => {
     if (!answer.held) throw new LeaseLostError(jobId);

@@ -29,8 +29,12 @@ export function createKeyGate({ db }: { db: Database }) {
     const admitted = await inBatches(keys, (batch) =>
       db.begin(async (tx) => {
         await lockKeys(tx, batch);
-        // A statement of its own, which sees what was committed before the lock was there.
-        return await admitParked(tx, batch);
+        const all: QueueEntry[] = [];
+        // Statements of their own, which see what was committed before the lock was there; again as long as one lets
+        // in any, since the next in turn may have a higher limit.
+        for (let some = await admitParked(tx, batch); some.length > 0; some = await admitParked(tx, batch))
+          all.push(...some);
+        return all;
       }),
     );
     return admitted.flat();

@@ -29,8 +29,9 @@ export function nextInLine({ lines, limit }: NextInLine): Selection {
       select l.rank, l.after
       from jsonb_array_elements(${json(order)}::text::jsonb) with ordinality as o(line, place)
       cross join lateral (select (o.line->>'rank')::smallint as rank, (o.line->>'after')::uuid as after) as l
+      -- One look into the index a rank: without the limit the planner reads the whole line to know its ranks.
+      cross join lateral (select from jobs where ${inLine(sql, sql`l.rank`)} order by owner_id limit 1) as any_job
       where not (select paused from queue_state)
-        and exists (select from jobs where ${inLine(sql, sql`l.rank`)})
       order by o.place limit 1
     ), first_lap as (
       -- Hops from owner to owner in the index, however many jobs each has.

@@ -60,12 +60,13 @@ export function createPostgresQueue<C extends Claimed>(deps: PostgresQueueDeps<C
 
     async dequeue(workerId, limit) {
       const claimed = await turnsOf(workerId)(limit);
-      const keys = keysOf(claimed.map(({ entry }) => entry));
-      if (keys.length > 0) {
-        await gate.park(keys).catch((error) => {
-          logger.warn({ error: messageOf(error) }, "jobs whose key is taken stay in the line for now");
-        });
-      }
+      const entries = claimed.map(({ entry }) => entry);
+      const parked = await gate.park(keysOf(entries)).catch((error) => {
+        logger.warn({ error: messageOf(error) }, "jobs whose key is taken stay in the line for now");
+        return 0;
+      });
+      // Those put aside may have stood before one with a higher limit.
+      if (parked > 0) await admit(entries);
       return claimed;
     },
 

@@ -3,7 +3,7 @@ import { messageOf } from "../lib/errors.ts";
 import type { RedisClient } from "../redis/client.ts";
 import type { LineDepth, QueueEntry } from "./queue.ts";
 
-const NAMES = ["push", "take", "settle", "withdraw", "mark", "depths"] as const;
+const NAMES = ["push", "take", "settle", "withdraw", "mark", "depths", "absent"] as const;
 type Name = (typeof NAMES)[number];
 
 /** Jobs of one script call: Redis does nothing else while it runs. */
@@ -101,6 +101,15 @@ export function createQueueScripts(redis: RedisClient, name: string) {
 
     async withdraw(ids: readonly string[]): Promise<void> {
       for (let at = 0; at < ids.length; at += BATCH) await call("withdraw", ids.slice(at, at + BATCH));
+    },
+
+    /** Those of the ids that are neither in the line nor taken. */
+    async absent(ids: readonly string[]): Promise<string[]> {
+      const found: string[] = [];
+      for (let at = 0; at < ids.length; at += BATCH) {
+        found.push(...(await call<string[]>("absent", ids.slice(at, at + BATCH))));
+      }
+      return found;
     },
 
     /** Notes whether the queue is paused and, with `complete`, that every waiting job is here. Answers if it is. */

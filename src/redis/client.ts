@@ -79,7 +79,7 @@ export async function isRedisCluster(
 }
 
 /** The driver's errors in a few plain words, without the address. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;
   const text = messageOf(error);
   if (code === "ECONNREFUSED") return "nothing listens at its address";

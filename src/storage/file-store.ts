@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import type { Clock } from "../lib/clock.ts";
 import { messageOf, SluiceError } from "../lib/errors.ts";
 import { ObjectNotFoundError, ObjectRangeError, StorageUnavailableError } from "./errors.ts";
+import { listFiles } from "./file-list.ts";
 import { readFileRange } from "./file-reader.ts";
 import { createFileWriter } from "./file-writer.ts";
 import { fileOfKey, isObjectKey } from "./keys.ts";
@@ -42,13 +43,16 @@ export function createFileStore(deps: FileStoreDeps): FileStore {
   // Read at each use: a server on port 0 knows its address only once it listens.
   const base = () => `${deps.publicUrl.replace(/\/+$/, "")}/files/`;
 
+  const named = (error: unknown): unknown => {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (error instanceof SluiceError || code === undefined || !BROKEN.has(code)) return error;
+    return new StorageUnavailableError(root, messageOf(error), error);
+  };
   const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (error instanceof SluiceError || code === undefined || !BROKEN.has(code)) throw error;
-      throw new StorageUnavailableError(root, messageOf(error), error);
+      throw named(error);
     }
   };
   const describe: FileStore["describe"] = async (key) => {
@@ -91,6 +95,13 @@ export function createFileStore(deps: FileStoreDeps): FileStore {
     async head(key) {
       const found = await guarded(() => describe(key));
       return found && { size: found.size };
+    },
+    async *list(folder) {
+      try {
+        yield* listFiles(objects, folder);
+      } catch (error) {
+        throw named(error);
+      }
     },
     delete: (key) =>
       guarded(async () => {

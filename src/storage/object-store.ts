@@ -5,6 +5,14 @@ export interface StoredObject {
   readonly sha256: string;
 }
 
+/** One entry of a list of objects. */
+export interface ListedObject {
+  readonly key: string;
+  readonly size: number;
+  /** When it was put. */
+  readonly modified: Date;
+}
+
 export interface PutOptions {
   /** More bytes than this end the upload with ObjectTooLargeError. */
   readonly maxBytes?: number;
@@ -46,6 +54,11 @@ export interface ObjectStore {
   ): Promise<{ size: number; body: AsyncIterable<Uint8Array> }>;
   /** Null when nothing is stored. */
   head(key: string): Promise<{ size: number } | null>;
+  /**
+   * Every object whose key begins with `folder` and a slash, in no order, in constant memory. One that comes or goes
+   * meanwhile may be missing. @throws ObjectKeyError, StorageUnavailableError
+   */
+  list(folder: string): AsyncIterable<ListedObject>;
   /** Deleting what is not there is no error. */
   delete(key: string): Promise<void>;
   /** A link that lets whoever holds it read the object until it expires; the object need not exist yet. */

@@ -22,6 +22,7 @@ import { createPipelinesService, type PipelinesService } from "../../src/pipelin
 import type { Queue } from "../../src/queue/queue.ts";
 import { createStagePool, type StagePool } from "../../src/stages/host/pool.ts";
 import { createFileStore, type FileStore } from "../../src/storage/file-store.ts";
+import { createSystemService, type ServerFacts, type SystemService } from "../../src/system/service.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
 import { createJobRunner } from "../../src/worker/run-job.ts";
@@ -29,23 +30,35 @@ import { createWorker, type Worker } from "../../src/worker/worker.ts";
 import { createTestDatabase } from "./postgres.ts";
 import { postgresQueueOn, redisQueueOn, type TestQueueRedis } from "./queues.ts";
 
+export { until } from "./until.ts";
+
 const MASTER_KEY = Buffer.alloc(32, 7);
 const silent = createLogger("silent");
 
+/** What one process of an installation is made of, without its edge. */
+export interface Services {
+  readonly documents: DocumentsService;
+  readonly pipelines: PipelinesService;
+  readonly queue: Queue<ClaimedJob>;
+  readonly jobs: JobsService;
+  readonly leases: Leases;
+  readonly heartbeats: Heartbeats;
+  readonly system: SystemService;
+}
+
 /** The service without its edge, on a database and a folder of its own; gone at the end of the test. */
-export interface Harness extends AsyncDisposable {
+export interface Harness extends Services, AsyncDisposable {
   readonly databaseUrl: string;
   readonly db: Database;
   readonly clock: DatabaseClock;
   readonly bus: EventBus;
-  readonly queue: Queue<ClaimedJob>;
   readonly store: FileStore;
   readonly metrics: Metrics;
-  readonly documents: DocumentsService;
-  readonly pipelines: PipelinesService;
-  readonly jobs: JobsService;
-  readonly leases: Leases;
-  readonly heartbeats: Heartbeats;
+  /**
+   * A further process on the same database and folder, with a memory of its own. `on` may be `db` with faults; the
+   * queue is in Postgres unless it is given.
+   */
+  newProcess(on?: Database, queue?: Queue<ClaimedJob>): Services;
   /** A user with the role `developer`, or with the permissions that are named. */
   caller(permissions?: readonly string[]): Caller;
   /** An administrator. */
@@ -82,33 +95,39 @@ export async function createHarness(
   const passwords = createSecretBox(MASTER_KEY, "document passwords");
   const clock = createDatabaseClock({ system: systemClock, logger: silent });
   const { now } = clock;
-  const pipelines = createPipelinesService({ db, now });
-  const documents = createDocumentsService({
-    db,
-    store,
-    audit: createAuditor(),
-    newId,
-    maxBytes: 64 * 1024 * 1024,
-  });
   // Databases made from one template would else be one installation.
   await db.sql`update queue_state set installation = gen_random_uuid()`;
-  const queue = redis ? await redisQueueOn(db, bus, leaseMs, redis) : postgresQueueOn(db, bus, leaseMs);
-  const leases = createLeases({ db, bus, queue, metrics, clock, leaseMs });
-  const heartbeats = createHeartbeats(db, leaseMs);
-  const jobs = createJobsService({
-    db,
-    documents,
-    pipelines,
-    audit: createAuditor(),
-    bus,
-    queue,
-    store,
-    metrics,
-    passwords,
-    requestHashKey: MASTER_KEY,
-    newId,
-    now,
-  });
+  const newProcess = (on: Database = db, queue = postgresQueueOn(on, bus, leaseMs)): Services => {
+    const audit = createAuditor();
+    const pipelines = createPipelinesService({ db: on, now });
+    const documents = createDocumentsService({
+      db: on,
+      store,
+      audit,
+      newId,
+      maxBytes: 64 * 1024 * 1024,
+    });
+    const leases = createLeases({ db: on, bus, queue, metrics, clock, leaseMs });
+    const heartbeats = createHeartbeats(on, leaseMs);
+    const jobs = createJobsService({
+      db: on,
+      documents,
+      pipelines,
+      audit,
+      bus,
+      queue,
+      store,
+      metrics,
+      passwords,
+      requestHashKey: MASTER_KEY,
+      newId,
+      now,
+    });
+    const system = createSystemService({ db: on, audit, queue, facts: {} as ServerFacts, metrics, now });
+    return { documents, pipelines, queue, jobs, leases, heartbeats, system };
+  };
+  const services = redis ? newProcess(db, await redisQueueOn(db, bus, leaseMs, redis)) : newProcess();
+  const { documents, leases, heartbeats, queue } = services;
   const workers: Worker[] = [];
   const callerWith = (permissions: Iterable<string>): Caller => ({
     userId: newId(),
@@ -126,14 +145,10 @@ export async function createHarness(
     db,
     clock,
     bus,
-    queue,
     store,
     metrics,
-    documents,
-    pipelines,
-    jobs,
-    leases,
-    heartbeats,
+    ...services,
+    newProcess,
     caller: (permissions) => callerWith(permissions ?? BUILTIN_ROLES.get("developer")?.permissions ?? []),
     admin: callerWith(ALL_PERMISSIONS),
     async startWorker({ concurrency = 2, graceMs = 5_000 } = {}) {
@@ -231,19 +246,4 @@ export function textRequest(text: string, changes: Partial<JobRequest> = {}): Jo
     concurrencyLimit: 0,
     ...changes,
   };
-}
-
-/** Waits until `condition` answers something that is not false, null or undefined. */
-export async function until<T>(
-  condition: () => Promise<T | false | null | undefined>,
-  what: string,
-  timeoutMs = 20_000,
-): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
-  while (performance.now() < deadline) {
-    const answer = await condition();
-    if (answer !== false && answer !== null && answer !== undefined) return answer;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error(`not within ${timeoutMs} ms: ${what}`);
 }

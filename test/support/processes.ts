@@ -2,9 +2,9 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_pr
 import { chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createSluice, type Sluice, type SluiceOptions } from "@sluice/sdk";
-import { beforeEach, vi } from "vitest";
 import { freePort } from "./ports.ts";
 
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -69,16 +69,8 @@ export interface Site extends AsyncDisposable {
   databaseUrl(): string;
 }
 
-const programs = new Set<Program>();
-
-beforeEach(({ onTestFailed, onTestFinished }) => {
-  onTestFailed(() => {
-    for (const program of programs) process.stderr.write(`\n${outputOf(program)}\n`);
-  });
-  onTestFinished(() => {
-    for (const program of programs) if (program.code !== null) programs.delete(program);
-  });
-});
+/** Those that were started and not forgotten; `show-output.ts` shows them when a test has failed. */
+export const programs = new Set<Program>();
 
 /** Starts a program whose output is kept; whoever starts it ends it. */
 export function startProcess(
@@ -155,7 +147,8 @@ function watch(child: ChildProcess, name: string): Program & { readonly name: st
   return program;
 }
 
-function outputOf(program: Program & { readonly name?: string }): string {
+/** Its state and the ends of what it has written. */
+export function outputOf(program: Program & { readonly name?: string }): string {
   const state = program.code === null ? "still running" : `exit code ${program.code}`;
   const { stdout, stderr } = program;
   return `── ${program.name} (pid ${program.pid}, ${state})\n${stdout.slice(-TAIL_CHARS)}\n${stderr.slice(-TAIL_CHARS)}`;
@@ -167,10 +160,18 @@ export async function eventually(
   what: string | (() => string),
   timeoutMs = 30_000,
 ): Promise<void> {
-  const check = async () => {
-    if (!(await condition())) throw new Error(typeof what === "string" ? `not in time: ${what}` : what());
-  };
-  await vi.waitFor(check, { timeout: timeoutMs, interval: 25 });
+  const endsAt = performance.now() + timeoutMs;
+  for (;;) {
+    let failure: unknown;
+    try {
+      if (await condition()) return;
+    } catch (error) {
+      failure = error;
+    }
+    if (performance.now() >= endsAt)
+      throw failure ?? new Error(typeof what === "string" ? `not in time: ${what}` : what());
+    await sleep(25);
+  }
 }
 
 /** Command lines of the processes that name the folder: servers, workers, their helpers and their database. */

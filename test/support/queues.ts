@@ -9,7 +9,7 @@ import type { Queue } from "../../src/queue/queue.ts";
 import { createRedisQueue } from "../../src/queue/redis-queue.ts";
 import { connectRedis } from "../../src/redis/client.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
-import { until } from "./harness.ts";
+import { until } from "./until.ts";
 
 const logger = createLogger("silent");
 

@@ -26,13 +26,15 @@ export interface TestRedis {
 const READY_MS = 10_000;
 
 /**
- * Starts a real server on a free port of 127.0.0.1. It keeps nothing on disk unless `args` say so, e.g.
+ * Starts a real server on a free port of 127.0.0.1, or on `port`. It keeps nothing on disk unless `args` say so, e.g.
  * `["--appendonly", "yes"]`.
  */
-export async function startTestRedis(options: { args?: readonly string[] } = {}): Promise<TestRedis> {
+export async function startTestRedis(
+  options: { args?: readonly string[]; port?: number } = {},
+): Promise<TestRedis> {
   const binary = await findRedis();
   const folder = await mkdtemp(join(tmpdir(), "sluice-test-redis-"));
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const fixed = [
     "--port",
     String(port),

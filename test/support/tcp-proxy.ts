@@ -1,7 +1,10 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
-/** Relays connections to a Postgres, and can fall silent as a network does that swallows packets: nothing is closed. */
+/**
+ * Relays connections to a Postgres, and can fall silent as a network does that swallows packets: nothing is closed.
+ * Or it delivers late.
+ */
 export interface TcpProxy extends AsyncDisposable {
   /** The address of the database through the proxy. */
   readonly url: string;
@@ -9,6 +12,9 @@ export interface TcpProxy extends AsyncDisposable {
   silenceOpen(): void;
   /** Every connection falls silent, later ones too. */
   silenceAll(): void;
+  /** What is sent from now on, either way, arrives at `release`: late, but complete and in order. */
+  hold(): void;
+  release(): void;
   /** Connections that were ever made. */
   readonly connections: number;
 }
@@ -17,6 +23,7 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
   const { hostname, port } = new URL(target);
   const pairs = new Set<{ near: Socket; far: Socket | null; silent: boolean }>();
   let silent = false;
+  let held = false;
   let connections = 0;
   const server = createServer((near) => {
     connections++;
@@ -32,6 +39,7 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
     far?.on("error", () => {});
     far?.on("data", (data) => pair.silent || near.write(data));
     far?.on("close", () => pair.silent || near.destroy());
+    if (held) pause(pair);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -48,6 +56,17 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
       silent = true;
       silenceOpen();
     },
+    hold() {
+      held = true;
+      for (const pair of pairs) pause(pair);
+    },
+    release() {
+      held = false;
+      for (const { near, far } of pairs) {
+        near.resume();
+        far?.resume();
+      }
+    },
     get connections() {
       return connections;
     },
@@ -59,4 +78,10 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** Leaves what comes in the kernel's buffers. */
+function pause({ near, far }: { near: Socket; far: Socket | null }): void {
+  near.pause();
+  far?.pause();
 }

@@ -25,11 +25,15 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-/** Starts `postgres` on a free port of 127.0.0.1 and waits until it accepts connections. */
-export async function startServer(server: Installation, dataDir: string): Promise<RunningServer> {
+/** Starts `postgres` on a free port of 127.0.0.1, or on the one that is given, and waits until it accepts connections. */
+export async function startServer(
+  server: Installation,
+  dataDir: string,
+  fixedPort?: number,
+): Promise<RunningServer> {
   const pgdata = join(dataDir, "pgdata");
   for (let attempt = 1; ; attempt++) {
-    const port = await freePort();
+    const port = fixedPort ?? (await freePort());
     const child = await launch(server, dataDir, pgdata, port);
     const exited = new Promise<void>((resolve) => {
       child.once("exit", () => resolve());

@@ -13,6 +13,7 @@ import {
   PasswordLostError,
   startEmbeddedPostgres,
 } from "../../../src/db/embedded.ts";
+import { freePort } from "../../support/ports.ts";
 import {
   copyLauncher,
   giveToOrdinaryUser,
@@ -73,6 +74,19 @@ describe("a database of our own", () => {
     ]);
     const wrong = second.url.replace(/:[^:@]+@/, ":wrong@");
     await expect(query(wrong, (sql) => sql`select 1`)).rejects.toThrow(/password authentication failed/);
+  });
+
+  test("listens where it is told to, also when the server before was killed with -9 there", async () => {
+    const folder = tempFolder();
+    const port = await freePort();
+    const first = await start(folder.path, { port });
+    process.kill(first.pid, "SIGKILL");
+    await first.exited;
+    await first.stop();
+    const second = await start(folder.path, { port });
+    expect(second.url).toBe(first.url);
+    expect(new URL(second.url).port).toBe(String(port));
+    expect(await query(second.url, (sql) => sql`select 1 as one`)).toEqual([{ one: 1 }]);
   });
 
   test("loses no acknowledged row when program and server are killed with -9", async () => {

@@ -132,6 +132,35 @@ test("batches that name the same request ids in opposite orders at once do not b
   expect(await countOf(h, "documents")).toBe(40);
 });
 
+test("a batch fails as a whole when the database is away, so that it can be sent again, and leaves no object behind", async () => {
+  await using h = await createHarness();
+  const refused = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+  const kept = new Set<string>();
+  const store: ObjectStore = {
+    ...h.store,
+    put: async (key, body) => {
+      kept.add(key);
+      return await h.store.put(key, body);
+    },
+    delete: async (key) => {
+      kept.delete(key);
+      await h.store.delete(key);
+    },
+  };
+  let calls = 0;
+  const away = otherProcess(h, {
+    documents: createDocumentsService({ ...h, store, audit: createAuditor(), newId, maxBytes: 1e9 }),
+    pipelines: {
+      ...h.pipelines,
+      forNewJob: (request) => (calls++ === 0 ? h.pipelines.forNewJob(request) : Promise.reject(refused)),
+    },
+  });
+  const batch = [textRequest("a".repeat(200_000)), textRequest("b")];
+  await expect(away.createBatch(h.admin, batch)).rejects.toBe(refused);
+  expect([...kept]).toEqual([]);
+  expect(await countOf(h, "jobs")).toBe(0);
+});
+
 test("a bad item of a batch fails alone, with its own error in its own place", async () => {
   await using h = await createHarness();
   const refused = new Error("refused at the edge");

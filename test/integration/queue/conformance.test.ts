@@ -282,6 +282,29 @@ describe.each(Object.keys(KINDS))("%s:", (kind) => {
     expect(await claim(h, 5)).toEqual([]);
   });
 
+  test("of one key with different limits, whoever may run beside those that do is let into the line at once", async () => {
+    await using h = await harness();
+    const key = (limit: number) => ({ concurrencyKey: "key", concurrencyLimit: limit });
+    const [a, b, c] = await create(h, [key(1), key(2), key(2)]);
+    const [first] = await claim(h, 1);
+    expect(first?.job.id).toBe(a);
+    await h.leases.fail(first!, { error: failureOf(true), retryInMs: 0 });
+    await inLine(h);
+    // The first is put aside, since another runs that came before it now; the third has its place in the line.
+    const [second] = await claim(h, 1);
+    expect(second?.job.id).toBe(b);
+    const [third] = await until(async () => {
+      const some = await claim(h, 1);
+      return some.length > 0 && some;
+    }, "the third is begun beside the second");
+    expect(third?.job.id).toBe(c);
+    const [d, e] = await create(h, [key(1), key(2)]);
+    await h.jobs.cancel(h.admin, a ?? "", "");
+    await complete(h, second!);
+    await complete(h, third!);
+    expect(idsOf(await claim(h, 2)).sort()).toEqual([d, e]);
+  });
+
   test("a job that was cancelled while it waited is not given, and makes place for the next of its key", async () => {
     await using h = await harness();
     const ids = await create(h, one(3, { concurrencyKey: "k" }));

@@ -44,6 +44,38 @@ test("an object is replaced as a whole, deleted twice without error, and leaves 
   expect(readdirSync(join(h.root, "objects"))).toEqual(["a"]);
 });
 
+test("a list names every object below a folder with size and time, and goes on while objects come and go", async () => {
+  await using h = await startFileServer();
+  const listed = async (folder: string) => {
+    const found: { key: string; size: number }[] = [];
+    for await (const { key, size, modified } of h.store.list(folder)) {
+      expect(Date.now() - modified.getTime()).toBeLessThan(60_000);
+      found.push({ key, size });
+    }
+    return found.sort((a, b) => (a.key < b.key ? -1 : 1));
+  };
+  expect(await listed("results")).toEqual([]);
+  for (const key of ["results/a/one", "results/a/two", "results/b", "other/c", "results2/d"]) {
+    await h.store.put(key, Buffer.from(key));
+  }
+  expect(await listed("results")).toEqual(
+    ["results/a/one", "results/a/two", "results/b"].map((key) => ({ key, size: key.length })),
+  );
+  expect(await listed("results/a")).toHaveLength(2);
+  // Names that no store takes are passed over.
+  writeFileSync(join(h.root, "objects/results+/.hidden"), "");
+  expect(await listed("results")).toHaveLength(3);
+  // A folder goes with its last object, also while it is read.
+  for (let i = 0; i < 100; i++) await h.store.put(`results/many/${i}/x`, Buffer.from("x"));
+  let seen = 0;
+  for await (const { key } of h.store.list("results")) {
+    await h.store.delete(key);
+    seen++;
+  }
+  expect(seen).toBe(103);
+  expect(await listed("results")).toEqual([]);
+});
+
 test("puts and deletes in one folder at the same moment do not break each other", async () => {
   await using h = await startFileServer();
   const rounds = Array.from({ length: 60 }, (_, i) => i);

@@ -49,10 +49,16 @@ const STATIC: readonly Step[] = [
   check("import rules", "node", "test/support/checks/imports.ts"),
 ];
 const CHECK = [...STATIC, tests("unit", 4 * MINUTE)];
+/** The cut ends itself after three minutes. */
+const CHAOS: Step = {
+  name: "chaos, one minute",
+  command: ["node", "test/chaos/run.ts", "--cut"],
+  timeoutMs: 4 * MINUTE,
+};
 const PLANS: Readonly<Record<string, readonly Step[]>> = {
   static: STATIC,
   check: CHECK,
-  all: [...CHECK, tests("integration", 6 * MINUTE), tests("e2e", 8 * MINUTE)],
+  all: [...CHECK, tests("integration", 6 * MINUTE), tests("e2e", 8 * MINUTE), CHAOS],
 };
 
 function execute({ command: [program, ...rest], timeoutMs }: Step): Promise<boolean> {

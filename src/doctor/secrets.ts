@@ -1,0 +1,73 @@
+import { tryMasterKey } from "../auth/signing-keys.ts";
+import type { Sql } from "../db/sql.ts";
+import { messageOf } from "../lib/errors.ts";
+import { createSecretBox } from "../lib/secret-box.ts";
+import type { Check, Finding } from "./model.ts";
+import { sealedPasswords } from "./secrets-queries.ts";
+import { agree, counted } from "./words.ts";
+
+const MAX_PASSWORDS = 100;
+const RESTORE =
+  "Restore `master-key` in the data folder, or SLUICE_MASTER_KEY, as it was when this database was set up.";
+
+export interface SecretsDeps {
+  readonly sql: Sql;
+  /** Null when none has been made. @throws when it cannot be read */
+  readonly masterKey: () => Promise<Uint8Array | null>;
+}
+
+/** Does the master key open what is encrypted in the database? */
+export function secretsCheck({ sql, masterKey }: SecretsDeps): Check {
+  return {
+    name: "master key",
+    needs: ["schema"],
+    async run() {
+      let key: Uint8Array | null;
+      try {
+        key = await masterKey();
+      } catch (error) {
+        return [
+          { level: "fault", code: "MASTER_KEY_UNREADABLE", message: messageOf(error).replace(/\.$/, "") },
+        ];
+      }
+      // Whatever key: what matters without one is whether there is something to open.
+      const { keys, opened } = await tryMasterKey(sql, key ?? Buffer.alloc(32));
+      const passwords = await sealedPasswords(sql, MAX_PASSWORDS);
+      if (keys + passwords.length === 0) {
+        return [{ level: "ok", code: "OK", message: "nothing is encrypted yet" }];
+      }
+      if (!key) {
+        const message = "the master key is missing, and the database holds what only it can open";
+        return [{ level: "fault", code: "MASTER_KEY_MISSING", message, advice: RESTORE }];
+      }
+      const findings: Finding[] = [];
+      if (opened < keys) {
+        const message = `the master key does not open ${keys - opened} of ${counted(keys, "signing key")}`;
+        findings.push({ level: "fault", code: "MASTER_KEY_WRONG", message, advice: RESTORE });
+      }
+      const shut = passwords.filter(({ id, password }) => !opens(key, id, password)).map(({ id }) => id);
+      if (shut.length > 0) {
+        findings.push({
+          level: "fault",
+          code: "PASSWORD_SEALED",
+          message: `the master key does not open the document passwords of ${counted(shut.length, "open job")}, which will fail`,
+          advice: `${RESTORE} Else cancel ${agree(shut.length, "this job", "these jobs")} and submit the documents again.`,
+          count: shut.length,
+          ids: shut,
+        });
+      }
+      if (findings.length > 0) return findings;
+      const and = passwords.length > 0 ? ` and ${counted(passwords.length, "document password")}` : "";
+      return [{ level: "ok", code: "OK", message: `it opens ${counted(keys, "signing key")}${and}` }];
+    },
+  };
+}
+
+function opens(masterKey: Uint8Array, jobId: string, password: Uint8Array): boolean {
+  try {
+    createSecretBox(masterKey, "document passwords").open(password, jobId);
+    return true;
+  } catch {
+    return false;
+  }
+}
