@@ -608,8 +608,8 @@ async function sweepOnce(config: Config, db: Database, logger: Logger): Promise<
   });
   try {
     const clock = createDatabaseClock({ system: systemClock, logger });
-    const { leaseMs } = config;
-    return await createLeases({ db, bus, queue, metrics: createMetrics(), clock, leaseMs }).sweep();
+    const metrics = createMetrics();
+    return await createLeases({ db, bus, queue, metrics, clock, leaseMs: config.leaseMs }).sweep();
   } finally {
     await bus.stop();
   }

@@ -6,6 +6,7 @@ import type { ClaimedJob, Leases } from "../jobs/leases.ts";
 import { monotonicMs } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Lifecycle } from "../lib/lifecycle.ts";
+import { within } from "../lib/within.ts";
 import { HealthError } from "../rpc/health-checks.ts";
 import type { StagePool } from "../stages/host/pool.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -273,14 +274,4 @@ export function createWorker(deps: WorkerDeps): Worker {
       }
     },
   };
-}
-
-/** Waits for `work`, for `ms` at most. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, over]);
-  clearTimeout(timer);
 }
