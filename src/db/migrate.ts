@@ -19,11 +19,11 @@ export class SchemaOutdatedError extends SluiceError {
   override name = "SchemaOutdatedError";
   readonly kind = "failed_precondition";
   readonly reason = "SCHEMA_OUTDATED";
-  constructor(missing: readonly string[]) {
-    super(
-      `The database schema is older than this program: ${missing.length} migration(s) are missing (${missing.join(", ")}). Run \`sluice migrate\`.`,
-      { missing: missing.join(",") },
-    );
+  constructor(missing: readonly string[], isEmpty: boolean) {
+    const state = isEmpty
+      ? "The database has no schema of Sluice yet"
+      : `The schema of the database is older than this program, which misses ${missing.join(", ")}`;
+    super(`${state}: run \`sluice migrate\` first.`, { missing: missing.join(",") });
   }
 }
 
@@ -78,22 +78,25 @@ async function compare(sql: Sql, all: readonly Migration[]): Promise<SchemaState
   };
 }
 
-/** What is missing in the database, in order. @throws SchemaMismatchError */
-async function pending(sql: Sql, all: readonly Migration[]): Promise<Migration[]> {
-  const { missing, unknown, edited } = await compare(sql, all);
+/** What ran in the database and what is missing, in order. @throws SchemaMismatchError */
+async function pending(
+  sql: Sql,
+  all: readonly Migration[],
+): Promise<{ ran: readonly string[]; todo: Migration[] }> {
+  const { ran, missing, unknown, edited } = await compare(sql, all);
   if (unknown[0] !== undefined) {
     throw new SchemaMismatchError(
-      `The database was migrated by a newer Sluice (it has ${unknown[0]}, which this program does not know). Run that version, or restore a backup.`,
+      `The schema of the database is newer than this program, which does not know ${unknown[0]}: run the version of Sluice that made it, or restore a backup.`,
       { migration: unknown[0] },
     );
   }
   if (edited[0] !== undefined) {
     throw new SchemaMismatchError(
-      `Migration ${edited[0]} ran in another form than this program carries. Use the release that made this database.`,
+      `Migration ${edited[0]} ran in another form than this program carries: use the release that made this database.`,
       { migration: edited[0] },
     );
   }
-  return all.filter(({ name }) => missing.includes(name));
+  return { ran, todo: all.filter(({ name }) => missing.includes(name)) };
 }
 
 /**
@@ -109,7 +112,8 @@ export async function migrate(db: Database): Promise<string[]> {
     await lock`create table if not exists schema_migrations
       (name text primary key, hash text not null, ran_at timestamptz(3) not null default now())`;
     const ran: string[] = [];
-    for (const migration of await pending(lock, all)) {
+    const { todo } = await pending(lock, all);
+    for (const migration of todo) {
       await lock.savepoint(async (step) => {
         await step.unsafe(migration.sql);
         await step`insert into schema_migrations (name, hash) values (${migration.name}, ${migration.hash})`;
@@ -122,6 +126,10 @@ export async function migrate(db: Database): Promise<string[]> {
 
 /** @throws SchemaOutdatedError when a migration is missing, SchemaMismatchError when the database is newer */
 export async function assertMigrated(db: Database): Promise<void> {
-  const missing = await pending(db.sql, await readMigrations());
-  if (missing.length > 0) throw new SchemaOutdatedError(missing.map(({ name }) => name));
+  const { ran, todo } = await pending(db.sql, await readMigrations());
+  if (todo.length === 0) return;
+  throw new SchemaOutdatedError(
+    todo.map(({ name }) => name),
+    ran.length === 0,
+  );
 }

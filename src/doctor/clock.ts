@@ -41,7 +41,7 @@ export function clockCheck({ sql, now }: { sql: Sql; now: () => number }): Check
           code: "CLOCK_OFF",
           message: `the clock of this machine is ${span(apart / 1_000)} ${best.ahead > 0 ? "ahead of" : "behind"} the database's`,
           advice:
-            "Tokens, signed links and API keys that this machine gives or checks end early or late by that much, and its log tells another time; leases and the order of jobs go by the database's clock and are not touched. Let both keep time with NTP.",
+            "Jobs, leases, tokens and links go by the database's clock and are not touched; logs, certificates and files of this machine go by its own. Let both keep time with NTP.",
         },
       ];
     },

@@ -6,6 +6,8 @@ export interface WorkerRow {
   readonly concurrency: number;
   readonly running: number;
   readonly draining: boolean;
+  /** How far its clock is ahead of the database's; null = not known. */
+  readonly clockOffsetMs: number | null;
   /** Seconds since its last heartbeat. */
   readonly silent: number;
 }
@@ -13,7 +15,8 @@ export interface WorkerRow {
 /** The workers in the table, the last heard of first, up to `limit`. */
 export async function listWorkerRows(sql: Sql, limit: number): Promise<WorkerRow[]> {
   return await sql<WorkerRow[]>`
-    select id, version, concurrency, running, draining, extract(epoch from now() - heartbeat_at)::float8 as silent
+    select id, version, concurrency, running, draining, clock_offset_ms::float8 as clock_offset_ms,
+      extract(epoch from now() - heartbeat_at)::float8 as silent
     from workers order by heartbeat_at desc, id limit ${limit}`;
 }
 

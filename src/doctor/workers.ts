@@ -8,6 +8,7 @@ import { listWorkerRows, readProcesses, type WorkerRow } from "./workers-queries
 const ALIVE_SECONDS = 30;
 const FORGOTTEN_SECONDS = 3_600;
 const MAX_WORKERS = 1_000;
+const MAX_CLOCK_OFFSET_MS = 5_000;
 
 export const isAlive = ({ silent }: WorkerRow): boolean => silent < ALIVE_SECONDS;
 
@@ -38,6 +39,7 @@ export function workersCheck({ sql, sweeper, version, program, repairHint }: Wor
         ...lostFindings(lost, runs),
         ...(forgotten.length > 0 ? [forgottenFinding(forgotten, runs, repairHint)] : []),
         ...versionFindings(alive, version),
+        ...clockFindings(alive),
       ];
       if (findings.some(({ level }) => level !== "info")) return findings;
       const places = alive.reduce((sum, { concurrency }) => sum + concurrency, 0);
@@ -105,6 +107,23 @@ function forgottenFinding(forgotten: readonly WorkerRow[], runs: boolean, repair
     ids: forgotten.map(({ id }) => id),
     mendable: true,
   };
+}
+
+function clockFindings(alive: readonly WorkerRow[]): Finding[] {
+  const off = alive.filter(({ clockOffsetMs }) => Math.abs(clockOffsetMs ?? 0) > MAX_CLOCK_OFFSET_MS);
+  if (off.length === 0) return [];
+  const most = Math.max(...off.map(({ clockOffsetMs }) => Math.abs(clockOffsetMs ?? 0)));
+  return [
+    {
+      level: "warn",
+      code: "WORKER_CLOCKS_OFF",
+      message: `the ${agree(off.length, "clock", "clocks")} of ${counted(off.length, "worker")} ${agree(off.length, "is", "are")} up to ${span(most / 1_000)} from the database's`,
+      advice:
+        "Jobs go by the database's clock; the logs of these workers tell another time. Let their machines keep time with NTP.",
+      count: off.length,
+      ids: off.map(({ id }) => id),
+    },
+  ];
 }
 
 function versionFindings(alive: readonly WorkerRow[], own: string): Finding[] {

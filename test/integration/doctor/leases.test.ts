@@ -141,6 +141,22 @@ test("workers that are alive, lost, forgotten and of another version are told ap
   expect((await visit(h)).wrong).toContain("workers: NO_WORKER");
 });
 
+test("a worker whose clock is off is named", async () => {
+  await using h = await createHarness();
+  await using _server = await connectedServer(h);
+  await h.heartbeats.renew({ ...workerFacts("right"), clockOffsetMs: -300 }, []);
+  expect((await visit(h)).of("workers")).toMatchObject([{ level: "ok" }]);
+  await h.heartbeats.renew({ ...workerFacts("behind"), clockOffsetMs: -600_000 }, []);
+  expect((await visit(h)).of("workers")).toMatchObject([
+    {
+      level: "warn",
+      code: "WORKER_CLOCKS_OFF",
+      message: "the clock of 1 worker is up to 10 min from the database's",
+      ids: ["behind"],
+    },
+  ]);
+});
+
 test("a worker of long ago is forgotten by the repair, and one that is only lost is not", async () => {
   await using h = await createHarness();
   await using _server = await connectedServer(h);
