@@ -14,7 +14,7 @@ const times = (count: number, arbitrary: fc.Arbitrary<Command>) =>
 
 const ALL: fc.Arbitrary<Command>[] = [
   ...times(3, creates.create),
-  creates.repeatCreate,
+  ...times(2, creates.repeatCreate),
   creates.createBatch,
   ...times(6, workers.claim),
   workers.heartbeat,
