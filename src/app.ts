@@ -9,6 +9,7 @@ import { loadMasterKey, readMasterKey } from "./auth/master-key.ts";
 import { createPasswords } from "./auth/passwords.ts";
 import type { Config } from "./config.ts";
 import { connectDatabase, type FoundDatabase } from "./database.ts";
+import { createDatabaseClock, type DatabaseClock } from "./db/clock.ts";
 import type { EmbeddedPostgres } from "./db/embedded.ts";
 import { assertMigrated, migrate } from "./db/migrate.ts";
 import type { Database } from "./db/sql.ts";
@@ -26,7 +27,7 @@ import { INLINE_RESULT_BYTES } from "./jobs/model.ts";
 import { jobRoutes } from "./jobs/rpc.ts";
 import { createJobsService } from "./jobs/service.ts";
 import { type Cleanup, createCleanup } from "./lib/cleanup.ts";
-import { systemClock } from "./lib/clock.ts";
+import { monotonicMs, systemClock } from "./lib/clock.ts";
 import { messageOf } from "./lib/errors.ts";
 import { newId } from "./lib/ids.ts";
 import { createSecretBox, deriveKey } from "./lib/secret-box.ts";
@@ -79,6 +80,7 @@ interface Core {
   logger: Logger;
   metrics: Metrics;
   db: Database;
+  clock: DatabaseClock;
   databaseUrl: string;
   embedded: EmbeddedPostgres | null;
   bus: EventBus;
@@ -139,6 +141,8 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   } else {
     await assertMigrated(db);
   }
+  const clock = createDatabaseClock({ system: systemClock, logger });
+  await clock.look(db.sql);
   const masterKey = config.masterKey ?? (await loadMasterKey(config.dataDir));
   const publicUrl = { current: config.publicUrl ?? "" };
   const store = createObjectStore(config.storageUrl, {
@@ -146,24 +150,23 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
       return publicUrl.current;
     },
     signingSecret: deriveKey(masterKey, "file links"),
-    clock: systemClock,
+    clock,
   });
   const redis = config.redisUrls ? await findRedis(config.redisUrls, db, logger) : null;
   const transport = redis ? createRedisTransport({ ...redis, logger }) : createNotifyTransport(db);
   const bus = createEventBus({ transport, processId, logger });
   await bus.start();
   cleanup.add("event bus", () => bus.stop());
-  const now = systemClock.now;
-  const pipelines = createPipelinesService({ db, now });
+  const pipelines = createPipelinesService({ db, now: monotonicMs });
   const documents = createDocumentsService({
     db,
     store,
     audit: createAuditor(),
-    newId,
+    newId: () => newId(clock.now()),
     maxBytes: config.maxDocumentBytes,
   });
   const queue = await startQueue({ db, bus, redis, leaseMs: config.leaseMs, logger }, cleanup);
-  const leases = createLeases({ db, bus, queue, metrics, leaseMs: config.leaseMs });
+  const leases = createLeases({ db, bus, queue, metrics, clock, leaseMs: config.leaseMs });
   const recovery = createRecovery({ leases, intervalMs: SWEEP_MS, logger });
   await recovery.start();
   cleanup.add("recovery", () => recovery.stop());
@@ -172,6 +175,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     logger,
     metrics,
     db,
+    clock,
     databaseUrl,
     embedded,
     bus,
@@ -262,7 +266,7 @@ async function startWorker(core: Core, cleanup: Cleanup): Promise<Worker> {
     limits,
     defaultTimeoutMs: DEFAULT_JOB_TIMEOUT_MS,
     defaultStageTimeoutMs: DEFAULT_STAGE_TIMEOUT_MS,
-    now: systemClock.now,
+    now: monotonicMs,
     random: Math.random,
   });
   const worker = createWorker({
@@ -284,7 +288,7 @@ async function startWorker(core: Core, cleanup: Cleanup): Promise<Worker> {
     pollMs: POLL_MS,
     graceMs: config.graceMs,
     tempDir,
-    now: systemClock.now,
+    clock: core.clock,
     random: Math.random,
   });
   await worker.start();
@@ -303,7 +307,7 @@ function checksOf(core: Core, workers: () => Promise<void>): HealthCheck[] {
 
 function routesOf(core: Core, auth: Auth, startTime: Date) {
   const { config, db, bus, queue, store, metrics, pipelines, documents, logger } = core;
-  const now = systemClock.now;
+  const { now } = core.clock;
   const pages = createPageTokens(deriveKey(core.masterKey, "page tokens"));
   const jobs = createJobsService({
     db,
@@ -316,7 +320,7 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
     metrics,
     passwords: createSecretBox(core.masterKey, "document passwords"),
     requestHashKey: deriveKey(core.masterKey, "request hashes"),
-    newId,
+    newId: () => newId(now()),
     now,
   });
   const system = createSystemService({
@@ -371,7 +375,7 @@ async function startRpc(
   cleanup: Cleanup,
 ): Promise<RpcServer> {
   const { config, logger, metrics, documents } = core;
-  const { services, system } = routesOf(core, auth, new Date(systemClock.now()));
+  const { services, system } = routesOf(core, auth, new Date(core.clock.now()));
   const server = createRpcServer({
     addr: { host: config.host, port: config.port },
     tls: config.tls ?? undefined,
@@ -411,7 +415,13 @@ export async function startServer(options: StartOptions & { worker: boolean }): 
   const cleanup = createCleanup(logger);
   try {
     const core = await startCore(options, "server", cleanup);
-    const auth = await createAuth({ db: core.db, config, masterKey: core.masterKey, logger });
+    const auth = await createAuth({
+      db: core.db,
+      config,
+      masterKey: core.masterKey,
+      logger,
+      clock: core.clock,
+    });
     cleanup.add("auth", () => auth.stop());
     let worker: Worker | null = null;
     // Side by side: document processes load while the edge plans its rules. Both are waited for, so that what
@@ -597,7 +607,9 @@ async function sweepOnce(config: Config, db: Database, logger: Logger): Promise<
     random: Math.random,
   });
   try {
-    return await createLeases({ db, bus, queue, metrics: createMetrics(), leaseMs: config.leaseMs }).sweep();
+    const clock = createDatabaseClock({ system: systemClock, logger });
+    const metrics = createMetrics();
+    return await createLeases({ db, bus, queue, metrics, clock, leaseMs: config.leaseMs }).sweep();
   } finally {
     await bus.stop();
   }

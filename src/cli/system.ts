@@ -226,7 +226,14 @@ async function listWorkers(
     worker.isAlive ? (worker.isDraining ? "draining" : "alive") : "lost",
     `${worker.runningJobs} of ${worker.concurrency}`,
     timeOf(worker.lastHeartbeatTime),
+    clockText(worker),
   ]);
-  stdout.write(table(["ID", "HOST", "VERSION", "STATE", "RUNNING", "LAST HEARTBEAT"], rows));
+  stdout.write(table(["ID", "HOST", "VERSION", "STATE", "RUNNING", "LAST HEARTBEAT", "CLOCK"], rows));
   return 0;
+}
+
+/** How far a worker's clock is off; nothing when that is no more than it takes to ask. */
+function clockText({ clockOffset }: Worker): string {
+  const ms = clockOffset ? durationMs(clockOffset) : 0;
+  return Math.abs(ms) < 1_000 ? "" : `${duration(Math.abs(ms))} ${ms > 0 ? "ahead" : "behind"}`;
 }

@@ -16,6 +16,7 @@ const CLAIM_SETTINGS = {
   jit: "off",
 };
 const UNIQUE_VIOLATION = "23505";
+const DEADLOCK = "40P01";
 const MAX_TRIES = 5;
 
 /** Claims on a connection of their own, which waits behind nobody's statements. */
@@ -31,8 +32,8 @@ export function createClaims({ db, leaseMs }: { db: Database; leaseMs: number })
       try {
         return await claimJobs(sql, { workerId, leaseMs, selection });
       } catch (error) {
-        // Another worker has begun a job with the same concurrency key at this moment; now it is seen.
-        if (sqlState(error) !== UNIQUE_VIOLATION || tries === MAX_TRIES) throw error;
+        // Another worker has begun jobs with the same concurrency keys at this moment; now they are seen.
+        if (![UNIQUE_VIOLATION, DEADLOCK].includes(sqlState(error)) || tries === MAX_TRIES) throw error;
       }
     }
   };

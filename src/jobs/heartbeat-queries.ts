@@ -13,6 +13,8 @@ export interface WorkerFacts {
   readonly concurrency: number;
   readonly running: number;
   readonly draining: boolean;
+  /** How far its clock is ahead of the database's; null = not known. */
+  readonly clockOffsetMs?: number | null;
 }
 
 /** A process that is alive and has the id already. */
@@ -25,9 +27,9 @@ export interface IdHolder {
 
 function workerInsert(sql: Sql, worker: WorkerFacts): Fragment {
   return sql`
-    insert into workers as w (id, instance, host, version, pid, concurrency, running, draining)
+    insert into workers as w (id, instance, host, version, pid, concurrency, running, draining, clock_offset_ms)
     values (${worker.id}, ${worker.instance ?? null}, ${worker.host}, ${worker.version}, ${worker.pid},
-      ${worker.concurrency}, ${worker.running}, ${worker.draining})`;
+      ${worker.concurrency}, ${worker.running}, ${worker.draining}, ${worker.clockOffsetMs ?? null})`;
 }
 
 /** Enters the worker, also in place of one that is gone. False when its id is another's that is alive. */
@@ -36,7 +38,7 @@ export async function registerWorker(sql: Sql, worker: WorkerFacts): Promise<boo
     ${workerInsert(sql, worker)}
     on conflict (id) do update set instance = excluded.instance, host = excluded.host, version = excluded.version,
       pid = excluded.pid, concurrency = excluded.concurrency, running = excluded.running, draining = excluded.draining,
-      started_at = now(), heartbeat_at = now()
+      clock_offset_ms = excluded.clock_offset_ms, started_at = now(), heartbeat_at = now()
     where w.heartbeat_at <= now() - interval '30 seconds' returning id`;
   return rows.length > 0;
 }
@@ -90,7 +92,8 @@ export async function renewLeases(
   const [row] = await sql<Beat[]>`
     with entry as (
       ${workerInsert(sql, worker)}
-      on conflict (id) do update set heartbeat_at = now(), running = excluded.running, draining = excluded.draining
+      on conflict (id) do update set heartbeat_at = now(), running = excluded.running, draining = excluded.draining,
+        clock_offset_ms = excluded.clock_offset_ms
       where w.instance is not distinct from excluded.instance returning id
     ), l as (
       select "jobId" as job_id, token, "peakMemoryBytes" as peak

@@ -333,10 +333,12 @@ export async function releaseLeases(sql: Sql, leases: readonly Lease[]): Promise
 /** Any number, the same in every process: the lock of the sweep. */
 const SWEEP_LOCK = 5_105_171_003;
 
-/** True when no other process sweeps now; holds until the transaction ends. */
-export async function tryLockSweep(sql: Sql): Promise<boolean> {
-  const [lock] = await sql<{ mine: boolean }[]>`select pg_try_advisory_xact_lock(${SWEEP_LOCK}) as mine`;
-  return lock?.mine ?? false;
+/** `mine` when no other process sweeps now; holds until the transaction ends. With the time of the database. */
+export async function tryLockSweep(sql: Sql): Promise<{ mine: boolean; time: Date }> {
+  const [lock] = await sql<{ mine: boolean; time: Date }[]>`
+    select pg_try_advisory_xact_lock(${SWEEP_LOCK}) as mine, clock_timestamp() as time`;
+  if (!lock) throw new Error("a lock has an answer");
+  return lock;
 }
 
 /** Drops workers that have not been heard of for an hour. */

@@ -1,3 +1,4 @@
+import type { DatabaseClock } from "../db/clock.ts";
 import type { Database, DedicatedPool } from "../db/sql.ts";
 import type { EventBus } from "../events/bus.ts";
 import type { Queue } from "../queue/queue.ts";
@@ -43,9 +44,10 @@ export function createLeases(deps: {
   bus: EventBus;
   queue: Queue<ClaimedJob>;
   metrics: Metrics;
+  clock: Pick<DatabaseClock, "ask">;
   leaseMs: number;
 }) {
-  const { db, bus, queue, metrics, leaseMs } = deps;
+  const { db, bus, queue, metrics, clock, leaseMs } = deps;
   // Orders and the sweep wait behind nobody's statements. Heartbeats have a connection of their own.
   const duties: DedicatedPool = db.dedicated({
     name: "duties",
@@ -165,7 +167,11 @@ export function createLeases(deps: {
       let batch: Recovered[];
       do {
         batch = await duties.begin(async (tx) => {
-          if (!(await tryLockSweep(tx))) return [];
+          // Every process comes here every few seconds, so this is where it compares its clock.
+          const compare = clock.ask();
+          const lock = await tryLockSweep(tx);
+          compare(lock.time);
+          if (!lock.mine) return [];
           await forgetWorkers(tx);
           return await recoverExpired(tx, SWEEP_BATCH);
         });

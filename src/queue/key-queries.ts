@@ -10,7 +10,7 @@ export interface Key {
 }
 
 /** Jobs that one statement puts aside at the most. */
-const PARK_BATCH = 1_000;
+export const PARK_BATCH = 1_000;
 /** Waiting jobs of one key that are counted: limits are smaller. */
 const COUNTED = 1_001;
 
@@ -54,7 +54,7 @@ export async function admitParked(sql: Sql, keys: readonly Key[]): Promise<Queue
       cross join lateral (
         select id from jobs
         where owner_id = k.owner_id and concurrency_key = k.key and status = 'CREATED' and parked
-        order by run_time, id limit greatest(free.places, 0) for update
+        order by run_time, id limit greatest(free.places, 0) for update skip locked
       ) as n
     )
     update jobs set parked = false from next where jobs.id = next.id and jobs.status = 'CREATED'

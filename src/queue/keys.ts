@@ -1,11 +1,24 @@
 import type { Database } from "../db/sql.ts";
-import { admitParked, type Key, lockKeys, parkBlocked, parkedKeys, runningKeys } from "./key-queries.ts";
+import { within } from "../lib/within.ts";
+import {
+  admitParked,
+  type Key,
+  lockKeys,
+  PARK_BATCH,
+  parkBlocked,
+  parkedKeys,
+  runningKeys,
+} from "./key-queries.ts";
 import type { QueueEntry } from "./queue.ts";
 
 /** Keys of one transaction. */
 const BATCH = 100;
 /** Keys that one reconciliation looks at. */
 const SWEPT_KEYS = 1_000;
+/** Statements of 1,000 jobs each that park jobs of one batch of keys. */
+const MAX_PARKS = 20;
+/** Claimed jobs are under a lease and wait to be started. */
+const MAKE_ROOM_MS = 500;
 
 /** Who of the jobs with a concurrency key stands in the line. */
 export type KeyGate = ReturnType<typeof createKeyGate>;
@@ -40,20 +53,48 @@ export function createKeyGate({ db }: { db: Database }) {
     return admitted.flat();
   };
 
+  const parkOnce = (keys: readonly Key[]): Promise<number> =>
+    db.begin(async (tx) => {
+      await lockKeys(tx, keys);
+      return await parkBlocked(tx, keys);
+    });
+
   /** Puts aside what cannot begin because these keys are taken. Answers how many. */
   const park = async (keys: readonly Key[]): Promise<number> => {
-    const parked = await inBatches(keys, (batch) =>
-      db.begin(async (tx) => {
-        await lockKeys(tx, batch);
-        return await parkBlocked(tx, batch);
-      }),
-    );
-    return parked.reduce((sum, count) => sum + count, 0);
+    let parked = 0;
+    for (let at = 0; at < keys.length; at += BATCH) {
+      const batch = keys.slice(at, at + BATCH);
+      // Again while there are more than one statement takes: many delayed jobs of a key come due at once.
+      for (let round = 0; round < MAX_PARKS; round++) {
+        const some = await parkOnce(batch);
+        parked += some;
+        if (some < PARK_BATCH) break;
+      }
+    }
+    return parked;
   };
 
   return {
     admit,
     park,
+
+    /**
+     * After a claim: puts aside what waits for the keys of these jobs, and answers through `admitted` whom that lets go
+     * on: those put aside may have stood before one with a higher limit. Waits half a second for it at the most, and
+     * never throws; what is left to do then goes on by itself.
+     */
+    async makeRoom(
+      entries: readonly QueueEntry[],
+      admitted: (entries: readonly QueueEntry[]) => Promise<void> | void,
+      onError: (error: unknown) => void,
+    ): Promise<void> {
+      const keys = keysOf(entries);
+      if (keys.length === 0) return;
+      const work = async (): Promise<void> => {
+        if ((await park(keys)) > 0) await admitted(await admit(keys));
+      };
+      await within(MAKE_ROOM_MS, work().catch(onError));
+    },
 
     /** Goes on through all keys, up to 1,000 in one call. */
     async sweep(): Promise<{ admitted: QueueEntry[]; parked: number }> {

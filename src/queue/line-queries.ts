@@ -105,7 +105,9 @@ function placed(sql: Sql): Fragment {
             and r.concurrency_slot = s and r.status in ('PROCESSING', 'CANCELLING'))
         order by s offset f.nth - 1 limit 1
       ) as k on true
-      where f.concurrency_key is null or k.slot is not null
+      where f.concurrency_key is null or (k.slot is not null and f.nth + (
+        select count(*) from jobs r where r.owner_id = f.owner_id and r.concurrency_key = f.concurrency_key
+          and r.status in ('PROCESSING', 'CANCELLING')) <= f.concurrency_limit)
     )`;
 }
 

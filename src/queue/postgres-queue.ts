@@ -60,13 +60,12 @@ export function createPostgresQueue<C extends Claimed>(deps: PostgresQueueDeps<C
 
     async dequeue(workerId, limit) {
       const claimed = await turnsOf(workerId)(limit);
-      const entries = claimed.map(({ entry }) => entry);
-      const parked = await gate.park(keysOf(entries)).catch((error) => {
-        logger.warn({ error: messageOf(error) }, "jobs whose key is taken stay in the line for now");
-        return 0;
-      });
-      // Those put aside may have stood before one with a higher limit.
-      if (parked > 0) await admit(entries);
+      await gate.makeRoom(
+        claimed.map(({ entry }) => entry),
+        (admitted) => wake(admitted.map(({ id }) => id)),
+        (error) =>
+          logger.warn({ error: messageOf(error) }, "jobs whose key is taken stay in the line for now"),
+      );
       return claimed;
     },
 

@@ -25,8 +25,9 @@ export function createReconciler<C extends Claimed>(deps: {
 
   const isMyTurn = async (): Promise<boolean> => {
     if (performance.now() < nextTurnAt) return false;
-    nextTurnAt = performance.now() + intervalMs;
-    return await takeReconcileTurn(db.sql, intervalMs);
+    const mine = await takeReconcileTurn(db.sql, intervalMs);
+    if (mine) nextTurnAt = performance.now() + intervalMs;
+    return mine;
   };
 
   const look = async (): Promise<void> => {

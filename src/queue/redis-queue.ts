@@ -139,7 +139,8 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
     const claimed: C[] = [];
     try {
       await takeFromRedis(claimed, workerId, limit);
-      if (claimed.length < limit && (lost || !isUp())) {
+      // Redis may lack what others could not tell it, or be full of what is done: Postgres knows in one look.
+      if (claimed.length === 0 || (claimed.length < limit && (lost || !isUp()))) {
         claimed.push(...(await fallback.dequeue(workerId, limit - claimed.length)));
       }
     } catch (error) {
@@ -206,13 +207,12 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
 
     async dequeue(workerId, limit) {
       const claimed = await dequeue(workerId, limit);
-      const entries = claimed.map(({ entry }) => entry);
-      const parked = await gate.park(keysOf(entries)).catch((error) => {
-        logger.warn({ error: messageOf(error) }, "jobs whose key is taken stay in the line for now");
-        return 0;
-      });
-      // Those put aside may have stood before one with a higher limit.
-      if (parked > 0) await admit(entries);
+      await gate.makeRoom(
+        claimed.map(({ entry }) => entry),
+        push,
+        (error) =>
+          logger.warn({ error: messageOf(error) }, "jobs whose key is taken stay in the line for now"),
+      );
       return claimed;
     },
 
@@ -242,8 +242,6 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
     },
 
     async reconcile() {
-      const { admitted, parked } = await gate.sweep();
-      await push(admitted);
       let restored = 0;
       if (isUp()) {
         const everything = lost;
@@ -265,6 +263,8 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
         }
         if (restored > 0) wake(["queue"]);
       }
+      const { admitted, parked } = await gate.sweep();
+      await push(admitted);
       return { restored, admitted: admitted.length, parked };
     },
 

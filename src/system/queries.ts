@@ -55,6 +55,7 @@ export interface WorkerEntry {
   alive: boolean;
   startTime: Date;
   heartbeatTime: Date;
+  clockOffsetMs: number | null;
 }
 
 /** A page of the workers of the last hour, by id. */
@@ -64,7 +65,7 @@ export async function listWorkers(
 ): Promise<WorkerEntry[]> {
   return await sql<WorkerEntry[]>`
     select id, host, version, concurrency, running, draining, started_at as start_time,
-      heartbeat_at as heartbeat_time, heartbeat_at > now() - interval '30 seconds' as alive
+      heartbeat_at as heartbeat_time, clock_offset_ms::float8 as clock_offset_ms, heartbeat_at > now() - interval '30 seconds' as alive
     from workers where heartbeat_at > now() - interval '1 hour' ${page.afterId ? sql`and id > ${page.afterId}` : sql``}
     order by id limit ${page.limit}`;
 }

@@ -64,6 +64,7 @@ export const systemRoutes = (system: SystemService, pages: PageTokens) =>
           concurrency: worker.concurrency,
           isAlive: worker.alive,
           isDraining: worker.draining,
+          clockOffset: worker.clockOffsetMs === null ? undefined : durationOf(worker.clockOffsetMs),
         })),
         nextPageToken: found.length > limit && last ? pages.encode(list, [last.id]) : "",
       };

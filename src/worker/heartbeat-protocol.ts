@@ -35,8 +35,3 @@ export type FromHeartbeat =
   | { kind: "lost"; tokens: readonly string[] }
   /** The main thread showed no sign of life for so long that nothing was renewed for it. */
   | { kind: "hung"; ms: number };
-
-/** Milliseconds by a clock that never jumps, and is the same in every thread of the process. */
-export function monotonicMs(): number {
-  return Number(process.hrtime.bigint() / 1_000n) / 1_000;
-}

@@ -5,13 +5,9 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { openDatabase } from "../db/sql.ts";
 import { createHeartbeats } from "../jobs/heartbeats.ts";
+import { monotonicMs } from "../lib/clock.ts";
 import { createBeatLoop } from "./beat-loop.ts";
-import {
-  type FromHeartbeat,
-  type HeartbeatSettings,
-  monotonicMs,
-  type ToHeartbeat,
-} from "./heartbeat-protocol.ts";
+import type { FromHeartbeat, HeartbeatSettings, ToHeartbeat } from "./heartbeat-protocol.ts";
 
 const settings = workerData as HeartbeatSettings;
 const { databaseUrl, applicationName, leaseMs, intervalMs } = settings;

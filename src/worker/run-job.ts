@@ -39,6 +39,7 @@ export interface RunJobDeps {
   defaultTimeoutMs: number;
   /** Of a stage whose pipeline names none. */
   defaultStageTimeoutMs: number;
+  /** Milliseconds, monotonic. */
   now: () => number;
   random: () => number;
 }

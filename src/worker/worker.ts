@@ -1,15 +1,17 @@
 import { mkdir, rm } from "node:fs/promises";
+import type { DatabaseClock } from "../db/clock.ts";
 import type { EventBus } from "../events/bus.ts";
 import type { Heartbeats, WorkerFacts } from "../jobs/heartbeats.ts";
 import type { ClaimedJob, Leases } from "../jobs/leases.ts";
+import { monotonicMs } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Lifecycle } from "../lib/lifecycle.ts";
+import { within } from "../lib/within.ts";
 import { HealthError } from "../rpc/health-checks.ts";
 import type { StagePool } from "../stages/host/pool.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { CancelOrdered, WorkerStopping } from "./failure.ts";
 import { createHeartbeat, type RunningAttempt } from "./heartbeat.ts";
-import { monotonicMs } from "./heartbeat-protocol.ts";
 import type { AttemptControl, Outcome } from "./run-job.ts";
 
 export interface WorkerDeps {
@@ -35,7 +37,7 @@ export interface WorkerDeps {
   /** How long running attempts may go on after `stop`. */
   graceMs: number;
   tempDir: string;
-  now: () => number;
+  clock: Pick<DatabaseClock, "now" | "offsetMs">;
   random: () => number;
 }
 
@@ -83,6 +85,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     concurrency,
     running: running.size,
     draining: stopping || idTaken,
+    clockOffsetMs: deps.clock.offsetMs(),
   });
 
   /** Leases are told apart by their tokens, so what runs may go on; but two must not begin jobs in one name. */
@@ -166,7 +169,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     const free = concurrency - running.size;
     if (free <= 0) return 0;
     const claimedAt = monotonicMs();
-    const claimed = await leases.claim(deps.id, free, deps.now);
+    const claimed = await leases.claim(deps.id, free, deps.clock.now);
     for (const job of claimed) launch(job, claimedAt);
     return claimed.length;
   };
@@ -271,14 +274,4 @@ export function createWorker(deps: WorkerDeps): Worker {
       }
     },
   };
-}
-
-/** Waits for `work`, for `ms` at most. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, over]);
-  clearTimeout(timer);
 }

@@ -3,6 +3,7 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createAuditor } from "../../src/audit/auditor.ts";
 import { ALL_PERMISSIONS, BUILTIN_ROLES } from "../../src/auth/permissions.ts";
+import { createDatabaseClock, type DatabaseClock } from "../../src/db/clock.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import { type Database, openDatabase } from "../../src/db/sql.ts";
 import { createEventBus, type EventBus } from "../../src/events/bus.ts";
@@ -49,6 +50,7 @@ export interface Services {
 export interface Harness extends Services, AsyncDisposable {
   readonly databaseUrl: string;
   readonly db: Database;
+  readonly clock: DatabaseClock;
   readonly bus: EventBus;
   readonly store: FileStore;
   readonly metrics: Metrics;
@@ -91,7 +93,8 @@ export async function createHarness(
     clock: systemClock,
   });
   const passwords = createSecretBox(MASTER_KEY, "document passwords");
-  const { now } = systemClock;
+  const clock = createDatabaseClock({ system: systemClock, logger: silent });
+  const { now } = clock;
   // Databases made from one template would else be one installation.
   await db.sql`update queue_state set installation = gen_random_uuid()`;
   const newProcess = (on: Database = db, queue = postgresQueueOn(on, bus, leaseMs)): Services => {
@@ -104,7 +107,7 @@ export async function createHarness(
       newId,
       maxBytes: 64 * 1024 * 1024,
     });
-    const leases = createLeases({ db: on, bus, queue, metrics, leaseMs });
+    const leases = createLeases({ db: on, bus, queue, metrics, clock, leaseMs });
     const heartbeats = createHeartbeats(on, leaseMs);
     const jobs = createJobsService({
       db: on,
@@ -140,6 +143,7 @@ export async function createHarness(
   return {
     databaseUrl: database.url,
     db,
+    clock,
     bus,
     store,
     metrics,
@@ -191,7 +195,7 @@ export async function createHarness(
         pollMs: 250,
         graceMs,
         tempDir,
-        now,
+        clock,
         random: Math.random,
       });
       await worker.start();

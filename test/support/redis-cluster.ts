@@ -1,4 +1,5 @@
 import { Redis } from "ioredis";
+import { freePort } from "./ports.ts";
 import { startTestRedis, type TestRedis } from "./redis.ts";
 
 /** A real cluster of three nodes, each with a third of the slots; it ends with the test's process at the latest. */
@@ -7,20 +8,24 @@ export interface TestRedisCluster extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
+const NODES = 3;
 const SLOTS = 16_384;
 const FORM_MS = 20_000;
 
 export async function startTestRedisCluster(): Promise<TestRedisCluster> {
-  const nodes = await Promise.all(
-    [0, 1, 2].map(() =>
-      startTestRedis({ args: ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"] }),
-    ),
-  );
+  const nodes: TestRedis[] = [];
+  const buses: string[] = [];
+  for (let i = 0; i < NODES; i++) {
+    const bus = String(await freePort());
+    const cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", bus];
+    nodes.push(await startTestRedis({ args: cluster }));
+    buses.push(bus);
+  }
   const stop = async () => {
     await Promise.all(nodes.map((node) => node.stop()));
   };
   try {
-    await form(nodes);
+    await form(nodes, buses);
   } catch (error) {
     await stop();
     throw error;
@@ -29,7 +34,7 @@ export async function startTestRedisCluster(): Promise<TestRedisCluster> {
 }
 
 /** Divides the slots, lets the nodes meet and waits until each says that the cluster is whole. */
-async function form(nodes: readonly TestRedis[]): Promise<void> {
+async function form(nodes: readonly TestRedis[], buses: readonly string[]): Promise<void> {
   const clients = nodes.map(({ url }) => new Redis(url));
   try {
     const share = Math.ceil(SLOTS / nodes.length);
@@ -38,7 +43,9 @@ async function form(nodes: readonly TestRedis[]): Promise<void> {
       await client.call("CLUSTER", "ADDSLOTSRANGE", from, Math.min(SLOTS, from + share) - 1);
       await client.call("CLUSTER", "SET-CONFIG-EPOCH", index + 1);
     }
-    for (const { port } of nodes.slice(1)) await clients[0]?.call("CLUSTER", "MEET", "127.0.0.1", port);
+    for (const [index, { port }] of nodes.entries()) {
+      if (index > 0) await clients[0]?.call("CLUSTER", "MEET", "127.0.0.1", port, buses[index] ?? "");
+    }
     const deadline = performance.now() + FORM_MS;
     for (const client of clients) {
       while (!(await isWhole(client, nodes.length))) {

@@ -6,4 +6,6 @@ alter table jobs
 
 alter table workers
   -- Which process has the id: of two with the same id, the one that is named here.
-  add column instance uuid;
+  add column instance uuid,
+  -- How far its clock is ahead of the database's.
+  add column clock_offset_ms bigint;

@@ -28,6 +28,11 @@ local function toLine(id, rank, owner)
   redis.call('ZADD', ready[rank + 1], turn, id)
 end
 
+-- Before all that waits: it had its turn.
+local function toFront(id, rank)
+  redis.call('ZADD', ready[rank + 1], whole(clockOf(rank)), id)
+end
+
 local function rankAndOwner(id)
   local entry = redis.call('HGET', entries, id)
   if not entry then return nil end
@@ -35,8 +40,13 @@ local function rankAndOwner(id)
 end
 
 local function remove(id)
-  local rank = rankAndOwner(id)
+  local rank, owner = rankAndOwner(id)
   if rank then
+    local turn = redis.call('ZSCORE', ready[rank + 1], id)
+    -- The last job of its owner gives its turn back, so that the next one need not come after it.
+    if turn and redis.call('HGET', turns[rank + 1], owner) == turn then
+      redis.call('HDEL', turns[rank + 1], owner)
+    end
     redis.call('ZREM', ready[rank + 1], id)
     redis.call('ZREM', delayed[rank + 1], id)
   end

@@ -8,7 +8,7 @@ for at = 2, #ARGV do
     if at <= done + 1 then
       redis.call('HDEL', entries, id)
     elseif rank then
-      redis.call('ZADD', ready[rank + 1], whole(clockOf(rank)), id)
+      toFront(id, rank)
     end
   end
 end

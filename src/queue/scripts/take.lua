@@ -2,7 +2,8 @@
 -- Postgres is known to be here), then the ids. Of 16 jobs one is looked for among rank 2 first and one among rank 1.
 local wanted, hold = tonumber(ARGV[1]), tonumber(ARGV[2])
 local complete = redis.call('HGET', state, 'complete') and 'complete' or 'incomplete'
-if redis.call('HGET', state, 'paused') then return {complete} end
+-- Of a line that lacks jobs nobody knows who is next: its ids stay where they are until it is whole again.
+if complete == 'incomplete' or redis.call('HGET', state, 'paused') then return {complete} end
 local time = now()
 
 local function back(id)
@@ -19,7 +20,8 @@ end
 -- Whoever took them has neither begun them nor given them back in time.
 for _, id in ipairs(redis.call('ZRANGE', taken, '-inf', time, 'BYSCORE', 'LIMIT', 0, 1000)) do
   redis.call('ZREM', taken, id)
-  back(id)
+  local rank = rankAndOwner(id)
+  if rank then toFront(id, rank) end
 end
 
 local answer = {complete}

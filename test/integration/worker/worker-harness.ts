@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DEFAULT_EXTRACT_LIMITS } from "../../../src/extract/extractor.ts";
 import type { Leases } from "../../../src/jobs/leases.ts";
+import { monotonicMs } from "../../../src/lib/clock.ts";
 import { newId } from "../../../src/lib/ids.ts";
 import { createSecretBox } from "../../../src/lib/secret-box.ts";
 import { createStagePool, type StageJob, type StagePool } from "../../../src/stages/host/pool.ts";
@@ -61,9 +62,10 @@ export async function startTestWorker(h: Harness, options: TestWorkerOptions = {
       return await real.run(stage);
     },
   };
-  const common = { leases, logger, tempDir, now: Date.now, random: Math.random };
+  const common = { leases, logger, tempDir, random: Math.random };
   const runJob = createJobRunner({
     ...common,
+    now: monotonicMs,
     documents: h.documents,
     pool,
     store,
@@ -76,6 +78,7 @@ export async function startTestWorker(h: Harness, options: TestWorkerOptions = {
   const worker = createWorker({
     ...common,
     heartbeats: h.heartbeats,
+    clock: h.clock,
     databaseUrl: options.databaseUrl ?? h.databaseUrl,
     bus: h.bus,
     pool,

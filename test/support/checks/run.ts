@@ -48,7 +48,7 @@ const STATIC: readonly Step[] = [
   check("lint and format", "biome", "check", "--error-on-warnings"),
   check("import rules", "node", "test/support/checks/imports.ts"),
 ];
-const CHECK = [...STATIC, tests("unit", 4 * MINUTE)];
+const CHECK = [...STATIC, tests("unit", 8 * MINUTE)];
 /** The cut ends itself after three minutes. */
 const CHAOS: Step = {
   name: "chaos, one minute",
@@ -58,7 +58,7 @@ const CHAOS: Step = {
 const PLANS: Readonly<Record<string, readonly Step[]>> = {
   static: STATIC,
   check: CHECK,
-  all: [...CHECK, tests("integration", 6 * MINUTE), tests("e2e", 8 * MINUTE), CHAOS],
+  all: [...CHECK, tests("integration", 15 * MINUTE), tests("e2e", 15 * MINUTE), CHAOS],
 };
 
 function execute({ command: [program, ...rest], timeoutMs }: Step): Promise<boolean> {

@@ -57,7 +57,7 @@ test("every package with an install script is decided on: none may run", () => {
 test("the top level holds what it should, and nothing more", () => {
   const files = execFileSync("git", ["ls-files"], { cwd: ROOT, encoding: "utf8" }).trim().split("\n");
   const top = new Set(files.map((path) => path.split("/")[0]));
-  const rooms = ["gen", "proto", "sdk", "src", "test"];
+  const rooms = ["bench", "gen", "proto", "sdk", "src", "test"];
   const documents = ["CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md"];
   const deployment = [".dockerignore", "Dockerfile", "docker-compose.yml"];
   const tools = [".ci", ".dependency-cruiser.cjs", ".gitignore", "biome.json", "buf.gen.yaml", "buf.yaml"];

@@ -11,7 +11,11 @@ test("a worker whose claim loop has stalled is reported in its own sentence", as
   onTestFinished(() => {
     vi.useRealTimers();
   });
-  const worker = createWorker({ logger: createLogger("silent"), concurrency: 1 } as unknown as WorkerDeps);
+  const worker = createWorker({
+    logger: createLogger("silent"),
+    concurrency: 1,
+    leases: { leaseMs: 30_000 },
+  } as unknown as WorkerDeps);
   expect(await errorOf(async () => worker.check())).toBeUndefined();
   vi.advanceTimersByTime(31_000);
   expect(await errorOf(async () => worker.check())).toBe("the claim loop has not completed a round for 31 s");
