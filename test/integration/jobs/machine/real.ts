@@ -120,7 +120,7 @@ export function addTo(counts: Counts, what: string): void {
   counts.set(what, (counts.get(what) ?? 0) + 1);
 }
 
-/** Does what has no commit of its own to crash at, and what time would do to the rows; the model was told before. */
+/** Does what has no commit to crash at, or what time would do to the rows; `work` tells the model too. */
 export async function performHere(
   m: Model,
   r: Real,
