@@ -53,6 +53,7 @@ export interface CrashingProcess {
 
 /** A promise for whoever asked something of a process that is dead. */
 const never = <T>(): Promise<T> => new Promise<T>(() => {});
+/** A statement that only reads is no commit. */
 const WRITES = /\b(insert|update|delete)\b/i;
 const KILL_MS = 10_000;
 
@@ -207,7 +208,9 @@ function createBreak(db: Database, { statements, manner }: CrashPoint) {
 async function killBackend(db: Database, tx: Sql): Promise<void> {
   const [backend] = await tx<{ pid: number }[]>`select pg_backend_pid() as pid`;
   // Waits until it is gone: the locks of the transaction with it.
-  await db.sql`select pg_terminate_backend(${backend?.pid ?? 0}::int, ${KILL_MS}::bigint)`;
+  const [killed] = await db.sql<{ gone: boolean }[]>`
+    select pg_terminate_backend(${backend?.pid ?? 0}::int, ${KILL_MS}::bigint) as gone`;
+  if (!killed?.gone) throw new Error("the connection of a transaction could not be ended");
 }
 
 /**
@@ -230,7 +233,7 @@ function intercepted<S extends Sql>(
         return sent;
       };
       return Object.defineProperties(query, {
-        // biome-ignore lint/suspicious/noThenProperty: see above
+        // biome-ignore lint/suspicious/noThenProperty: a statement of the driver is sent when it is awaited
         then: { value: (...on: Parameters<typeof query.then>) => send().then(...on) },
         catch: { value: (...on: Parameters<typeof query.catch>) => send().catch(...on) },
         finally: { value: (...on: Parameters<typeof query.finally>) => send().finally(...on) },

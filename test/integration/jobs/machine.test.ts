@@ -11,9 +11,9 @@ const SEED = Number(process.env.MODEL_SEED ?? Date.now() % 1_000_000_000);
 /** Of a failure that is to be seen again, as it was printed. */
 const PATH = process.env.MODEL_PATH ?? "";
 const REPLAY = process.env.MODEL_REPLAY ?? "";
-/** Runs follow each other on a database of their own; while one line of them waits for Postgres, the other goes on. */
-const LANES = PATH ? 1 : 2;
-const MAX_COMMANDS = 70;
+/** Runs follow each other on a database of their own; while one line of them waits for Postgres, the others go on. */
+const LANES = PATH ? 1 : 4;
+const MAX_COMMANDS = 60;
 /** Fewer than this need not have seen everything. */
 const MANY_RUNS = 1_000;
 /** Longer than any run, however slow the machine is: only the test says that a lease has run out. */

@@ -33,10 +33,10 @@ const inside: fc.Arbitrary<CrashPoint> = fc.record({
 export function crashOf(): fc.Arbitrary<CrashPoint | null> {
   return fc.oneof(
     { withCrossShrink: true },
-    { weight: 6, arbitrary: fc.constant(null) },
-    { weight: 1, arbitrary: crash("before") },
-    { weight: 2, arbitrary: inside },
-    { weight: 2, arbitrary: crash("after") },
+    { weight: 12, arbitrary: fc.constant(null) },
+    { weight: 3, arbitrary: crash("before") },
+    { weight: 4, arbitrary: inside },
+    { weight: 4, arbitrary: crash("after") },
   );
 }
 

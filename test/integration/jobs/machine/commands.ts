@@ -14,7 +14,7 @@ const times = (count: number, arbitrary: fc.Arbitrary<Command>) =>
 
 const ALL: fc.Arbitrary<Command>[] = [
   ...times(3, creates.create),
-  creates.repeatCreate,
+  ...times(2, creates.repeatCreate),
   creates.createBatch,
   ...times(6, workers.claim),
   workers.heartbeat,
@@ -31,8 +31,8 @@ const ALL: fc.Arbitrary<Command>[] = [
   callers.remove,
   callers.cancelMany,
   callers.retryMany,
-  callers.pause,
-  ...times(4, callers.resume),
+  ...times(2, callers.pause),
+  ...times(7, callers.resume),
   ...times(3, time.leaseRunsOut),
   ...times(3, time.sweep),
   time.timePasses,

@@ -13,6 +13,7 @@ const TRANSACTIONS = [
   "pause",
   "resume",
   "reconcile",
+  "a later commit",
 ];
 const STATEMENTS = [
   "claim",
@@ -42,7 +43,6 @@ const SEEN = [
   "stage_finished fetch SUCCEEDED, restored",
 ];
 const EXPECTED = [
-  ...["before", "inside", "after"].map((where) => `complete, crashed ${where} a later commit`),
   ...TRANSACTIONS.flatMap((act) => ["before", "inside", "after"].map((where) => `${act}, crashed ${where}`)),
   ...STATEMENTS.flatMap((act) => ["before", "after"].map((where) => `${act}, crashed ${where}`)),
   ...["error", "death"].flatMap((how) =>

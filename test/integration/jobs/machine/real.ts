@@ -41,6 +41,11 @@ export async function createRuns(h: Harness, counts: Counts): Promise<() => { mo
     const process = crashes.newProcess();
     return { process, services: h.newProcess(process.db) };
   };
+  let users = 0;
+  // All ids are neighbours: the round of owners begins at a random id, so that it practically always begins at the
+  // first owner, and the same seed gives the same run.
+  const userId = (): string => `00000000-0000-7000-8000-${String(++users).padStart(12, "0")}`;
+  const owner = h.caller();
   return () => {
     const real: Real = {
       sql,
@@ -53,7 +58,11 @@ export async function createRuns(h: Harness, counts: Counts): Promise<() => { mo
       },
     };
     const model: Model = {
-      callers: [ownerOf(h, 1), ownerOf(h, 2), { ...h.admin, userId: newId() }],
+      callers: [
+        { ...owner, userId: userId() },
+        { ...owner, userId: userId() },
+        { ...h.admin, userId: userId() },
+      ],
       jobs: [],
       deleted: [],
       sent: [],
@@ -64,14 +73,6 @@ export async function createRuns(h: Harness, counts: Counts): Promise<() => { mo
     };
     return { model, real };
   };
-}
-
-/**
- * Owners whose ids are neighbours: the round of owners begins at a random id, so that it practically always begins
- * at the first of them, and the same seed gives the same run.
- */
-function ownerOf(h: Harness, index: number) {
-  return { ...h.caller(), userId: `00000000-0000-7000-8000-00000000000${index}` };
 }
 
 /** One act of the product. */
@@ -111,7 +112,7 @@ export async function perform<T>(
 function count(r: Real, name: string, crash: CrashPoint, crashed: CrashPoint["where"] | null): void {
   addTo(r.counts, name);
   if (!crashed) return;
-  addTo(r.counts, `${name}, crashed ${crashed}${crash.skip > 0 ? " a later commit" : ""}`);
+  addTo(r.counts, `${crash.skip > 0 ? "a later commit" : name}, crashed ${crashed}`);
   addTo(r.counts, `crashed ${crashed}: ${crash.manner}`);
 }
 
@@ -119,7 +120,7 @@ export function addTo(counts: Counts, what: string): void {
   counts.set(what, (counts.get(what) ?? 0) + 1);
 }
 
-/** Does what has no commit of its own to crash at, and what time would do to the rows; the model was told before. */
+/** Does what has no commit to crash at, or what time would do to the rows; `work` tells the model too. */
 export async function performHere(
   m: Model,
   r: Real,
