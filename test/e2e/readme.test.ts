@@ -91,7 +91,7 @@ function settled(text: string): string[] {
     .replaceAll(site.url, "http://127.0.0.1:8080")
     .replaceAll(site.dataDir, "/home/you/sluice/.sluice")
     .replace("SLUICE_DATA_DIR='/home/you/sluice/.sluice' ", "")
-    .replace(/\d+\.\d s\b/g, "0.0 s")
+    .replace(/\d+(?:\.\d)? s\b/g, "0.0 s")
     .trimEnd()
     .split("\n");
 }
