@@ -1,6 +1,7 @@
 /**
- * How long a claim takes while 50 workers claim at once, and that none gets a job of another.
- * Run: `node bench/claims.ts [jobs] [owners] [workers]`.
+ * How long a claim takes while 50 workers claim at once, and that none gets a job of another: first all of them at the
+ * same moment, again and again, as a fleet does that is woken; then each again as soon as it has its answer, which is
+ * more than a fleet with jobs to run ever does. Run: `node bench/claims.ts [jobs] [owners] [workers]`.
  */
 
 import { randomUUID } from "node:crypto";
@@ -52,32 +53,48 @@ const pools = Array.from({ length: WORKERS }, (_, i) => {
   return { own, queue };
 });
 await Promise.all(pools.map(({ queue }, i) => queue.dequeue(`warm-${i}`, 1)));
-const took: number[] = [];
 const seen = new Set<string>();
 let twice = 0;
-const began = performance.now();
-await Promise.all(
-  pools.map(async ({ queue }, i) => {
-    for (;;) {
-      const at = performance.now();
-      const claimed = await queue.dequeue(`w${i}`, LIMIT);
-      took.push(performance.now() - at);
-      for (const { entry } of claimed) {
-        if (seen.has(entry.id)) twice++;
-        seen.add(entry.id);
-      }
-      if (claimed.length === 0) return;
-    }
-  }),
+
+/** One claim of the worker `i`, timed; how many jobs it got. */
+async function claim(i: number, took: number[]): Promise<number> {
+  const at = performance.now();
+  const claimed = (await pools[i]?.queue.dequeue(`w${i}`, LIMIT)) ?? [];
+  took.push(performance.now() - at);
+  for (const { entry } of claimed) {
+    if (seen.has(entry.id)) twice++;
+    seen.add(entry.id);
+  }
+  return claimed.length;
+}
+
+async function measure(name: string, work: (took: number[]) => Promise<unknown>): Promise<void> {
+  const took: number[] = [];
+  const before = seen.size;
+  const began = performance.now();
+  await work(took);
+  const rate = ((seen.size - before) / (performance.now() - began)) * 1000;
+  took.sort((a, b) => a - b);
+  const at = (share: number) => `${(took[Math.floor(share * (took.length - 1))] ?? 0).toFixed(1)} ms`;
+  process.stdout.write(
+    `${name}: ${took.length} claims of ${LIMIT}, ${rate.toFixed(0)} jobs/s; p50 ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)}\n`,
+  );
+}
+
+process.stdout.write(`${WORKERS} workers, ${jobs} jobs of ${owners} owners\n`);
+await measure("all at the same moment", async (took) => {
+  while (seen.size < jobs / 2) await Promise.all(pools.map((_, i) => claim(i, took)));
+});
+await measure("each again at once", (took) =>
+  Promise.all(
+    pools.map(async (_, i) => {
+      while ((await claim(i, took)) > 0);
+    }),
+  ),
 );
-const seconds = (performance.now() - began) / 1000;
-took.sort((a, b) => a - b);
-const at = (share: number) => (took[Math.floor(share * (took.length - 1))] ?? 0).toFixed(1);
 const [deadlocks] = await db.sql<
   { n: string }[]
 >`select deadlocks as n from pg_stat_database where datname = current_database()`;
-process.stdout.write(
-  `${WORKERS} workers, ${jobs} jobs of ${owners} owners: ${seen.size} claimed in ${seconds.toFixed(1)} s (${(seen.size / seconds).toFixed(0)}/s), twice ${twice}, deadlocks ${deadlocks?.n}; a claim of ${LIMIT}: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, max ${at(1)} ms\n`,
-);
+process.stdout.write(`claimed ${seen.size}, twice ${twice}, deadlocks ${deadlocks?.n}\n`);
 await Promise.all([...pools.map(({ own }) => own.close()), db.close()]);
 await server.stop();

@@ -26,32 +26,23 @@ export function nextInLine({ lines, limit }: NextInLine): Selection {
   const order = lines.map(({ rank, after }) => ({ rank, after }));
   return (sql) => sql`
     line as materialized (
-      select l.rank, l.after
+      select l.rank, l.after, l.owner_id
       from jsonb_array_elements(${json(order)}::text::jsonb) with ordinality as o(line, place)
-      cross join lateral (select (o.line->>'rank')::smallint as rank, (o.line->>'after')::uuid as after) as l
-      -- One look into the index a rank: without the limit the planner reads the whole line to know its ranks.
-      cross join lateral (select from jobs where ${inLine(sql, sql`l.rank`)} order by owner_id limit 1) as any_job
-      where not (select paused from queue_state)
+      cross join lateral (select (o.line->>'rank')::smallint as rank, (o.line->>'after')::uuid as after) as asked
+      cross join lateral (select asked.*, coalesce(
+        ${firstOwner(sql, sql`asked.rank`, sql`owner_id > asked.after`)},
+        ${firstOwner(sql, sql`asked.rank`, sql`owner_id <= asked.after`)}) as owner_id) as l
+      where l.owner_id is not null and not (select paused from queue_state)
       order by o.place limit 1
-    ), first_lap as (
-      -- Hops from owner to owner in the index, however many jobs each has.
-      select (select owner_id from jobs where ${inLine(sql, sql`line.rank`)} and owner_id > line.after
-        order by owner_id, run_time, id limit 1) as owner_id, 1 as turn from line
-      union all
-      select (select owner_id from jobs where ${inLine(sql, sql`line.rank`)} and owner_id > lap.owner_id
-        order by owner_id, run_time, id limit 1), lap.turn + 1
-      from first_lap lap, line where lap.owner_id is not null and lap.turn < ${owners}
-    ), second_lap as (
-      select (select owner_id from jobs where ${inLine(sql, sql`line.rank`)} and owner_id <= line.after
-        order by owner_id, run_time, id limit 1) as owner_id, ${owners + 1}::int as turn from line
-      union all
-      select (select owner_id from jobs where ${inLine(sql, sql`line.rank`)} and owner_id > lap.owner_id
-        and owner_id <= line.after order by owner_id, run_time, id limit 1), lap.turn + 1
-      from second_lap lap, line where lap.owner_id is not null and lap.turn < ${2 * owners}
     ), turns as (
-      select owner_id, turn from first_lap where owner_id is not null
-      union all select owner_id, turn from second_lap where owner_id is not null
-      order by turn limit ${owners}
+      -- Hops from owner to owner in the index, however many jobs each has; only as far as its readers need.
+      select owner_id, owner_id <= after as wrapped, 1 as turn from line
+      union all
+      select n.owner_id, n.owner_id <= line.after, t.turn + 1
+      from turns t, line cross join lateral (select coalesce(
+        ${firstOwner(sql, sql`line.rank`, sql`owner_id > t.owner_id and (not t.wrapped or owner_id <= line.after)`)},
+        case when not t.wrapped then ${firstOwner(sql, sql`line.rank`, sql`owner_id <= line.after`)} end) as owner_id) as n
+      where n.owner_id is not null and t.turn < ${owners}
     ), front as (
       select f.*, t.turn from line cross join turns t cross join lateral (
         select waits.id, waits.owner_id, waits.concurrency_key, waits.concurrency_limit, waits.run_time
@@ -61,7 +52,7 @@ export function nextInLine({ lines, limit }: NextInLine): Selection {
         ) as seen join jobs waits on waits.id = seen.id
         where ${mayBegin(sql)}
         order by seen.run_time, seen.id
-        limit (select ceil(${limit}::numeric / greatest(count(*), 1)) from turns)
+        limit (select ceil(${limit}::numeric / count(*)) from (select from turns limit ${limit}) as served)
         for update of waits skip locked
       ) as f limit ${limit}
     ), ${placed(sql)}`;
@@ -77,6 +68,12 @@ export function theseOf(ids: readonly string[], limit: number): Selection {
       order by asked.turn limit ${limit}
       for update of waits skip locked
     ), ${placed(sql)}`;
+}
+
+/** The first owner in the line of `rank` for whom `condition` holds, as an expression; null without one. */
+function firstOwner(sql: Sql, rank: Fragment, condition: Fragment): Fragment {
+  return sql`(select owner_id from jobs where ${inLine(sql, rank)} and ${condition}
+    order by owner_id, run_time, id limit 1)`;
 }
 
 function inLine(sql: Sql, rank: Fragment): Fragment {

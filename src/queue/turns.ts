@@ -6,8 +6,11 @@ import type { Claimed } from "./queue.ts";
  * ever behind higher ones that keep coming; all others go 0, 1, 2.
  */
 const ROUND = 16;
-const RANK_1_FIRST_AT = 7;
-const RANK_2_FIRST_AT = 15;
+const HIGH_FIRST = [0, 1, 2];
+const LOWER_FIRST = [
+  { order: [2, 0, 1], startsAt: 0 },
+  { order: [1, 0, 2], startsAt: ROUND / 2 },
+];
 
 export interface TurnsDeps<C extends Claimed> {
   claim(next: NextInLine): Promise<C[]>;
@@ -20,7 +23,19 @@ export interface TurnsDeps<C extends Claimed> {
 /** Takes waiting jobs for one process: by rank, with a share for the lower ones, and in turns among owners. */
 export function createTurns<C extends Claimed>(deps: TurnsDeps<C>): (limit: number) => Promise<C[]> {
   const turns = [deps.newTurn(), deps.newTurn(), deps.newTurn()];
-  let { begun } = deps;
+  /** For each order of `LOWER_FIRST`, how much it may take, in sixteenths of a job. */
+  const shares = LOWER_FIRST.map(({ startsAt }) => 1 + ((deps.begun + startsAt) % ROUND));
+
+  /**
+   * How many of a claim of `limit` jobs the share at `index` takes now, of `left` that are not taken. A small claim
+   * goes to one order as a whole, and the share saves up for it: one statement instead of several.
+   */
+  const spend = (index: number, limit: number, left: number): number => {
+    const due = Math.floor(((shares[index] ?? 0) + limit - 1) / ROUND);
+    const jobs = limit < ROUND && due < limit ? 0 : Math.min(due, left);
+    shares[index] = (shares[index] ?? 0) - jobs * ROUND;
+    return jobs;
+  };
 
   /** One statement: jobs of the first of these ranks that has any. */
   const claim = async (ranks: readonly number[], limit: number): Promise<C[]> => {
@@ -31,9 +46,9 @@ export function createTurns<C extends Claimed>(deps: TurnsDeps<C>): (limit: numb
     return claimed;
   };
 
-  /** Adds jobs of these ranks to `claimed`, the first ones first. */
-  const take = async (claimed: C[], ranks: readonly number[], limit: number): Promise<void> => {
-    for (let rest = ranks, left = limit; left > 0 && rest.length > 0; ) {
+  /** Adds up to `most` jobs of these ranks to `claimed`, the first ones first. */
+  const take = async (claimed: C[], ranks: readonly number[], most: number): Promise<void> => {
+    for (let rest = ranks, left = most; left > 0 && rest.length > 0; ) {
       const found = await claim(rest, left);
       claimed.push(...found);
       left -= found.length;
@@ -55,21 +70,17 @@ export function createTurns<C extends Claimed>(deps: TurnsDeps<C>): (limit: numb
   return async (limit) => {
     const claimed: C[] = [];
     try {
-      await take(claimed, [2], countOf(RANK_2_FIRST_AT, begun, limit));
-      await take(claimed, [1], countOf(RANK_1_FIRST_AT, begun, limit));
-      await take(claimed, [0, 1, 2], limit - claimed.length);
-      if (claimed.length === 0) await takeEach(claimed, [0, 1, 2], limit);
+      for (const [index, { order }] of LOWER_FIRST.entries())
+        await take(claimed, order, spend(index, limit, limit - claimed.length));
+      await take(claimed, HIGH_FIRST, limit - claimed.length);
+      if (claimed.length === 0) await takeEach(claimed, HIGH_FIRST, limit);
     } catch (error) {
       // What was claimed before is held under a lease, and must be run.
       if (claimed.length === 0) throw error;
     }
-    begun += claimed.length;
+    shares.forEach((share, index) => {
+      shares[index] = share + claimed.length;
+    });
     return claimed.sort((a, b) => a.entry.rank - b.entry.rank);
   };
-}
-
-/** How many of the jobs numbered `first` to `first + count - 1` have the place `at` in their round. */
-function countOf(at: number, first: number, count: number): number {
-  const upTo = (n: number): number => Math.floor((n + ROUND - 1 - at) / ROUND);
-  return upTo(first + count) - upTo(first);
 }

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** One thing that must hold: a command that ends with 0. */
@@ -19,11 +19,15 @@ interface Outcome {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+  /** The tests that failed, each with the beginning of its message. */
+  readonly failures: readonly string[];
   readonly seconds: number;
 }
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const MINUTE = 60_000;
+/** Lines of a failure that are told again at the end. */
+const MESSAGE_LINES = 12;
 const reports = mkdtempSync(join(tmpdir(), "sluice-checks-"));
 
 const check = (name: string, ...command: Step["command"]): Step => ({ name, command, timeoutMs: 3 * MINUTE });
@@ -80,19 +84,50 @@ async function perform(step: Step): Promise<Outcome> {
   const begun = performance.now();
   const ok = await execute(step);
   const seconds = (performance.now() - begun) / 1000;
-  const counts = step.report ? readCounts(step.report) : { passed: ok ? 1 : 0, failed: 0, skipped: 0 };
+  const counts = step.report ? readCounts(step.report) : { ...NONE, passed: ok ? 1 : 0 };
   // A step can fail without a failed test: a file that does not load, a crash, a timeout.
   return { step, ok, ...counts, failed: ok ? counts.failed : Math.max(1, counts.failed), seconds };
 }
 
-function readCounts(report: string): { passed: number; failed: number; skipped: number } {
+type Counts = Pick<Outcome, "passed" | "failed" | "skipped" | "failures">;
+const NONE: Counts = { passed: 0, failed: 0, skipped: 0, failures: [] };
+
+/** What of the report of vitest is read here. */
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly numTodoTests: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly failureMessages: readonly string[];
+    }[];
+  }[];
+}
+
+function readCounts(report: string): Counts {
+  let json: Report;
   try {
-    const json = JSON.parse(readFileSync(report, "utf8")) as Record<string, number>;
-    const skipped = (json.numPendingTests ?? 0) + (json.numTodoTests ?? 0);
-    return { passed: json.numPassedTests ?? 0, failed: json.numFailedTests ?? 0, skipped };
+    json = JSON.parse(readFileSync(report, "utf8")) as Report;
   } catch {
-    return { passed: 0, failed: 0, skipped: 0 };
+    return NONE;
   }
+  const failures = json.testResults.flatMap(({ name, status, assertionResults }) => {
+    const file = relative(ROOT, name);
+    const failed = assertionResults.filter((test) => test.status === "failed");
+    // A file that does not load, or whose hooks fail, has no failed test.
+    if (status === "failed" && failed.length === 0) return [file];
+    return failed.map((test) => {
+      const message = test.failureMessages.join("\n").split("\n").slice(0, MESSAGE_LINES);
+      return `${file}: ${test.fullName.trim()}\n  ${message.join("\n  ")}`;
+    });
+  });
+  const skipped = json.numPendingTests + json.numTodoTests;
+  return { passed: json.numPassedTests, failed: json.numFailedTests, skipped, failures };
 }
 
 /** Runs every step, also after one has failed, so that one run tells everything. */
@@ -106,9 +141,10 @@ async function main(plan: readonly Step[]): Promise<number> {
   });
   const sum = (of: (outcome: Outcome) => number) =>
     outcomes.reduce((total, outcome) => total + of(outcome), 0);
+  const failures = outcomes.flatMap(({ failures }) => failures.map((name) => `\nfailed: ${name}`)).join("");
   const total = `${sum(({ passed }) => passed)} passed, ${sum(({ failed }) => failed)} failed`;
   process.stdout.write(
-    `\n── ${sum(({ seconds }) => seconds).toFixed(0)} s\n${lines.join("\n")}\n\n${total}\n`,
+    `\n── ${sum(({ seconds }) => seconds).toFixed(0)} s\n${lines.join("\n")}\n${failures}\n${total}\n`,
   );
   return outcomes.every(({ ok }) => ok) ? 0 : 1;
 }

@@ -32,12 +32,27 @@ test.each([1, 2, 3, 16, 100])(
     for (let taken = 0; taken < 1_600; taken += limit) await claimer(limit);
     const rounds = begun.length / 16;
     const [high = 0, normal = 0, low = 0] = shares(begun);
-    expect(low).toBe(Math.floor(rounds));
-    expect(normal).toBeGreaterThanOrEqual(Math.floor(rounds));
-    expect(normal).toBeLessThanOrEqual(Math.ceil(rounds));
+    // A small claim goes to one rank as a whole, so a share may be ahead or behind by one claim.
+    const most = Math.max(1, limit < 16 ? limit : 1);
+    expect(Math.abs(low - rounds)).toBeLessThanOrEqual(most);
+    expect(Math.abs(normal - rounds)).toBeLessThanOrEqual(most);
     expect(high + normal + low).toBe(begun.length);
   },
 );
+
+test("a claim of a few jobs is one statement, whichever rank comes first", async () => {
+  let statements = 0;
+  const turns = createTurns({
+    newTurn: () => "start",
+    begun: 0,
+    async claim({ lines, limit }) {
+      statements++;
+      return Array.from({ length: limit }, () => claimedBy("o", lines[0]?.rank ?? 9));
+    },
+  });
+  for (let claims = 0; claims < 160; claims++) await turns(2);
+  expect(statements).toBe(160);
+});
 
 test("a share that nobody needs goes to the others", async () => {
   const { begun, claimer } = endless([2]);
