@@ -2,7 +2,7 @@ import { array, likePattern, type Sql } from "../db/sql.ts";
 import type { Json } from "../extract/model.ts";
 import type { Scope } from "../lib/caller.ts";
 import { storable, storableJson } from "../lib/storable.ts";
-import { activeOf } from "../queue/key-queries.ts";
+import { aheadOfKey } from "../queue/key-queries.ts";
 import { type JobRow, jobColumns, jobFromRow } from "./job-row.ts";
 import {
   type Job,
@@ -52,7 +52,7 @@ export async function insertJobs(sql: Sql, jobs: readonly NewJob[]): Promise<Job
   }));
   const rows = await sql<JobRow[]>`
     with r as (
-      select *, row_number() over (partition by "ownerId", "concurrencyKey" order by id) as nth
+      select *, row_number() over (partition by "ownerId", "concurrencyKey" order by priority, id) as nth
       from jsonb_to_recordset(${storableJson(records)}::text::jsonb) as r(
         id uuid, "ownerId" uuid, priority smallint, "pipelineId" uuid, "pipelineName" text,
         "pipelineVersion" int, "stagesTotal" smallint, "documentId" uuid, labels jsonb, parameters jsonb,
@@ -67,7 +67,7 @@ export async function insertJobs(sql: Sql, jobs: readonly NewJob[]): Promise<Job
         r."requestHash", r."concurrencyKey", r."concurrencyLimit",
         -- Those for which their key has no place stand aside from the beginning.
         r."concurrencyKey" is not null and coalesce(r."runTime", now()) <= now()
-          and r.nth + ${activeOf(sql, sql`r."ownerId"`, sql`r."concurrencyKey"`)} > r."concurrencyLimit",
+          and r.nth + ${aheadOfKey(sql, sql`r."ownerId"`, sql`r."concurrencyKey"`, sql`r.priority`)} > r."concurrencyLimit",
         r."maxAttempts", coalesce(r."runTime", now()), r."timeoutMs", 1
       from r
       on conflict (owner_id, request_id) where request_id is not null do nothing
@@ -217,7 +217,7 @@ export async function requeue(sql: Sql, scope: Scope, id: string): Promise<Job |
     ), j as (
       update jobs set status = 'CREATED', run_time = now(), attempt = 0, lost_claims = 0, error = null,
         parked = jobs.concurrency_key is not null
-          and ${activeOf(sql, sql`jobs.owner_id`, sql`jobs.concurrency_key`)} >= jobs.concurrency_limit,
+          and ${aheadOfKey(sql, sql`jobs.owner_id`, sql`jobs.concurrency_key`, sql`jobs.priority`)} >= jobs.concurrency_limit,
         ended_at = null, stage = null, stage_share = 0, stage_message = null, locked_by = null, last_sequence = last_sequence + 1,
         version = version + 1, updated_at = now()
       from old where jobs.id = old.id
@@ -339,7 +339,7 @@ export async function queuePlace(
         and concurrency_key = ${key} and status in ('PROCESSING', 'CANCELLING')
     ), same_key as (
       select count(*)::int as n from (select from jobs where status = 'CREATED' and owner_id = ${job.ownerId}
-        and concurrency_key = ${key} and ${earlier} limit 1000) as k
+        and concurrency_key = ${key} and (priority < ${rank} or priority = ${rank} and ${earlier}) limit 1000) as k
     )
     select own.n + turns.n + higher.n as ahead, higher.n as higher, q.paused, q.reason as pause_reason,
       running.n as key_running, running.id as key_holder, same_key.n as key_ahead,

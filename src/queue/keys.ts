@@ -1,20 +1,12 @@
 import type { Database } from "../db/sql.ts";
 import { within } from "../lib/within.ts";
-import {
-  admitParked,
-  type Key,
-  lockKeys,
-  PARK_BATCH,
-  parkBlocked,
-  parkedKeys,
-  runningKeys,
-} from "./key-queries.ts";
+import { admitParked, type Key, PARK_BATCH, parkBlocked, parkedKeys, runningKeys } from "./key-queries.ts";
 import type { QueueEntry } from "./queue.ts";
 
-/** Keys of one transaction. */
+/** Keys of one statement. */
 const BATCH = 100;
 /** Keys that one reconciliation looks at. */
-const SWEPT_KEYS = 1_000;
+const SWEPT_KEYS = 5_000;
 /** Statements of 1,000 jobs each that park jobs of one batch of keys. */
 const MAX_PARKS = 20;
 /** Claimed jobs are under a lease and wait to be started. */
@@ -29,35 +21,17 @@ export type KeyGate = ReturnType<typeof createKeyGate>;
  * admits the next; a sweep finds what was forgotten because its process died.
  */
 export function createKeyGate({ db }: { db: Database }) {
+  // One connection: statements about the same key wait for each other, and none of them keeps a caller waiting.
+  const { sql } = db.dedicated({ name: "keys", max: 1, statementTimeoutMs: 10_000 });
   let sweptUpTo: Key | null = null;
-
-  const inBatches = async <T>(keys: readonly Key[], work: (batch: readonly Key[]) => Promise<T>) => {
-    const answers: T[] = [];
-    for (let at = 0; at < keys.length; at += BATCH) answers.push(await work(keys.slice(at, at + BATCH)));
-    return answers;
-  };
 
   /** Lets the next of these keys into the line, as far as there are places. Answers whom. */
   const admit = async (keys: readonly Key[]): Promise<QueueEntry[]> => {
-    const admitted = await inBatches(keys, (batch) =>
-      db.begin(async (tx) => {
-        await lockKeys(tx, batch);
-        const all: QueueEntry[] = [];
-        // Statements of their own, which see what was committed before the lock was there; again as long as one lets
-        // in any, since the next in turn may have a higher limit.
-        for (let some = await admitParked(tx, batch); some.length > 0; some = await admitParked(tx, batch))
-          all.push(...some);
-        return all;
-      }),
-    );
-    return admitted.flat();
+    const admitted: QueueEntry[] = [];
+    for (let at = 0; at < keys.length; at += BATCH)
+      admitted.push(...(await admitParked(sql, keys.slice(at, at + BATCH))));
+    return admitted;
   };
-
-  const parkOnce = (keys: readonly Key[]): Promise<number> =>
-    db.begin(async (tx) => {
-      await lockKeys(tx, keys);
-      return await parkBlocked(tx, keys);
-    });
 
   /** Puts aside what cannot begin because these keys are taken. Answers how many. */
   const park = async (keys: readonly Key[]): Promise<number> => {
@@ -66,7 +40,7 @@ export function createKeyGate({ db }: { db: Database }) {
       const batch = keys.slice(at, at + BATCH);
       // Again while there are more than one statement takes: many delayed jobs of a key come due at once.
       for (let round = 0; round < MAX_PARKS; round++) {
-        const some = await parkOnce(batch);
+        const some = await parkBlocked(sql, batch);
         parked += some;
         if (some < PARK_BATCH) break;
       }
@@ -96,12 +70,12 @@ export function createKeyGate({ db }: { db: Database }) {
       await within(MAKE_ROOM_MS, work().catch(onError));
     },
 
-    /** Goes on through all keys, up to 1,000 in one call. */
+    /** Goes on through all keys, up to 5,000 in one call. */
     async sweep(): Promise<{ admitted: QueueEntry[]; parked: number }> {
-      const parked = await park(await runningKeys(db.sql, SWEPT_KEYS));
-      const keys = await parkedKeys(db.sql, sweptUpTo, SWEPT_KEYS);
+      const parked = await park(await runningKeys(sql, SWEPT_KEYS));
+      const keys = await parkedKeys(sql, sweptUpTo, SWEPT_KEYS);
       sweptUpTo = keys.length === SWEPT_KEYS ? (keys.at(-1) ?? null) : null;
-      return { admitted: await admit(keys), parked };
+      return { admitted: await admit(keys.filter(({ free }) => free)), parked };
     },
   };
 }

@@ -305,6 +305,27 @@ describe.each(Object.keys(KINDS))("%s:", (kind) => {
     expect(idsOf(await claim(h, 2)).sort()).toEqual([d, e]);
   });
 
+  test("of one key a HIGH job overtakes the LOW ones, also one that stands in the line already", async () => {
+    await using h = await harness();
+    const [low, later] = await create(h, one(2, { concurrencyKey: "k", priority: "LOW" }));
+    await create(h, one(4, { priority: "NORMAL" }), h.caller());
+    const [high] = await create(h, [{ concurrencyKey: "k", priority: "HIGH" }]);
+    const [first] = await claim(h, 1);
+    expect(first?.job.id).toBe(high);
+    const [second] = await h.jobs.createBatch(h.admin, [
+      textRequest("second", { concurrencyKey: "k", priority: "HIGH" }),
+    ]);
+    const begun: string[] = [];
+    let running = first;
+    while (begun.length < 7) {
+      if (running) await complete(h, running);
+      running = await until(async () => (await claim(h, 1))[0] ?? false, "the next is begun");
+      begun.push(running.job.id);
+    }
+    expect(begun[0]).toBe(second instanceof Error ? second : second?.job.id);
+    expect(begun.slice(-2)).toEqual([low, later]);
+  });
+
   test("a job that was cancelled while it waited is not given, and makes place for the next of its key", async () => {
     await using h = await harness();
     const ids = await create(h, one(3, { concurrencyKey: "k" }));
