@@ -54,8 +54,13 @@ export interface Queue<C extends Claimed> extends Lifecycle {
   dequeue(workerId: string, limit: number): Promise<C[]>;
   /** These ran and have ended. What their keys held back may go on. */
   ack(entries: readonly QueueEntry[]): Promise<void>;
-  /** These ran and wait again, from their `runTime` on. What their keys held back may go on. */
+  /** These ran and wait again, from their new `runTime` on. What their keys held back may go on. */
   nack(entries: readonly QueueEntry[]): Promise<void>;
+  /**
+   * These were begun and come back untouched, with the `runTime` they had: each stands before all of its owner's jobs
+   * of its priority that were not yet begun. What their keys held back may go on.
+   */
+  release(entries: readonly QueueEntry[]): Promise<void>;
   /** These waited and will not run: they were cancelled. What their keys held back may go on. */
   withdraw(entries: readonly QueueEntry[]): Promise<void>;
   /** No job begins until `resume`. */

@@ -74,10 +74,13 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
     }
   };
 
-  const push = async (entries: readonly QueueEntry[]): Promise<void> => {
+  const push = async (
+    entries: readonly QueueEntry[],
+    place: "always" | "front" = "always",
+  ): Promise<void> => {
     const line = entries.filter(({ parked }) => !parked);
     if (line.length === 0) return;
-    await tell(() => scripts.push(line, "always"));
+    await tell(() => scripts.push(line, place));
     wake(line.map(({ id }) => id));
   };
 
@@ -209,7 +212,7 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
       const claimed = await dequeue(workerId, limit);
       await gate.makeRoom(
         claimed.map(({ entry }) => entry),
-        push,
+        (admitted) => push(admitted),
         (error) =>
           logger.warn({ error: messageOf(error) }, "jobs whose key is taken stay in the line for now"),
       );
@@ -225,6 +228,11 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
 
     async nack(entries) {
       await push(entries);
+      await admit(entries);
+    },
+
+    async release(entries) {
+      await push(entries, "front");
       await admit(entries);
     },
 

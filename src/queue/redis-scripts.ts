@@ -69,10 +69,13 @@ export function createQueueScripts(redis: RedisClient, name: string) {
 
   return {
     /**
-     * Puts jobs in the line; with `missing` only those that are neither there nor taken, with `later` not before half
-     * a second has gone. Answers how many.
+     * Puts jobs in the line; with `front` before all that waits, with `missing` only those that are neither there nor
+     * taken, with `later` not before half a second has gone. Answers how many.
      */
-    async push(entries: readonly OfferedEntry[], mode: "always" | "missing" | "later"): Promise<number> {
+    async push(
+      entries: readonly OfferedEntry[],
+      mode: "always" | "front" | "missing" | "later",
+    ): Promise<number> {
       let put = 0;
       for (let at = 0; at < entries.length; at += BATCH) {
         const args = entries

@@ -28,9 +28,10 @@ local function toLine(id, rank, owner)
   redis.call('ZADD', ready[rank + 1], turn, id)
 end
 
--- Before all that waits: it had its turn.
+-- Before all that waits for its turn, which is never before the clock: it had its own. Several of them go by their
+-- ids, the older first.
 local function toFront(id, rank)
-  redis.call('ZADD', ready[rank + 1], whole(clockOf(rank)), id)
+  redis.call('ZADD', ready[rank + 1], whole(clockOf(rank) - 1), id)
 end
 
 local function rankAndOwner(id)
