@@ -9,6 +9,8 @@ export interface QueueEntry {
   readonly rank: number;
   /** It is not begun before. */
   readonly runTime: Date;
+  /** That time had come when the row was read, by the clock of the database, which alone decides. */
+  readonly isDue: boolean;
   /** Null when nothing limits how many of its kind run at once. */
   readonly concurrencyKey: string | null;
   /** It stands aside of the line because its key is taken. */

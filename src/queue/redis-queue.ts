@@ -6,7 +6,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import { createKeyGate, keysOf } from "./keys.ts";
 import { isPaused, type LinePosition, stillWaiting, theseOf, walkLine } from "./line-queries.ts";
 import type { Claim, Claimed, Queue, QueueEntry } from "./queue.ts";
-import { createQueueScripts, type OfferedEntry, RedisQueueError } from "./redis-scripts.ts";
+import { createQueueScripts, RedisQueueError } from "./redis-scripts.ts";
 
 export interface RedisQueueDeps<C extends Claimed> {
   readonly db: Database;
@@ -157,7 +157,7 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
   const walk = async (most: number): Promise<{ restored: number; atEnd: boolean }> => {
     let restored = 0;
     for (let walked = 0; walked < most; walked += PAGE) {
-      const page: readonly OfferedEntry[] = await walkLine(db.sql, position, PAGE);
+      const page: readonly QueueEntry[] = await walkLine(db.sql, position, PAGE);
       restored += await scripts.push(page, "missing");
       const last = page.at(-1);
       position = page.length === PAGE && last ? last : null;

@@ -19,9 +19,6 @@ export class RedisQueueError extends Error {
   override name = "RedisQueueError";
 }
 
-/** A job and whether it may begin already, as Postgres says, whatever Redis's clock says. */
-export type OfferedEntry = QueueEntry & { readonly isDue?: boolean };
-
 export type QueueScripts = ReturnType<typeof createQueueScripts>;
 
 /**
@@ -73,7 +70,7 @@ export function createQueueScripts(redis: RedisClient, name: string) {
      * taken, with `later` not before half a second has gone. Answers how many.
      */
     async push(
-      entries: readonly OfferedEntry[],
+      entries: readonly QueueEntry[],
       mode: "always" | "front" | "missing" | "later",
     ): Promise<number> {
       let put = 0;

@@ -132,6 +132,7 @@ describe.each(Object.keys(KINDS))("%s:", (kind) => {
       ownerId: h.admin.userId,
       rank: 1,
       runTime: new Date(),
+      isDue: true,
       concurrencyKey: null,
       parked: false,
     }));
