@@ -10,6 +10,7 @@ import {
   runningKeys,
 } from "./key-queries.ts";
 import type { QueueEntry } from "./queue.ts";
+import { readPlace, writePlace } from "./reconcile-queries.ts";
 
 /** Keys of one transaction. */
 const BATCH = 100;
@@ -29,8 +30,6 @@ export type KeyGate = ReturnType<typeof createKeyGate>;
  * admits the next; a sweep finds what was forgotten because its process died.
  */
 export function createKeyGate({ db }: { db: Database }) {
-  let sweptUpTo: Key | null = null;
-
   const inBatches = async <T>(keys: readonly Key[], work: (batch: readonly Key[]) => Promise<T>) => {
     const answers: T[] = [];
     for (let at = 0; at < keys.length; at += BATCH) answers.push(await work(keys.slice(at, at + BATCH)));
@@ -96,12 +95,13 @@ export function createKeyGate({ db }: { db: Database }) {
       await within(MAKE_ROOM_MS, work().catch(onError));
     },
 
-    /** Goes on through all keys, up to 1,000 in one call. */
+    /** Goes on through all keys, up to 1,000 in one call, from where the last one has stopped in whichever process. */
     async sweep(): Promise<{ admitted: QueueEntry[]; parked: number }> {
       const parked = await park(await runningKeys(db.sql, SWEPT_KEYS));
-      const keys = await parkedKeys(db.sql, sweptUpTo, SWEPT_KEYS);
-      sweptUpTo = keys.length === SWEPT_KEYS ? (keys.at(-1) ?? null) : null;
-      return { admitted: await admit(keys), parked };
+      const keys = await parkedKeys(db.sql, await readPlace(db.sql, "keys"), SWEPT_KEYS);
+      const admitted = await admit(keys);
+      await writePlace(db.sql, "keys", keys.length === SWEPT_KEYS ? (keys.at(-1) ?? null) : null);
+      return { admitted, parked };
     },
   };
 }

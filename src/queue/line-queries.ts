@@ -119,8 +119,8 @@ export function entryColumns(sql: Sql, from: string): Fragment {
   return sql.unsafe([...columns.map((column) => `${from}.${column}`), isDue].join(", "));
 }
 
-/** A place on the walk along the line. */
-export type LinePosition = Readonly<{ rank: number; ownerId: string; runTime: Date; id: string }>;
+/** A place on the walk along the line; its time as text when it was kept as JSON. */
+export type LinePosition = Readonly<{ rank: number; ownerId: string; runTime: Date | string; id: string }>;
 
 /** The next `limit` jobs in the line after `after`, those whose time has not come among them. */
 export async function walkLine(sql: Sql, after: LinePosition | null, limit: number): Promise<QueueEntry[]> {
@@ -161,12 +161,4 @@ export async function installationId(sql: Sql): Promise<string> {
   const [row] = await sql<{ id: string }[]>`select installation as id from queue_state`;
   if (!row) throw new Error("the state of the queue has no row");
   return row.id;
-}
-
-/** True for one process every `intervalMs`: it is its turn to reconcile. */
-export async function takeReconcileTurn(sql: Sql, intervalMs: number): Promise<boolean> {
-  const rows = await sql`
-    update queue_state set reconciled_at = now()
-    where reconciled_at <= now() - ${intervalMs}::int * interval '1 millisecond' returning id`;
-  return rows.length > 0;
 }

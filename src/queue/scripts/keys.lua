@@ -4,7 +4,7 @@ local delayed = {KEYS[4], KEYS[5], KEYS[6]}     -- a sorted set each rank: id by
 local taken = KEYS[7]                           -- sorted set: id by the time in ms until which its taker may keep it
 local entries = KEYS[8]                         -- hash: id to "rank owner"
 local turns = {KEYS[9], KEYS[10], KEYS[11]}     -- a hash each rank: owner to the turn of its last job in the line
-local state = KEYS[12]                          -- hash: clock:<rank>, round, paused, complete
+local state = KEYS[12]                          -- hash: clock:<rank>, round, paused, begun, walks, complete
 
 local function now()
   local time = redis.call('TIME')
