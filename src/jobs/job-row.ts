@@ -86,6 +86,8 @@ export function entryOf(job: Job): QueueEntry {
     ownerId: job.ownerId,
     rank: priorityRank(job.priority),
     runTime: job.runTime,
+    // Both by the clock of the database, and a change that lets a job begin at once writes one time into both.
+    isDue: job.runTime <= job.updateTime,
     concurrencyKey: job.concurrencyKey || null,
     parked: job.parked,
   };

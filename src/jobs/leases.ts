@@ -154,7 +154,7 @@ export function createLeases(deps: {
       const entries = await releaseLeases(db.sql, leases);
       const ids = entries.map(({ id }) => id);
       bus.announce("events", ids);
-      await queue.nack(entries);
+      await queue.release(entries);
       return ids;
     },
 

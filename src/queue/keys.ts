@@ -2,6 +2,7 @@ import type { Database } from "../db/sql.ts";
 import { within } from "../lib/within.ts";
 import { admitParked, type Key, PARK_BATCH, parkBlocked, parkedKeys, runningKeys } from "./key-queries.ts";
 import type { QueueEntry } from "./queue.ts";
+import { readPlace, writePlace } from "./reconcile-queries.ts";
 
 /** Keys of one statement. */
 const BATCH = 100;
@@ -23,7 +24,6 @@ export type KeyGate = ReturnType<typeof createKeyGate>;
 export function createKeyGate({ db }: { db: Database }) {
   // One connection: statements about the same key wait for each other, and none of them keeps a caller waiting.
   const { sql } = db.dedicated({ name: "keys", max: 1, statementTimeoutMs: 10_000 });
-  let sweptUpTo: Key | null = null;
 
   /** Lets the next of these keys into the line, as far as there are places. Answers whom. */
   const admit = async (keys: readonly Key[]): Promise<QueueEntry[]> => {
@@ -70,12 +70,18 @@ export function createKeyGate({ db }: { db: Database }) {
       await within(MAKE_ROOM_MS, work().catch(onError));
     },
 
-    /** Goes on through all keys, up to 5,000 in one call. */
+    /** Goes on through all keys, up to 5,000 in one call, from where the last one has stopped in whichever process. */
     async sweep(): Promise<{ admitted: QueueEntry[]; parked: number }> {
       const parked = await park(await runningKeys(sql, SWEPT_KEYS));
-      const keys = await parkedKeys(sql, sweptUpTo, SWEPT_KEYS);
-      sweptUpTo = keys.length === SWEPT_KEYS ? (keys.at(-1) ?? null) : null;
-      return { admitted: await admit(keys.filter(({ free }) => free)), parked };
+      const keys = await parkedKeys(sql, await readPlace(sql, "keys"), SWEPT_KEYS);
+      const admitted = await admit(keys.filter(({ free }) => free));
+      const last = keys.length === SWEPT_KEYS ? keys.at(-1) : undefined;
+      await writePlace(
+        sql,
+        "keys",
+        last ? { ownerId: last.ownerId, concurrencyKey: last.concurrencyKey } : null,
+      );
+      return { admitted, parked };
     },
   };
 }

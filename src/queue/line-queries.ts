@@ -110,36 +110,31 @@ function placed(sql: Sql): Fragment {
 
 /** The columns of a `QueueEntry` of the table or CTE `from`. */
 export function entryColumns(sql: Sql, from: string): Fragment {
-  const columns = ["owner_id", "priority as rank", "run_time", "concurrency_key", "parked"];
-  return sql.unsafe([`${from}.id`, ...columns.map((column) => `${from}.${column}`)].join(", "));
+  const columns = ["id", "owner_id", "priority as rank", "run_time", "concurrency_key", "parked"];
+  // Rounded as the column is: a job that may begin from the statement's own time on may begin at once.
+  const isDue = `${from}.run_time <= now()::timestamptz(3) as is_due`;
+  return sql.unsafe([...columns.map((column) => `${from}.${column}`), isDue].join(", "));
 }
 
-/** A place on the walk along the line. */
-export type LinePosition = Readonly<{ rank: number; ownerId: string; runTime: Date; id: string }>;
+/** A place on the walk along the line; its time as text when it was kept as JSON. */
+export type LinePosition = Readonly<{ rank: number; ownerId: string; runTime: Date | string; id: string }>;
 
 /** The next `limit` jobs in the line after `after`, those whose time has not come among them. */
-export async function walkLine(
-  sql: Sql,
-  after: LinePosition | null,
-  limit: number,
-): Promise<(QueueEntry & { isDue: boolean })[]> {
+export async function walkLine(sql: Sql, after: LinePosition | null, limit: number): Promise<QueueEntry[]> {
   const from = after
     ? sql`and (priority, owner_id, run_time, id) > (${after.rank}::smallint, ${after.ownerId}::uuid,
         ${after.runTime}::timestamptz, ${after.id}::uuid)`
     : sql``;
-  return await sql<(QueueEntry & { isDue: boolean })[]>`
-    select ${entryColumns(sql, "jobs")}, run_time <= now() as is_due from jobs
+  return await sql<QueueEntry[]>`
+    select ${entryColumns(sql, "jobs")} from jobs
     where status = 'CREATED' and not parked ${from}
     order by priority, owner_id, run_time, id limit ${limit}`;
 }
 
 /** Those of `ids` that still wait, as they are now. */
-export async function stillWaiting(
-  sql: Sql,
-  ids: readonly string[],
-): Promise<(QueueEntry & { isDue: boolean })[]> {
-  return await sql<(QueueEntry & { isDue: boolean })[]>`
-    select ${entryColumns(sql, "jobs")}, run_time <= now() as is_due from jobs
+export async function stillWaiting(sql: Sql, ids: readonly string[]): Promise<QueueEntry[]> {
+  return await sql<QueueEntry[]>`
+    select ${entryColumns(sql, "jobs")} from jobs
     where id = any(${array(ids)}::text::uuid[]) and status = 'CREATED'`;
 }
 
@@ -163,12 +158,4 @@ export async function installationId(sql: Sql): Promise<string> {
   const [row] = await sql<{ id: string }[]>`select installation as id from queue_state`;
   if (!row) throw new Error("the state of the queue has no row");
   return row.id;
-}
-
-/** True for one process every `intervalMs`: it is its turn to reconcile. */
-export async function takeReconcileTurn(sql: Sql, intervalMs: number): Promise<boolean> {
-  const rows = await sql`
-    update queue_state set reconciled_at = now()
-    where reconciled_at <= now() - ${intervalMs}::int * interval '1 millisecond' returning id`;
-  return rows.length > 0;
 }

@@ -51,6 +51,11 @@ export function createPostgresQueue<C extends Claimed>(deps: PostgresQueueDeps<C
     await admit(entries.filter(({ parked }) => parked));
   };
 
+  const nack = async (entries: readonly QueueEntry[]): Promise<void> => {
+    wake(entries.map(({ id }) => id));
+    await admit(entries);
+  };
+
   return {
     backend: "postgres",
     lost: false,
@@ -72,10 +77,9 @@ export function createPostgresQueue<C extends Claimed>(deps: PostgresQueueDeps<C
     ack: admit,
     withdraw: admit,
 
-    async nack(entries) {
-      wake(entries.map(({ id }) => id));
-      await admit(entries);
-    },
+    nack,
+    // The run time of their rows says where they stand.
+    release: nack,
 
     async pause() {},
 

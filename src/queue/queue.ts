@@ -9,6 +9,8 @@ export interface QueueEntry {
   readonly rank: number;
   /** It is not begun before. */
   readonly runTime: Date;
+  /** That time had come when the row was read, by the clock of the database, which alone decides. */
+  readonly isDue: boolean;
   /** Null when nothing limits how many of its kind run at once. */
   readonly concurrencyKey: string | null;
   /** It stands aside of the line because its key is taken. */
@@ -54,8 +56,13 @@ export interface Queue<C extends Claimed> extends Lifecycle {
   dequeue(workerId: string, limit: number): Promise<C[]>;
   /** These ran and have ended. What their keys held back may go on. */
   ack(entries: readonly QueueEntry[]): Promise<void>;
-  /** These ran and wait again, from their `runTime` on. What their keys held back may go on. */
+  /** These ran and wait again, from their new `runTime` on. What their keys held back may go on. */
   nack(entries: readonly QueueEntry[]): Promise<void>;
+  /**
+   * These were begun and come back untouched, with the `runTime` they had: each stands before all of its owner's jobs
+   * of its priority that were not yet begun. What their keys held back may go on.
+   */
+  release(entries: readonly QueueEntry[]): Promise<void>;
   /** These waited and will not run: they were cancelled. What their keys held back may go on. */
   withdraw(entries: readonly QueueEntry[]): Promise<void>;
   /** No job begins until `resume`. */

@@ -2,8 +2,8 @@ import type { Database } from "../db/sql.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Lifecycle } from "../lib/lifecycle.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { takeReconcileTurn } from "./line-queries.ts";
 import type { Claimed, Queue } from "./queue.ts";
+import { takeReconcileTurn } from "./reconcile-queries.ts";
 
 /** How soon a queue that knows of a loss is mended. */
 const LOOK_MS = 500;

@@ -4,9 +4,10 @@ import { evictionPolicy, type RedisClient } from "../redis/client.ts";
 import { HealthError } from "../rpc/health-checks.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { createKeyGate, keysOf } from "./keys.ts";
-import { isPaused, type LinePosition, stillWaiting, theseOf, walkLine } from "./line-queries.ts";
+import { isPaused, stillWaiting, theseOf } from "./line-queries.ts";
 import type { Claim, Claimed, Queue, QueueEntry } from "./queue.ts";
-import { createQueueScripts, type OfferedEntry, RedisQueueError } from "./redis-scripts.ts";
+import { createQueueScripts, RedisQueueError } from "./redis-scripts.ts";
+import { createRedisWalk } from "./redis-walk.ts";
 
 export interface RedisQueueDeps<C extends Claimed> {
   readonly db: Database;
@@ -30,9 +31,6 @@ const LEAVE_MS = 1_000;
 const MAX_TAKEN = 256;
 /** Takes of one dequeue. */
 const MAX_ROUNDS = 20;
-/** Jobs of one page of the walk along the line, and of one reconciliation unless everything is looked for. */
-const PAGE = 5_000;
-const WALKED = 20_000;
 
 /**
  * The line in Redis: ids only, in the order in which they are to begin. What is taken from it is claimed in Postgres,
@@ -42,10 +40,11 @@ const WALKED = 20_000;
 export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Queue<C> {
   const { db, redis, claim, fallback, wake, logger, holdMs = HOLD_MS } = deps;
   const scripts = createQueueScripts(redis, deps.name);
+  const walk = createRedisWalk({ db, scripts });
   const gate = createKeyGate({ db });
   let lost = true;
+  let isMending = false;
   let awayUntil = 0;
-  let position: LinePosition | null = null;
 
   const isUp = (): boolean => redis.status === "ready" && performance.now() >= awayUntil;
 
@@ -74,10 +73,13 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
     }
   };
 
-  const push = async (entries: readonly QueueEntry[]): Promise<void> => {
+  const push = async (
+    entries: readonly QueueEntry[],
+    place: "always" | "front" = "always",
+  ): Promise<void> => {
     const line = entries.filter(({ parked }) => !parked);
     if (line.length === 0) return;
-    await tell(() => scripts.push(line, "always"));
+    await tell(() => scripts.push(line, place));
     wake(line.map(({ id }) => id));
   };
 
@@ -118,7 +120,8 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
         break;
       }
       if (!taken.complete) {
-        lost = true;
+        // Unless that is being mended: then it is known at the end of it whether all are there.
+        if (!isMending) lost = true;
         break;
       }
       if (taken.ids.length === 0) break;
@@ -150,17 +153,24 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
     return claimed;
   };
 
-  /** Offers what waits from `position` on; up to `most` jobs. Answers whether the end of the line was reached. */
-  const walk = async (most: number): Promise<{ restored: number; atEnd: boolean }> => {
-    let restored = 0;
-    for (let walked = 0; walked < most; walked += PAGE) {
-      const page: readonly OfferedEntry[] = await walkLine(db.sql, position, PAGE);
-      restored += await scripts.push(page, "missing");
-      const last = page.at(-1);
-      position = page.length === PAGE && last ? last : null;
-      if (position === null) return { restored, atEnd: true };
+  /** Compares Redis with the rows. Answers how many jobs it missed. */
+  const mend = async (): Promise<number> => {
+    const everything = lost;
+    try {
+      const complete = await scripts.mark(await isPaused(db.sql), null);
+      if (!everything && complete) return await walk.stretch();
+      isMending = true;
+      lost = false;
+      const walked = await walk.whole();
+      if (!walked.complete) lost = true;
+      return walked.restored;
+    } catch (error) {
+      lost = true;
+      if (error instanceof RedisQueueError) leave(error);
+      throw error;
+    } finally {
+      isMending = false;
     }
-    return { restored, atEnd: false };
   };
 
   /** Null when it does not evict, or does not say. */
@@ -209,7 +219,7 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
       const claimed = await dequeue(workerId, limit);
       await gate.makeRoom(
         claimed.map(({ entry }) => entry),
-        push,
+        (admitted) => push(admitted),
         (error) =>
           logger.warn({ error: messageOf(error) }, "jobs whose key is taken stay in the line for now"),
       );
@@ -228,12 +238,17 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
       await admit(entries);
     },
 
+    async release(entries) {
+      await push(entries, "front");
+      await admit(entries);
+    },
+
     async pause() {
-      await tell(() => scripts.mark(true, false));
+      await tell(() => scripts.mark(true, null));
     },
 
     async resume() {
-      await tell(() => scripts.mark(false, false));
+      await tell(() => scripts.mark(false, null));
       wake(["queue"]);
     },
 
@@ -242,27 +257,8 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
     },
 
     async reconcile() {
-      let restored = 0;
-      if (isUp()) {
-        const everything = lost;
-        try {
-          const complete = await scripts.mark(await isPaused(db.sql), false);
-          const all = everything || !complete;
-          // From the beginning: what was pushed in vain may lie before the place where the walk stands.
-          if (all) {
-            lost = false;
-            position = null;
-          }
-          const walked = await walk(all ? Number.POSITIVE_INFINITY : WALKED);
-          restored = walked.restored;
-          if (all) await scripts.mark(await isPaused(db.sql), true);
-        } catch (error) {
-          lost = true;
-          if (error instanceof RedisQueueError) leave(error);
-          throw error;
-        }
-        if (restored > 0) wake(["queue"]);
-      }
+      const restored = isUp() ? await mend() : 0;
+      if (restored > 0) wake(["queue"]);
       const { admitted, parked } = await gate.sweep();
       await push(admitted);
       return { restored, admitted: admitted.length, parked };

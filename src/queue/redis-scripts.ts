@@ -3,7 +3,7 @@ import { messageOf } from "../lib/errors.ts";
 import type { RedisClient } from "../redis/client.ts";
 import type { LineDepth, QueueEntry } from "./queue.ts";
 
-const NAMES = ["push", "take", "settle", "withdraw", "mark", "depths", "absent"] as const;
+const NAMES = ["push", "take", "settle", "withdraw", "begin", "mark", "depths", "absent"] as const;
 type Name = (typeof NAMES)[number];
 
 /** Jobs of one script call: Redis does nothing else while it runs. */
@@ -18,9 +18,6 @@ const source = (name: string): string =>
 export class RedisQueueError extends Error {
   override name = "RedisQueueError";
 }
-
-/** A job and whether it may begin already, as Postgres says, whatever Redis's clock says. */
-export type OfferedEntry = QueueEntry & { readonly isDue?: boolean };
 
 export type QueueScripts = ReturnType<typeof createQueueScripts>;
 
@@ -69,10 +66,13 @@ export function createQueueScripts(redis: RedisClient, name: string) {
 
   return {
     /**
-     * Puts jobs in the line; with `missing` only those that are neither there nor taken, with `later` not before half
-     * a second has gone. Answers how many.
+     * Puts jobs in the line; with `front` before all that waits, with `missing` only those that are neither there nor
+     * taken, with `later` not before half a second has gone. Answers how many.
      */
-    async push(entries: readonly OfferedEntry[], mode: "always" | "missing" | "later"): Promise<number> {
+    async push(
+      entries: readonly QueueEntry[],
+      mode: "always" | "front" | "missing" | "later",
+    ): Promise<number> {
       let put = 0;
       for (let at = 0; at < entries.length; at += BATCH) {
         const args = entries
@@ -112,10 +112,17 @@ export function createQueueScripts(redis: RedisClient, name: string) {
       return found;
     },
 
-    /** Notes whether the queue is paused and, with `complete`, that every waiting job is here. Answers if it is. */
-    async mark(paused: boolean, complete: boolean): Promise<boolean> {
-      const args = [paused ? "paused" : "running", complete ? "complete" : ""];
-      return (await call<number>("mark", args)) === 1;
+    /** Before every waiting job is offered: answers a name for that, which Redis loses with whatever else it loses. */
+    async begin(): Promise<string> {
+      return await call<string>("begin", []);
+    },
+
+    /**
+     * Notes whether the queue is paused and, with the name of what was begun, that every waiting job has been offered
+     * since. Answers whether all are here, as far as Redis knows.
+     */
+    async mark(paused: boolean, begun: string | null): Promise<boolean> {
+      return (await call<number>("mark", [paused ? "paused" : "running", begun ?? ""])) === 1;
     },
 
     async depths(): Promise<LineDepth[]> {

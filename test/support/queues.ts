@@ -7,7 +7,7 @@ import { installationId } from "../../src/queue/line-queries.ts";
 import { createPostgresQueue } from "../../src/queue/postgres-queue.ts";
 import type { Queue } from "../../src/queue/queue.ts";
 import { createRedisQueue } from "../../src/queue/redis-queue.ts";
-import { connectRedis } from "../../src/redis/client.ts";
+import { connectRedis, type RedisClient } from "../../src/redis/client.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { until } from "./until.ts";
 
@@ -20,6 +20,8 @@ export interface TestQueueRedis {
   readonly holdMs?: number;
   /** No job is taken from Postgres instead. */
   readonly alone?: boolean;
+  /** How far the clock by which its scripts go is behind. */
+  readonly behindMs?: number;
 }
 
 function partsOf(db: Database, bus: EventBus, leaseMs: number) {
@@ -43,10 +45,11 @@ export async function redisQueueOn(
   db: Database,
   bus: EventBus,
   leaseMs: number,
-  { urls, cluster, alone, ...rest }: TestQueueRedis,
+  { urls, cluster, alone, behindMs, ...rest }: TestQueueRedis,
 ): Promise<Queue<ClaimedJob>> {
   const parts = partsOf(db, bus, leaseMs);
   const redis = connectRedis(urls, { name: "test", cluster, logger });
+  if (behindMs !== undefined) setBack(redis, behindMs);
   const postgres = createPostgresQueue(parts);
   const queue = createRedisQueue({
     ...parts,
@@ -59,4 +62,17 @@ export async function redisQueueOn(
   await until(async () => redis.status === "ready", "Redis is connected");
   await queue.reconcile();
   return queue;
+}
+
+/**
+ * Lets the scripts that are defined from here on go by a clock that is behind, as on a machine whose clock is wrong: a
+ * server cannot be given another time than its machine's.
+ */
+function setBack(redis: RedisClient, behindMs: number): void {
+  const define = redis.defineCommand.bind(redis);
+  redis.defineCommand = (name, definition) => {
+    const lua = definition.lua?.replace("return time[1] * 1000", `return time[1] * 1000 - ${behindMs}`);
+    if (lua === undefined || lua === definition.lua) throw new Error(`the script ${name} tells no time`);
+    define(name, { ...definition, lua });
+  };
 }

@@ -4,7 +4,7 @@ local delayed = {KEYS[4], KEYS[5], KEYS[6]}     -- a sorted set each rank: id by
 local taken = KEYS[7]                           -- sorted set: id by the time in ms until which its taker may keep it
 local entries = KEYS[8]                         -- hash: id to "rank owner"
 local turns = {KEYS[9], KEYS[10], KEYS[11]}     -- a hash each rank: owner to the turn of its last job in the line
-local state = KEYS[12]                          -- hash: clock:<rank>, round, paused, complete
+local state = KEYS[12]                          -- hash: clock:<rank>, round, paused, begun, walks, complete
 
 local function now()
   local time = redis.call('TIME')
@@ -28,9 +28,10 @@ local function toLine(id, rank, owner)
   redis.call('ZADD', ready[rank + 1], turn, id)
 end
 
--- Before all that waits: it had its turn.
+-- Before all that waits for its turn, which is never before the clock: it had its own. Several of them go by their
+-- ids, the older first.
 local function toFront(id, rank)
-  redis.call('ZADD', ready[rank + 1], whole(clockOf(rank)), id)
+  redis.call('ZADD', ready[rank + 1], whole(clockOf(rank) - 1), id)
 end
 
 local function rankAndOwner(id)

@@ -132,6 +132,7 @@ describe.each(Object.keys(KINDS))("%s:", (kind) => {
       ownerId: h.admin.userId,
       rank: 1,
       runTime: new Date(),
+      isDue: true,
       concurrencyKey: null,
       parked: false,
     }));
@@ -154,6 +155,32 @@ describe.each(Object.keys(KINDS))("%s:", (kind) => {
       return got.length > 0 && got;
     }, "its delay is over");
     expect([again?.job.id, again?.job.attempt]).toEqual([failed.job.id, 2]);
+  });
+
+  test("jobs that are handed back stand before all that their owner has not begun, one that failed behind them", async () => {
+    await using h = await harness();
+    const [a, b, c, d, e, f] = await create(h, one(6));
+    const [first, second, third, fourth] = await claim(h, 4);
+    if (!first || !second || !third || !fourth) throw new Error("too few were given");
+    await h.leases.fail(second, { error: failureOf(true), retryInMs: 0 });
+    // In one go and one by one, the later before the earlier.
+    await h.leases.release([fourth.lease]);
+    await h.leases.release([third.lease, first.lease]);
+    await inLine(h);
+    expect(idsOf(await claim(h, 10))).toEqual([a, c, d, e, f, b]);
+  });
+
+  test("a job that is handed back stands first also when the reconciliation has put it in the line before", async () => {
+    await using h = await harness();
+    const ids = await create(h, one(3));
+    const [first] = await claim(h, 1);
+    if (!first) throw new Error("nothing was given");
+    // As if the worker were slow between its commit and its word to the queue.
+    await h.db
+      .sql`update jobs set status = 'CREATED', lease_token = null, lease_until = null where status = 'PROCESSING'`;
+    await h.queue.reconcile();
+    await h.queue.release([first.entry]);
+    expect(idsOf(await claim(h, 10))).toEqual(ids);
   });
 
   test("while it is paused nothing is given and everything stays; resumed, all of it comes in its order", async () => {

@@ -135,6 +135,7 @@ test("a lost word that a job was begun makes Redis give its id again, and Postgr
     ownerId: h.admin.userId,
     rank: 1,
     runTime: new Date(0),
+    isDue: true,
     concurrencyKey: null,
     parked: false,
   };

@@ -3,7 +3,7 @@ import type { Claimed } from "../../../src/queue/queue.ts";
 import { createTurns } from "../../../src/queue/turns.ts";
 
 const claimedBy = (ownerId: string, rank: number): Claimed => ({
-  entry: { id: "", ownerId, rank, runTime: new Date(0), concurrencyKey: null, parked: false },
+  entry: { id: "", ownerId, rank, runTime: new Date(0), isDue: true, concurrencyKey: null, parked: false },
 });
 
 /** A line that never runs dry at the ranks that are named. */

@@ -17,7 +17,15 @@ const MAX_LEASES = 4;
 /** Every write that a worker can make with a lease, and what it is told when the lease does not hold. */
 async function expectRefused({ leases, heartbeats }: Services, lease: Lease): Promise<void> {
   const { jobId: id } = lease;
-  const entry = { id, ownerId: id, rank: 1, runTime: new Date(), concurrencyKey: null, parked: false };
+  const entry = {
+    id,
+    ownerId: id,
+    rank: 1,
+    runTime: new Date(),
+    isDue: true,
+    concurrencyKey: null,
+    parked: false,
+  };
   const claimed = { job: { id, pipelineName: "default", priority: "NORMAL" }, entry, lease } as ClaimedJob;
   const error = failureOf(true);
   const started = { position: 0, name: "fetch", type: "fetch" };
