@@ -8,7 +8,7 @@ import { UnauthenticatedError } from "./auth/errors.ts";
 import { loadMasterKey, readMasterKey } from "./auth/master-key.ts";
 import { createPasswords } from "./auth/passwords.ts";
 import type { Config } from "./config.ts";
-import { connectDatabase, type FoundDatabase } from "./database.ts";
+import { connectDatabase, type FoundDatabase, startFailure } from "./database.ts";
 import { createDatabaseClock, type DatabaseClock } from "./db/clock.ts";
 import type { EmbeddedPostgres } from "./db/embedded.ts";
 import { assertMigrated, migrate } from "./db/migrate.ts";
@@ -132,7 +132,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   const { url: databaseUrl, embedded } = await takeDatabase(options, cleanup);
   const db = await connectDatabase(
     databaseUrl,
-    { name, maxConnections: config.databaseConnections },
+    { name, maxConnections: config.databaseConnections, logger },
     cleanup,
   );
   if (options.migrate) {
@@ -451,7 +451,7 @@ export async function startServer(options: StartOptions & { worker: boolean }): 
     };
   } catch (error) {
     await cleanup.run();
-    throw error;
+    throw await startFailure(error, options.database);
   }
 }
 
@@ -485,7 +485,7 @@ export async function startWorkerProcess(options: StartOptions): Promise<Running
     return { failed: Promise.race([failureOf(core), worker.displaced]), stop: () => cleanup.run() };
   } catch (error) {
     await cleanup.run();
-    throw error;
+    throw await startFailure(error, options.database);
   }
 }
 
@@ -494,11 +494,17 @@ export async function runAdmin<T>(options: StartOptions, act: (admin: AdminVerbs
   const cleanup = createCleanup(options.logger);
   try {
     const { url } = await takeDatabase(options, cleanup);
-    const db = await connectDatabase(url, { name: "admin", maxConnections: 1 }, cleanup);
+    const db = await connectDatabase(
+      url,
+      { name: "admin", maxConnections: 1, logger: options.logger },
+      cleanup,
+    );
     await assertMigrated(db);
     return await act(
       createAdminVerbs({ db, audit: createAuditor(), passwords: createPasswords({ concurrency: 1 }) }),
     );
+  } catch (error) {
+    throw await startFailure(error, options.database);
   } finally {
     await cleanup.run();
   }
@@ -509,8 +515,14 @@ export async function runMigrations(options: StartOptions): Promise<string[]> {
   const cleanup = createCleanup(options.logger);
   try {
     const { url } = await takeDatabase(options, cleanup);
-    const db = await connectDatabase(url, { name: "migrate", maxConnections: 1 }, cleanup);
+    const db = await connectDatabase(
+      url,
+      { name: "migrate", maxConnections: 1, logger: options.logger },
+      cleanup,
+    );
     return await migrate(db);
+  } catch (error) {
+    throw await startFailure(error, options.database);
   } finally {
     await cleanup.run();
   }
@@ -534,7 +546,7 @@ export async function runDoctor(
     let db: Database;
     try {
       const { url } = await takeDatabase(options, cleanup);
-      db = await connectDatabase(url, { name: "doctor", maxConnections: 2 }, cleanup);
+      db = await connectDatabase(url, { name: "doctor", maxConnections: 2, logger }, cleanup);
     } catch (missing) {
       return await examine(createChecksWithout(missing, machine), { repair, deadlineMs, tell });
     }

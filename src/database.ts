@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "./config.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./db/embedded.ts";
-import { type Database, openDatabase } from "./db/sql.ts";
+import { type Database, isConnectionLoss, openDatabase, sqlState } from "./db/sql.ts";
 import type { Cleanup } from "./lib/cleanup.ts";
 import { messageOf } from "./lib/errors.ts";
 import { readServerFile } from "./server-file.ts";
@@ -11,6 +11,11 @@ import type { Logger } from "./telemetry/logger.ts";
 
 export const STATEMENT_TIMEOUT_MS = 30_000;
 const DATABASE_ANSWER_MS = 15_000;
+/** How long a database that says that it is starting is waited for: recovery after a crash takes its time. */
+const DATABASE_START_MS = 60_000;
+const LOOK_AGAIN_MS = 500;
+/** SQLSTATE of a server that is starting, stopping or in recovery. */
+const CANNOT_CONNECT_NOW = "57P03";
 
 /** No database is configured and none may be started. */
 class DatabaseMissingError extends Error {
@@ -22,12 +27,13 @@ class DatabaseUnreachableError extends Error {
   override name = "DatabaseUnreachableError";
 }
 
-/** Connections to a database that has answered. @throws DatabaseUnreachableError */
+/** Connections to a database that has answered; one that is starting is waited for. @throws DatabaseUnreachableError */
 export async function connectDatabase(
   url: string,
-  { name, maxConnections }: { name: string; maxConnections: number },
+  options: { name: string; maxConnections: number; logger: Logger; startMs?: number },
   cleanup: Cleanup,
 ): Promise<Database> {
+  const { name, maxConnections, logger, startMs = DATABASE_START_MS } = options;
   const db = openDatabase({
     url,
     maxConnections,
@@ -35,14 +41,49 @@ export async function connectDatabase(
     applicationName: `sluice-${name}`,
   });
   cleanup.add("database connections", () => db.close());
-  try {
-    await db.ping(DATABASE_ANSWER_MS);
-  } catch (error) {
-    throw new DatabaseUnreachableError(
-      `The database at ${new URL(url).host} does not let us in: ${messageOf(error)}. Start it, or correct DATABASE_URL.`,
-    );
-  }
+  await untilAnswered(db, { host: new URL(url).host, startMs, logger });
   return db;
+}
+
+async function untilAnswered(
+  db: Database,
+  { host, startMs, logger }: { host: string; startMs: number; logger: Logger },
+): Promise<void> {
+  const begun = performance.now();
+  let waits = false;
+  for (;;) {
+    try {
+      await db.ping(DATABASE_ANSWER_MS);
+      return;
+    } catch (error) {
+      const isStarting = sqlState(error) === CANNOT_CONNECT_NOW;
+      const isOver = performance.now() - begun >= startMs;
+      // A server that starts anew listens to nobody for a moment.
+      if (!isStarting && (isOver || !waits || !isConnectionLoss(error))) {
+        throw new DatabaseUnreachableError(
+          `The database at ${host} does not let us in: ${messageOf(error)}. Start it, or correct DATABASE_URL.`,
+        );
+      }
+      if (isOver) {
+        throw new DatabaseUnreachableError(
+          `The database at ${host} lets nobody in yet: ${messageOf(error)}. It was waited for ${startMs / 1_000} s; look into its log, and start this again when it is ready.`,
+        );
+      }
+      if (!waits)
+        logger.warn({ database: host, error: messageOf(error) }, "waiting for the database to start");
+      waits = true;
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+  }
+}
+
+/** What to tell of a start that has failed: a database that went away in its middle gets a sentence of its own. */
+export async function startFailure(error: unknown, database: Promise<FoundDatabase>): Promise<unknown> {
+  if (!isConnectionLoss(error)) return error;
+  const { url } = await database;
+  return new DatabaseUnreachableError(
+    `The database at ${new URL(url).host} went away in the middle of the start: ${messageOf(error)}. Start this again when the database is there.`,
+  );
 }
 
 /** The database to use; `embedded` when it was started by this process, which then has to stop it. */

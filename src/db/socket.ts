@@ -7,6 +7,15 @@ interface Server {
   readonly path?: string | false;
 }
 
+/** The other end took the connection and ended it without a word. */
+class HungUpError extends Error {
+  override name = "HungUpError";
+  readonly code = "ECONNRESET";
+  constructor() {
+    super("the connection was accepted and closed at once");
+  }
+}
+
 /**
  * Makes the driver's sockets. One on which nothing comes or goes for `silenceMs` is destroyed: what waits on it fails
  * as a lost connection, and the driver opens another. A network that swallows packets would otherwise hold a
@@ -21,6 +30,11 @@ export function createSockets(silenceMs: number): (server: Server) => Socket {
     const giveUp = () => socket.destroy();
     socket.setTimeout(silenceMs);
     socket.on("timeout", giveUp);
+    // What accepts and hangs up, as a proxy does before a server that is down, would be tried again for ever by the driver,
+    // with its statement waiting.
+    socket.on("end", () => {
+      if (socket.bytesRead === 0) socket.destroy(new HungUpError());
+    });
     // The driver strips a socket of its listeners before it speaks TLS over it.
     socket.on("removeListener", (_event, listener) => {
       if (listener === giveUp) process.nextTick(() => socket.on("timeout", giveUp));

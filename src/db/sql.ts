@@ -2,6 +2,8 @@ import postgres from "postgres";
 import { createSockets } from "./socket.ts";
 import { createTransactionPool } from "./transactions.ts";
 
+export { isConnectionLoss } from "./connection-loss.ts";
+
 /** A pool, a reserved connection or a transaction: what every query function takes first. */
 export type Sql = postgres.ISql;
 /** A transaction: for verbs that must not run outside one. */
@@ -161,18 +163,6 @@ export function array(values: readonly string[]): string {
 /** SQLSTATE of a failed statement, or an empty string when the failure is not the server's. */
 export function sqlState(error: unknown): string {
   return error instanceof postgres.PostgresError ? error.code : "";
-}
-
-/** True when the database could not be reached or went away: the statement may be tried again later. */
-export function isConnectionLoss(error: unknown): boolean {
-  if (error instanceof postgres.PostgresError) return /^(08|57P0|53300)/.test(error.code);
-  const code = (error as { code?: unknown } | null)?.code;
-  return (
-    typeof code === "string" &&
-    /^(CONNECTION_|CONNECT_TIMEOUT|ECONNREFUSED|ECONNRESET|EPIPE|ENOENT|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)/.test(
-      code,
-    )
-  );
 }
 
 /** A LIKE pattern that finds `text` anywhere, with its own wildcards taken literally. */

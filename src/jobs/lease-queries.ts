@@ -6,7 +6,14 @@ import type { StageConfig } from "../pipelines/model.ts";
 import { entryColumns } from "../queue/line-queries.ts";
 import type { QueueEntry, Selection } from "../queue/queue.ts";
 import { entryOf, type JobRow, jobColumns, jobFromRow } from "./job-row.ts";
-import { type Job, type JobError, type JobPriority, priorityOfRank, type ResultFormat } from "./model.ts";
+import {
+  type Job,
+  type JobError,
+  type JobPriority,
+  type JobStatus,
+  priorityOfRank,
+  type ResultFormat,
+} from "./model.ts";
 
 /** What a worker holds while it runs an attempt. Every write names it; a write that no longer fits changes nothing. */
 export interface Lease {
@@ -88,32 +95,63 @@ export interface StageStart {
   type: string;
 }
 
+export interface Step {
+  ended: StageEnd | null;
+  started: StageStart | null;
+  stagesDone: number;
+  stagesTotal: number;
+  /** Stages from the first on whose outputs were taken from earlier attempts. */
+  restored: number;
+  peakMemoryBytes?: number;
+  events: readonly NewEvent[];
+}
+
+/** How a job that is still held stands: whether it is to be cancelled, and the number of its newest event. */
+export interface Held {
+  readonly cancel: boolean;
+  readonly sequence: number;
+}
+
+interface HeldRow {
+  cancel: boolean;
+  lastSequence: string;
+}
+
+const heldOf = (row: HeldRow | undefined): Held | null =>
+  row ? { cancel: row.cancel, sequence: Number(row.lastSequence) } : null;
+
+/** Only while `after` is the newest event: a write that is made twice, or comes late, is then written once. */
+function isNewest(sql: Sql, after: number | null): Fragment {
+  return after === null ? sql`` : sql`and last_sequence = ${after}`;
+}
+
+/** How the job stands; null when the lease is lost. */
+export async function readHeld(sql: Sql, lease: Lease): Promise<Held | null> {
+  const [row] = await sql<HeldRow[]>`
+    select status = 'CANCELLING' as cancel, last_sequence from jobs
+    where id = ${lease.jobId} and lease_token = ${lease.token} and status in ('PROCESSING', 'CANCELLING')`;
+  return heldOf(row);
+}
+
 /**
  * Writes one step of the pipeline: the end of a stage, the start of the next, and their events, in one
- * statement. Answers whether the lease still held and whether the job is to be cancelled.
+ * statement. Null, and nothing is written, when the lease is lost or, with `after`, that is not the newest event.
  */
 export async function recordStep(
   sql: Sql,
   lease: Lease,
-  step: {
-    ended: StageEnd | null;
-    started: StageStart | null;
-    stagesDone: number;
-    stagesTotal: number;
-    /** Stages from the first on whose outputs were taken from earlier attempts. */
-    restored: number;
-    peakMemoryBytes?: number;
-    events: readonly NewEvent[];
-  },
-): Promise<{ held: boolean; cancel: boolean }> {
+  step: Step,
+  after: number | null = null,
+): Promise<Held | null> {
   const { ended, started } = step;
-  const [row] = await sql<{ cancel: boolean }[]>`
+  const [row] = await sql<HeldRow[]>`
     with j as (
       update jobs set stage = ${started?.name ?? null}, stage_share = 0, stage_message = null,
         stages_done = ${step.stagesDone},
         stages_total = ${step.stagesTotal}, ${peakUpdate(sql, step.peakMemoryBytes)}, last_sequence = last_sequence + ${step.events.length},
         version = version + 1, updated_at = now()
       where id = ${lease.jobId} and lease_token = ${lease.token} and status in ('PROCESSING', 'CANCELLING')
+        ${isNewest(sql, after)}
       returning id, owner_id, last_sequence, attempt, status
     ), ended as (
       update job_stages s set status = ${ended?.status ?? null}, ended_at = now(),
@@ -132,8 +170,8 @@ export async function recordStep(
         started_at = now(), ended_at = null, error = null, from_checkpoint = false, checkpoint_key = null, checkpoint = null,
         checkpoint_object = null
     ), e as (${eventInsert(sql, "j", step.events)})
-    select j.status = 'CANCELLING' as cancel from j`;
-  return { held: row !== undefined, cancel: row?.cancel ?? false };
+    select j.status = 'CANCELLING' as cancel, j.last_sequence from j`;
+  return heldOf(row);
 }
 
 /** The column only grows within an attempt; a claim empties it. */
@@ -153,17 +191,19 @@ export async function recordProgress(
   sql: Sql,
   lease: Lease,
   progress: Progress,
-): Promise<{ held: boolean; cancel: boolean }> {
-  const [row] = await sql<{ cancel: boolean }[]>`
+  after: number | null = null,
+): Promise<Held | null> {
+  const [row] = await sql<HeldRow[]>`
     with j as (
       update jobs set stage_share = ${progress.share}, stage_message = ${progress.message === null ? null : storable(progress.message)},
         ${peakUpdate(sql, progress.peakMemoryBytes)}, last_sequence = last_sequence + ${progress.events.length},
         updated_at = now()
       where id = ${lease.jobId} and lease_token = ${lease.token} and status in ('PROCESSING', 'CANCELLING')
+        ${isNewest(sql, after)}
       returning id, owner_id, last_sequence, status
     ), e as (${eventInsert(sql, "j", progress.events)})
-    select j.status = 'CANCELLING' as cancel from j`;
-  return { held: row !== undefined, cancel: row?.cancel ?? false };
+    select j.status = 'CANCELLING' as cancel, j.last_sequence from j`;
+  return heldOf(row);
 }
 
 /** A stage of an earlier attempt whose output can be used again. */
@@ -253,7 +293,8 @@ export async function completeJob(
     ), e as (
       insert into job_events (job_id, sequence, owner_id, type, payload)
       select id, last_sequence, owner_id, 'status_changed',
-        jsonb_build_object('status', 'COMPLETED', 'previousStatus', 'PROCESSING', 'attempt', attempt) from j
+        jsonb_build_object('status', 'COMPLETED', 'previousStatus', 'PROCESSING', 'attempt', attempt,
+          'lease', ${lease.token}::text) from j
     )
     select coalesce((select jsonb_agg(checkpoint_object) filter (where checkpoint_object is not null) from old), '[]') as orphans
     from j`;
@@ -282,7 +323,8 @@ export async function failAttempt(
     ), e as (
       insert into job_events (job_id, sequence, owner_id, type, payload)
       select id, last_sequence, owner_id, 'status_changed',
-        jsonb_build_object('status', status, 'previousStatus', 'PROCESSING', 'attempt', attempt, 'error', error)
+        jsonb_build_object('status', status, 'previousStatus', 'PROCESSING', 'attempt', attempt, 'error', error,
+          'lease', ${lease.token}::text)
           || case when status = 'CREATED' then jsonb_build_object('runTime', run_time) else '{}' end
       from j
     )
@@ -303,7 +345,8 @@ export async function confirmCancel(sql: Sql, lease: Lease): Promise<boolean> {
     ), e as (
       insert into job_events (job_id, sequence, owner_id, type, payload)
       select id, last_sequence, owner_id, 'status_changed',
-        jsonb_build_object('status', 'CANCELLED', 'previousStatus', 'CANCELLING', 'attempt', attempt) from j
+        jsonb_build_object('status', 'CANCELLED', 'previousStatus', 'CANCELLING', 'attempt', attempt,
+          'lease', ${lease.token}::text) from j
     )
     select id from j`;
   return rows.length > 0;
@@ -321,13 +364,26 @@ export async function releaseLeases(sql: Sql, leases: readonly Lease[]): Promise
         last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
       from jsonb_to_recordset(${storableJson(leases)}::text::jsonb) as l("jobId" uuid, token uuid)
       where jobs.id = l."jobId" and jobs.lease_token = l.token and jobs.status = 'PROCESSING'
-      returning jobs.*
+      returning jobs.*, l.token as ended_lease
     ), e as (
       insert into job_events (job_id, sequence, owner_id, type, payload)
       select id, last_sequence, owner_id, 'status_changed',
-        jsonb_build_object('status', 'CREATED', 'previousStatus', 'PROCESSING', 'attempt', attempt) from j
+        jsonb_build_object('status', 'CREATED', 'previousStatus', 'PROCESSING', 'attempt', attempt,
+          'lease', ended_lease) from j
     )
     select ${entryColumns(sql, "j")} from j`;
+}
+
+/**
+ * The status into which the holder of the lease itself has put the job at the end of its attempt, whatever became of the job
+ * since. Null when it never did: the lease was lost, or the job is deleted. For whoever got no answer to such a write.
+ */
+export async function readEnd(sql: Sql, lease: Lease): Promise<JobStatus | null> {
+  const [row] = await sql<{ status: JobStatus }[]>`
+    select payload->>'status' as status from job_events
+    where job_id = ${lease.jobId} and type = 'status_changed' and payload->>'lease' = ${lease.token}
+    order by sequence desc limit 1`;
+  return row?.status ?? null;
 }
 
 /** Any number, the same in every process: one sweeps at a time. */

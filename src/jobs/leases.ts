@@ -12,11 +12,14 @@ import {
   confirmCancel,
   failAttempt,
   forgetWorkers,
+  type Held,
   type Lease,
   listCheckpoints,
   type Progress,
   type Recovered,
   readCheckpoint,
+  readEnd,
+  readHeld,
   readOrders,
   recordProgress,
   recordStep,
@@ -24,10 +27,38 @@ import {
   releaseLeases,
   type StageEnd,
   type StageStart,
+  type Step,
 } from "./lease-queries.ts";
 import type { JobError } from "./model.ts";
 
-export type { Checkpoint, ClaimedJob, Completion, Lease, Recovered, StageEnd, StageStart };
+export type {
+  Checkpoint,
+  ClaimedJob,
+  Completion,
+  Held,
+  Lease,
+  Progress,
+  Recovered,
+  StageEnd,
+  StageStart,
+  Step,
+};
+
+/** Where a write of a running attempt stands among the events of its job. */
+export interface Turn {
+  /** The newest event, as far as its worker knows; null = written whatever is. */
+  readonly after: number | null;
+  /** The same was asked for before, after the same event, and got no answer. */
+  readonly again: boolean;
+}
+
+const ANY_TURN: Turn = { after: null, again: false };
+/** Others write an event or two to a job that is held; more often than that a turn is not missed. */
+const MAX_TURNS = 5;
+
+/** Somebody else has written events to a job that is held, so that nobody can tell whether its worker's are among them. */
+const unclear = (jobId: string): Error =>
+  new Error(`the events of job ${jobId} are not those that its worker wrote`);
 
 /** Expired leases mended in one statement. */
 const SWEEP_BATCH = 200;
@@ -54,10 +85,34 @@ export function createLeases(deps: {
     statementTimeoutMs: 10_000,
   });
 
-  const held = (jobId: string, answer: { held: boolean; cancel: boolean }): { cancel: boolean } => {
-    if (!answer.held) throw new LeaseLostError(jobId);
-    bus.announce("events", [jobId]);
-    return { cancel: answer.cancel };
+  /**
+   * Makes a write of a running attempt once, though it may be asked for again. One that is not `again` cannot have been
+   * made, so that others have written events meanwhile, as an order to cancel does, only gives it another number.
+   */
+  const once = async (
+    lease: Lease,
+    events: number,
+    { after, again }: Turn,
+    write: (after: number | null) => Promise<Held | null>,
+  ): Promise<Held> => {
+    let turn = after;
+    for (let tries = 0; tries < MAX_TURNS; tries++) {
+      const written = await write(turn);
+      if (written) {
+        bus.announce("events", [lease.jobId]);
+        return written;
+      }
+      const held = await readHeld(db.sql, lease);
+      if (!held) throw new LeaseLostError(lease.jobId);
+      if (again) {
+        // A job that is to be cancelled needs no more of its steps.
+        if (!held.cancel && held.sequence !== (after ?? 0) + events) throw unclear(lease.jobId);
+        bus.announce("events", [lease.jobId]);
+        return held;
+      }
+      turn = held.sequence;
+    }
+    throw unclear(lease.jobId);
   };
 
   return {
@@ -85,14 +140,15 @@ export function createLeases(deps: {
       return await readOrders(duties.sql, leases);
     },
 
-    /** Writes the end of a stage and the start of the next. @throws LeaseLostError */
-    async step(lease: Lease, step: Parameters<typeof recordStep>[2]): Promise<{ cancel: boolean }> {
-      return held(lease.jobId, await recordStep(db.sql, lease, step));
+    /** Writes the end of a stage and the start of the next, once whatever `turn` says. @throws LeaseLostError */
+    async step(lease: Lease, step: Step, turn: Turn = ANY_TURN): Promise<Held> {
+      return await once(lease, step.events.length, turn, (after) => recordStep(db.sql, lease, step, after));
     },
 
     /** Writes how far the stage is. @throws LeaseLostError */
-    async progress(lease: Lease, progress: Progress): Promise<{ cancel: boolean }> {
-      return held(lease.jobId, await recordProgress(db.sql, lease, progress));
+    async progress(lease: Lease, progress: Progress, turn: Turn = ANY_TURN): Promise<Held> {
+      const events = progress.events.length;
+      return await once(lease, events, turn, (after) => recordProgress(db.sql, lease, progress, after));
     },
 
     async checkpoints(jobId: string): Promise<{ position: number; key: string }[]> {
@@ -106,56 +162,70 @@ export function createLeases(deps: {
     /**
      * Status, result and final event in one commit. Answers the objects that nothing refers to any more, or
      * null when the lease is lost or a cancel came first.
+     * @param again the same was asked for before and got no answer: what that has written counts
      */
     async complete(
       { job, entry, lease }: ClaimedJob,
       result: Completion,
+      again = false,
     ): Promise<{ orphans: string[] } | null> {
       const done = await completeJob(db.sql, lease, result);
-      if (!done) return null;
+      if (!done && !(again && (await readEnd(db.sql, lease)) === "COMPLETED")) return null;
       metrics.jobsCompleted.inc({ pipeline: job.pipelineName, priority: job.priority });
       bus.announce("events", [job.id]);
       await queue.ack([entry]);
-      return done;
+      return done ?? { orphans: [] };
     },
 
-    /** Ends the attempt; the job waits again when `retryInMs` is given. Null when the lease is lost or a cancel came first. */
+    /**
+     * Ends the attempt; the job waits again when `retryInMs` is given. Null when the lease is lost or a cancel came
+     * first. `again` as for `complete`.
+     */
     async fail(
-      { job, lease }: ClaimedJob,
+      { job, entry, lease }: ClaimedJob,
       failure: { error: JobError; retryInMs: number | null },
+      again = false,
     ): Promise<"FAILED" | "CREATED" | null> {
+      const wanted = failure.retryInMs === null ? "FAILED" : "CREATED";
       const done = await failAttempt(db.sql, lease, failure);
-      if (!done) return null;
+      if (!done && !(again && (await readEnd(db.sql, lease)) === wanted)) return null;
       const { reason } = failure.error;
       bus.announce("events", [job.id]);
-      if (done.status === "FAILED") {
+      if (wanted === "FAILED") {
         metrics.jobsFailed.inc({ pipeline: job.pipelineName, priority: job.priority, reason });
-        await queue.ack([done.entry]);
+        await queue.ack([entry]);
       } else {
         metrics.jobsRetried.inc({ pipeline: job.pipelineName, reason });
-        await queue.nack([done.entry]);
+        // After a lost answer nobody here knows where the job stands by now; a line that misses it is mended soon.
+        await (done ? queue.nack([done.entry]) : queue.ack([entry]));
       }
-      return done.status;
+      return wanted;
     },
 
-    /** Ends a job that was ordered to stop. False when the lease is lost. */
-    async cancelled({ job, entry, lease }: ClaimedJob): Promise<boolean> {
+    /** Ends a job that was ordered to stop. False when the lease is lost. `again` as for `complete`. */
+    async cancelled({ job, entry, lease }: ClaimedJob, again = false): Promise<boolean> {
       const done = await confirmCancel(db.sql, lease);
-      if (!done) return false;
+      if (!done && !(again && (await readEnd(db.sql, lease)) === "CANCELLED")) return false;
       metrics.jobsCancelled.inc({ pipeline: job.pipelineName, priority: job.priority });
       bus.announce("events", [job.id]);
       await queue.ack([entry]);
       return true;
     },
 
-    /** Hands jobs back untouched. Answers the ids of those that were still held and not ordered to stop. */
-    async release(leases: readonly Lease[]): Promise<string[]> {
+    /**
+     * Hands jobs back untouched. Answers the ids of those that were still held and not ordered to stop. `again` as for
+     * `complete`.
+     */
+    async release(leases: readonly Lease[], again = false): Promise<string[]> {
       if (leases.length === 0) return [];
       const entries = await releaseLeases(db.sql, leases);
-      const ids = entries.map(({ id }) => id);
-      bus.announce("events", ids);
+      const ids = new Set(entries.map(({ id }) => id));
+      for (const lease of again ? leases : []) {
+        if (!ids.has(lease.jobId) && (await readEnd(db.sql, lease)) === "CREATED") ids.add(lease.jobId);
+      }
+      bus.announce("events", [...ids]);
       await queue.release(entries);
-      return ids;
+      return [...ids];
     },
 
     /** Takes back what others have lost, unless another process is at it. Answers what was done. */

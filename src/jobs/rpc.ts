@@ -10,7 +10,7 @@ import {
   type UploadDocumentRequest,
   type JobFilter as WireFilter,
 } from "../../gen/sluice/v1/jobs_pb.ts";
-import { InvalidRequestError } from "../lib/errors.ts";
+import { InvalidRequestError, messageOf } from "../lib/errors.ts";
 import { timestampOf } from "../lib/wire-time.ts";
 import { callerOf, requestIdOf } from "../rpc/context.ts";
 import { idCursor } from "../rpc/id-cursor.ts";
@@ -76,6 +76,11 @@ export const jobRoutes = ({
         requestId,
         onUnexpected: (error: unknown) =>
           logger.error({ requestId, err: error }, "an item of a batch failed"),
+        onDatabaseLost: (error: unknown) =>
+          logger.warn(
+            { requestId, error: messageOf(error) },
+            "the database did not answer an item of a batch; its caller was told to try again",
+          ),
       };
       return {
         results: results.map((item) =>

@@ -43,6 +43,8 @@ export interface ErrorScope {
   readonly requestId: string;
   /** Called with what reaches the caller only as "internal error". */
   readonly onUnexpected: (error: unknown) => void;
+  /** Called with the loss of the database, which the caller gets told and nobody has to look for. */
+  readonly onDatabaseLost: (error: unknown) => void;
 }
 
 /**
@@ -56,11 +58,12 @@ export function toConnectError(error: unknown, scope: ErrorScope): ConnectError 
     return failure({ code: CODES[kind], reason, message, metadata, extras });
   }
   if (isConnectionLoss(error)) {
-    scope.onUnexpected(error);
+    scope.onDatabaseLost(error);
     return failure({
       code: Code.Unavailable,
       reason: "DATABASE_UNAVAILABLE",
-      message: "The database does not answer; nothing was changed. Try again in a moment.",
+      message:
+        "The database did not answer, so the call may or may not have taken effect. Try again in a moment, with the same request_id if it has one.",
       extras: { retryAfterMs: 1_000 },
     });
   }

@@ -5,6 +5,7 @@ import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.ts";
 import type { Caller } from "../lib/caller.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
+import { messageOf } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -102,6 +103,11 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   const scopeOf = ({ method, peer: { requestId } }: Call): ErrorScope => ({
     requestId,
     onUnexpected: (error) => logger.error({ requestId, method, err: describe(error) }, "unexpected error"),
+    onDatabaseLost: (error) =>
+      logger.warn(
+        { requestId, method, error: messageOf(error) },
+        "the database did not answer a call; its caller was told to try again",
+      ),
   });
 
   const requestGate = async (context: HandlerContext) => {

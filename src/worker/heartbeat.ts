@@ -24,6 +24,16 @@ export interface Heartbeat extends Lifecycle {
   drop(attempt: RunningAttempt): void;
 }
 
+/** The database did not take the first heartbeat. */
+class HeartbeatStartError extends Error {
+  override name = "HeartbeatStartError";
+  constructor(cause: string) {
+    super(
+      `The database did not take the first heartbeat of this worker: ${cause}. Look at the database, then start this again.`,
+    );
+  }
+}
+
 /** How often the main thread shows that it is alive. */
 const SIGN_MS = 1_000;
 const RESTART_MS = 1_000;
@@ -98,7 +108,7 @@ export function createHeartbeat(deps: {
         cause = error;
       });
       next.on("message", (message: FromHeartbeat) => {
-        if (message.kind === "failed") reject(new Error(message.error));
+        if (message.kind === "failed") reject(new HeartbeatStartError(message.error));
         else resolve();
         if (!stopped) obey(message);
       });

@@ -23,10 +23,9 @@ export function createProgressWriter({ stage, jobPercent, write, onError }: Prog
   let timer: NodeJS.Timeout | null = null;
   let writing: Promise<void> = Promise.resolve();
 
-  const drain = (): Promise<void> => {
-    if (timer) clearTimeout(timer);
-    timer = null;
-    if (!latest && logs.length === 0) return writing;
+  /** Takes what waits by now: while a write takes long, as without a database, progress is coalesced still. */
+  const writeWaiting = async (): Promise<void> => {
+    if (!latest && logs.length === 0) return;
     const events = logs;
     if (latest) {
       ({ share, message } = latest);
@@ -42,7 +41,13 @@ export function createProgressWriter({ stage, jobPercent, write, onError }: Prog
     }
     latest = null;
     logs = [];
-    writing = writing.then(() => write({ share, message, events })).catch(onError);
+    await write({ share, message, events });
+  };
+
+  const drain = (): Promise<void> => {
+    if (timer) clearTimeout(timer);
+    timer = null;
+    writing = writing.then(writeWaiting).catch(onError);
     return writing;
   };
 

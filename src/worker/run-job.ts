@@ -20,6 +20,7 @@ import type { WorkingDocument } from "../stages/stage.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { type AttemptWriter, createAttemptWriter } from "./attempt-writer.ts";
 import { CancelOrdered, JobTimeout, jobErrorOf, WorkerStopping } from "./failure.ts";
 import { createProgressWriter } from "./progress-writer.ts";
 import { nextAttemptInMs } from "./retry.ts";
@@ -59,6 +60,10 @@ const FORMAT_OF: Record<RenderedFiles["files"][number]["name"], ResultFormat> = 
 
 /** What an attempt under way shares with whoever started it. */
 export interface AttemptControl {
+  /** When the lease was last known to hold, by `now`. */
+  readonly renewedAt: number;
+  /** Fires when nothing is waited for any more: what is not written by then is left to the lease. */
+  readonly over: AbortSignal;
   /** Ends it from outside: the reason says whether the job was cancelled, the lease was lost or the worker stops. */
   readonly stop: AbortController;
   /** The most resident memory that a document process had in it so far; 0 = not known. */
@@ -76,17 +81,19 @@ export function createJobRunner(deps: RunJobDeps) {
     const startedAt = performance.now();
     const timeoutMs = job.timeoutMs ?? deps.defaultTimeoutMs;
     const timer = setTimeout(() => stop.abort(new JobTimeout(timeoutMs)), timeoutMs);
+    const { logger, now, random } = deps;
+    const writer = createAttemptWriter({ leases, claimed, control, logger, now, random });
     let running: PlannedStage | null = null;
     let outcome: Outcome;
     try {
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      const attempt = createAttempt(claimed, folder, control, (stage) => {
+      const attempt = createAttempt(claimed, writer, folder, control, (stage) => {
         running = stage;
       });
       outcome = await attempt();
     } catch (thrown) {
       const error = stop.signal.aborted ? stop.signal.reason : thrown;
-      outcome = await endAttempt(claimed, error, running);
+      outcome = await endAttempt(claimed, writer, error, running);
     } finally {
       clearTimeout(timer);
       await rm(folder, { recursive: true, force: true }).catch((error) => {
@@ -107,20 +114,20 @@ export function createJobRunner(deps: RunJobDeps) {
 
   /** Writes down how an attempt ended that did not complete. */
   async function endAttempt(
-    claimed: ClaimedJob,
+    { job }: ClaimedJob,
+    writer: AttemptWriter,
     error: unknown,
     stage: PlannedStage | null,
   ): Promise<Outcome> {
-    const { job, lease } = claimed;
     try {
       if (error instanceof LeaseLostError) {
         metrics.leasesLost.inc({ cause: "refused" });
         return "lost";
       }
-      if (error instanceof CancelOrdered) return (await leases.cancelled(claimed)) ? "cancelled" : "lost";
+      if (error instanceof CancelOrdered) return (await writer.cancelled()) ? "cancelled" : "lost";
       if (error instanceof WorkerStopping || isConnectionLoss(error)) {
-        if ((await leases.release([lease])).length > 0) return "released";
-        return (await leases.cancelled(claimed)) ? "cancelled" : "lost";
+        if (await writer.release()) return "released";
+        return (await writer.cancelled()) ? "cancelled" : "lost";
       }
       const jobError = jobErrorOf(error, stage?.config.name ?? null);
       if (jobError.reason === "INTERNAL")
@@ -129,10 +136,10 @@ export function createJobRunner(deps: RunJobDeps) {
         { error: jobError, attempt: job.attempt, maxAttempts: job.maxAttempts, stage: stage?.config ?? null },
         deps.random,
       );
-      const ended = await leases.fail(claimed, { error: jobError, retryInMs });
+      const ended = await writer.fail({ error: jobError, retryInMs });
       if (ended) return ended === "FAILED" ? "failed" : "retried";
       // Nothing changed: either the lease is lost, or a cancel came first and is now confirmed.
-      return (await leases.cancelled(claimed)) ? "cancelled" : "lost";
+      return (await writer.cancelled()) ? "cancelled" : "lost";
     } catch (failure) {
       // The lease runs out by itself, and the sweep takes the job back.
       logger.warn({ jobId: job.id, error: messageOf(failure) }, "the end of an attempt could not be written");
@@ -142,6 +149,7 @@ export function createJobRunner(deps: RunJobDeps) {
 
   function createAttempt(
     claimed: ClaimedJob,
+    writer: AttemptWriter,
     folder: string,
     control: AttemptControl,
     onStage: (stage: PlannedStage | null) => void,
@@ -161,7 +169,7 @@ export function createJobRunner(deps: RunJobDeps) {
     let source: WorkingDocument["source"] | null = null;
 
     const receive = async (maxBytes: number): Promise<WorkingDocument["source"]> => {
-      const { document, body } = await documents.open(job.documentId, signal);
+      const { document, body } = await writer.read(() => documents.open(job.documentId, signal));
       // A second fetch brings the source anew.
       await rm(sourcePath, { force: true });
       const received = await receiveSource(body, sourcePath, { maxBytes: maxBytes || limits.maxInputBytes });
@@ -179,7 +187,7 @@ export function createJobRunner(deps: RunJobDeps) {
       const outputPath = join(folder, `stage-${stage.position}.json`);
       const progress = createProgressWriter({
         write: async (update) =>
-          obey(await leases.progress(lease, { ...update, peakMemoryBytes: control.peakMemoryBytes })),
+          obey(await writer.progress({ ...update, peakMemoryBytes: control.peakMemoryBytes })),
         onError: (error) => stop.abort(error),
         stage: stage.config.name,
         jobPercent: (share) => Math.round(((stage.position + share) / claimed.stages.length) * 1000) / 10,
@@ -237,14 +245,16 @@ export function createJobRunner(deps: RunJobDeps) {
     };
 
     return async () => {
-      const document = await documents.find(job.documentId);
+      const document = await writer.read(() => documents.find(job.documentId));
       const plan = planStages(claimed.stages, document.sha256 ?? document.id);
       const finished = await runPipeline(plan, {
         now: deps.now,
-        keys: async () =>
-          new Map((await leases.checkpoints(job.id)).map(({ position, key }) => [position, key])),
+        keys: async () => {
+          const checkpoints = await writer.read(() => leases.checkpoints(job.id));
+          return new Map(checkpoints.map(({ position, key }) => [position, key]));
+        },
         async restore(position) {
-          const checkpoint = await leases.checkpoint(job.id, position);
+          const checkpoint = await writer.read(() => leases.checkpoint(job.id, position));
           const path = join(folder, `restored-${position}.json`);
           if (checkpoint?.content) {
             await writeFile(path, checkpoint.content);
@@ -293,8 +303,8 @@ export function createJobRunner(deps: RunJobDeps) {
             : ended?.status === "FAILED"
               ? ended.stage.position
               : stagesTotal;
-          const answer = await leases
-            .step(lease, {
+          const answer = await writer
+            .step({
               ended: end,
               started: started
                 ? { position: started.position, name: started.config.name, type: started.config.type }
@@ -333,10 +343,11 @@ export function createJobRunner(deps: RunJobDeps) {
       const stored = result.contents.flatMap(({ objectKey }) => objectKey ?? []);
       if (signal.aborted) await removeObjects(stored);
       signal.throwIfAborted();
-      const done = await leases.complete(claimed, result);
+      // When this throws nobody knows whether the result stands, so its objects stay.
+      const done = await writer.complete(result);
       if (!done) {
         await removeObjects(stored);
-        return (await leases.cancelled(claimed)) ? "cancelled" : "lost";
+        return (await writer.cancelled()) ? "cancelled" : "lost";
       }
       await removeObjects(done.orphans);
       return "completed";

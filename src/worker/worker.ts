@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { mkdir, rm } from "node:fs/promises";
 import type { DatabaseClock } from "../db/clock.ts";
 import type { EventBus } from "../events/bus.ts";
@@ -64,6 +65,9 @@ export function createWorker(deps: WorkerDeps): Worker {
   const ends = new Set<Promise<void>>();
   let stopping = false;
   let handingBack = false;
+  const over = new AbortController();
+  // Every attempt that waits for the database listens.
+  setMaxListeners(0, over.signal);
   let wake = (): void => {};
   let woken = false;
   let loop: Promise<void> = Promise.resolve();
@@ -141,6 +145,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     const attempt: RunningAttempt = {
       lease: claimed.lease,
       stop,
+      over: over.signal,
       renewedAt: claimedAt,
       peakMemoryBytes: 0,
     };
@@ -213,6 +218,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     const deadline = performance.now() + HAND_BACK_MS;
     const rest = (work: Promise<unknown>) => within(Math.max(0, deadline - performance.now()), work);
     await rest(quiet);
+    over.abort();
     for (const stopListening of unsubscribe) stopListening();
     await rest(heartbeat.stop());
     await pool.stop();

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { type Checkout, copyCheckout } from "../support/checkout.ts";
 
 const TOKEN = /\s+and (?:jobs\.)?lease_token = (?:\$\{lease\.token\}|l\.token)/g;
-/** Conditions that name the lease, by file: orders, step, progress, complete, fail, cancel, release; renew (twice). */
+/** Conditions that name the lease, by file: orders, how it stands, step, progress, complete, fail, cancel,
+ * release; renew (twice). */
 const PLACES: Readonly<Record<string, number>> = {
-  "src/jobs/lease-queries.ts": 7,
+  "src/jobs/lease-queries.ts": 8,
   "src/jobs/heartbeat-queries.ts": 2,
 };
 

@@ -15,13 +15,14 @@ import { createHeartbeats, type Heartbeats } from "../../src/jobs/heartbeats.ts"
 import { type ClaimedJob, createLeases, type Leases } from "../../src/jobs/leases.ts";
 import { createJobsService, type JobsService } from "../../src/jobs/service.ts";
 import type { Caller } from "../../src/lib/caller.ts";
-import { systemClock } from "../../src/lib/clock.ts";
+import { monotonicMs, systemClock } from "../../src/lib/clock.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { createSecretBox } from "../../src/lib/secret-box.ts";
 import { createPipelinesService, type PipelinesService } from "../../src/pipelines/service.ts";
 import type { Queue } from "../../src/queue/queue.ts";
 import { createStagePool, type StagePool } from "../../src/stages/host/pool.ts";
 import { createFileStore, type FileStore } from "../../src/storage/file-store.ts";
+import type { ObjectStore } from "../../src/storage/object-store.ts";
 import { createSystemService, type ServerFacts, type SystemService } from "../../src/system/service.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
@@ -55,10 +56,10 @@ export interface Harness extends Services, AsyncDisposable {
   readonly store: FileStore;
   readonly metrics: Metrics;
   /**
-   * A further process on the same database and folder, with a memory of its own. `on` may be `db` with faults; the
-   * queue is in Postgres unless it is given.
+   * A further process on the same database and folder, with a memory of its own. `on` may be `db`, and `objects` the
+   * store, with faults; the queue is in Postgres unless it is given.
    */
-  newProcess(on?: Database, queue?: Queue<ClaimedJob>): Services;
+  newProcess(on?: Database, queue?: Queue<ClaimedJob>, objects?: ObjectStore): Services;
   /** A user with the role `developer`, or with the permissions that are named. */
   caller(permissions?: readonly string[]): Caller;
   /** An administrator. */
@@ -97,12 +98,16 @@ export async function createHarness(
   const { now } = clock;
   // Databases made from one template would else be one installation.
   await db.sql`update queue_state set installation = gen_random_uuid()`;
-  const newProcess = (on: Database = db, queue = postgresQueueOn(on, bus, leaseMs)): Services => {
+  const newProcess = (
+    on: Database = db,
+    queue = postgresQueueOn(on, bus, leaseMs),
+    objects: ObjectStore = store,
+  ): Services => {
     const audit = createAuditor();
     const pipelines = createPipelinesService({ db: on, now });
     const documents = createDocumentsService({
       db: on,
-      store,
+      store: objects,
       audit,
       newId,
       maxBytes: 64 * 1024 * 1024,
@@ -174,7 +179,7 @@ export async function createHarness(
         limits: DEFAULT_EXTRACT_LIMITS,
         defaultTimeoutMs: 600_000,
         defaultStageTimeoutMs: 60_000,
-        now,
+        now: monotonicMs,
         random: Math.random,
       });
       const worker = createWorker({

@@ -378,7 +378,8 @@ export const ErrorReason = {
   SHUTTING_DOWN: 50,
 
   /**
-   * The database does not answer; nothing was changed. [UNAVAILABLE]
+   * The database did not answer, so the call may or may not have taken effect: try again, with the same `request_id`
+   * if it has one. [UNAVAILABLE]
    *
    * @generated from enum value: ERROR_REASON_DATABASE_UNAVAILABLE = 51;
    */

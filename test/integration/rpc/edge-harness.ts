@@ -115,7 +115,10 @@ export async function startEdge(options: Partial<RpcServerOptions> & { expireTim
         throw new Quota("Ümläut and\nnew line.", {}, { quota, retryAfterMs: 1_500 });
       }
       if (id.endsWith("3")) throw new Error("password is hunter2 at /etc/secret");
-      if (id.endsWith("4")) throw Object.assign(new Error("connect 10.0.0.1"), { code: "ECONNREFUSED" });
+      if (id.endsWith("4"))
+        throw Object.assign(new Error("write CONNECTION_CLOSED 10.0.0.1:5432"), {
+          code: "CONNECTION_CLOSED",
+        });
       return { job: { id } };
     },
     async *watchJob({ afterSequence }, { signal }) {

@@ -260,6 +260,21 @@ test("attempts end: a stage that fails again and again fails the job after its l
   });
 });
 
+test("a connection to the object store that is lost again and again fails the job after its last attempt", async () => {
+  await using h = await createHarness();
+  let reads = 0;
+  const get: ObjectStore["get"] = async () => {
+    reads++;
+    throw Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
+  };
+  const { documents } = h.newProcess(h.db, undefined, { ...h.store, get });
+  await using _w = await startTestWorker(h, { documents });
+  const { job } = await h.jobs.create(h.admin, textRequest("x".repeat(100_000), { maxAttempts: 2 }));
+  const { job: failed } = await ended(h, job.id, "FAILED");
+  expect(failed).toMatchObject({ attempt: 2, error: { retryable: true, stage: "fetch" } });
+  expect(reads).toBe(2);
+});
+
 test("a job that is handed back and comes to the same worker at once keeps its lease", async () => {
   await using h = await createHarness({ leaseMs: 1_500 });
   let rounds = 0;

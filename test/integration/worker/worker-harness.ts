@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DEFAULT_EXTRACT_LIMITS } from "../../../src/extract/extractor.ts";
+import type { DocumentsService } from "../../../src/jobs/documents/service.ts";
 import type { Leases } from "../../../src/jobs/leases.ts";
 import { monotonicMs } from "../../../src/lib/clock.ts";
 import { newId } from "../../../src/lib/ids.ts";
@@ -26,6 +27,7 @@ export interface TestWorkerOptions {
   graceMs?: number;
   heartbeatMs?: number;
   leases?: Leases;
+  documents?: DocumentsService;
   id?: string;
   /** Where its heartbeats go. */
   databaseUrl?: string;
@@ -66,7 +68,7 @@ export async function startTestWorker(h: Harness, options: TestWorkerOptions = {
   const runJob = createJobRunner({
     ...common,
     now: monotonicMs,
-    documents: h.documents,
+    documents: options.documents ?? h.documents,
     pool,
     store,
     passwords: createSecretBox(Buffer.alloc(32, 7), "document passwords"),

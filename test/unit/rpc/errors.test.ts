@@ -17,8 +17,14 @@ class Busy extends SluiceError {
 
 const convert = (error: unknown) => {
   const unexpected: unknown[] = [];
+  const lost: unknown[] = [];
   const onUnexpected = (thrown: unknown) => unexpected.push(thrown);
-  return { answer: toConnectError(error, { requestId: "req-1", onUnexpected }), unexpected };
+  const onDatabaseLost = (thrown: unknown) => lost.push(thrown);
+  return {
+    answer: toConnectError(error, { requestId: "req-1", onUnexpected, onDatabaseLost }),
+    unexpected,
+    lost,
+  };
 };
 
 test("an error of ours keeps its sentence, reason and metadata, and brings all its details", () => {
@@ -56,12 +62,23 @@ test("an unexpected throw is written down and not told", () => {
   expect(unexpected).toEqual([thrown]);
 });
 
-test("a lost database is UNAVAILABLE and may be tried again", () => {
-  const { answer } = convert(Object.assign(new Error("connect 10.0.0.1:5432"), { code: "ECONNREFUSED" }));
+test("a lost database is UNAVAILABLE, may be tried again, and is not unexpected", () => {
+  const thrown = Object.assign(new Error("write CONNECTION_CLOSED 10.0.0.1:5432"), {
+    code: "CONNECTION_CLOSED",
+  });
+  const { answer, unexpected, lost } = convert(thrown);
   expect(answer.code).toBe(Code.Unavailable);
   expect(answer.findDetails(ErrorInfoSchema)[0]?.reason).toBe("DATABASE_UNAVAILABLE");
   expect(answer.findDetails(RetryInfoSchema)).toHaveLength(1);
   expect(answer.message).not.toContain("10.0.0.1");
+  expect({ unexpected, lost }).toEqual({ unexpected: [], lost: [thrown] });
+});
+
+test("a lost connection to anything else is unexpected", () => {
+  const thrown = Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
+  const { answer, unexpected, lost } = convert(thrown);
+  expect(answer.code).toBe(Code.Internal);
+  expect({ unexpected, lost }).toEqual({ unexpected: [thrown], lost: [] });
 });
 
 test("the faults of a request stay within what headers can carry, and the last entry counts the others", () => {

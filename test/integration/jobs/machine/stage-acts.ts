@@ -65,6 +65,9 @@ export function nextStep(job: Working, status: End): Step {
   return { ended, started, stagesDone, stagesTotal: STAGES.length, restored, events };
 }
 
+/** What a write of a running attempt answers. */
+const heldOf = (job: Working) => ({ cancel: job.status === "CANCELLING", sequence: job.events.length });
+
 const onTheWay = (m: Model): Working[] => working(m).filter(({ held }) => held.at !== "done");
 
 export const step: fc.Arbitrary<Command> = fc
@@ -75,14 +78,22 @@ export const step: fc.Arbitrary<Command> = fc
       (m) => onTheWay(m).length > 0,
       async (m, r) => {
         const job = pickOf(onTheWay(m), at);
+        const { lease } = job.held;
+        const asked = nextStep(job, status);
+        const after = job.events.length;
         await perform(m, r, "step", crash, {
-          call: ({ leases }) => leases.step(job.held.lease, nextStep(job, status)),
+          call: ({ leases }) => leases.step(lease, asked, { after, again: false }),
           follow() {
             if (job.held.at === "start") stagesBegun(job, job.held);
             else stageEnded(job, job.held, status);
-            return (answer) => expect(answer).toEqual({ cancel: job.status === "CANCELLING" });
+            return (answer) => expect(answer).toEqual(heldOf(job));
           },
         });
+        // Whoever got no answer asks again: what was written is found, and nothing is written.
+        if (job.events.length > after) {
+          const answer = await r.services.leases.step(lease, asked, { after, again: true });
+          expect(answer).toEqual(heldOf(job));
+        }
         const keys = STAGES.map((_, position) => ({ position, key: job.stages.get(position)?.key }));
         expect(await r.services.leases.checkpoints(job.id)).toEqual(keys.filter(({ key }) => key));
       },
@@ -100,15 +111,22 @@ export const progress: fc.Arbitrary<Command> = fc
         const events = Array.from({ length: lines }, () =>
           newEvent({ type: "log", level: "info", message: "a page is done" }),
         );
+        const { lease } = job.held;
+        const asked = { share, message: null, events };
+        const after = job.events.length;
         await perform(m, r, "progress", crash, {
-          call: ({ leases }) => leases.progress(job.held.lease, { share, message: null, events }),
+          call: ({ leases }) => leases.progress(lease, asked, { after, again: false }),
           follow() {
             job.share = share;
             job.events.push(...events.map(() => "log"));
             job.writes++;
-            return (answer) => expect(answer).toEqual({ cancel: job.status === "CANCELLING" });
+            return (answer) => expect(answer).toEqual(heldOf(job));
           },
         });
+        if (job.events.length > after) {
+          const answer = await r.services.leases.progress(lease, asked, { after, again: true });
+          expect(answer).toEqual(heldOf(job));
+        }
       },
     ),
   );
