@@ -1,5 +1,6 @@
 import postgres from "postgres";
 import { createSockets } from "./socket.ts";
+import { createStatementPool } from "./statements.ts";
 import { createTransactionPool } from "./transactions.ts";
 
 export { isConnectionLoss } from "./connection-loss.ts";
@@ -101,14 +102,18 @@ export function openDatabase(options: DatabaseOptions): Database {
     });
   };
   const open = (name: string, of: Omit<DedicatedOptions, "name">): DedicatedPool => {
-    const statements = connect(name, of, of.statementTimeoutMs, { max_lifetime: 60 * 60 });
+    const statements = createStatementPool(
+      (onclose) =>
+        connect(name, { ...of, max: 1 }, of.statementTimeoutMs, { onclose, max_lifetime: 60 * 60 }),
+      of.max,
+    );
     const longestMs = Math.max(of.statementTimeoutMs, IDLE_IN_TRANSACTION_MS);
     const transactions = createTransactionPool(
       (onclose) => connect(`${name} tx`, { ...of, max: 1 }, longestMs, { onclose, max_lifetime: null }),
       of.max,
     );
-    closers.push(() => statements.end({ timeout: 5 }), transactions.close);
-    return { sql: statements, begin: transactions.begin };
+    closers.push(statements.close, transactions.close);
+    return { sql: statements.sql, begin: transactions.begin };
   };
   const { statementTimeoutMs } = options;
   const listening = connect("main", { max: 1, statementTimeoutMs }, LISTEN_ANEW_MS);

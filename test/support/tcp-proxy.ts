@@ -10,6 +10,8 @@ export interface TcpProxy extends AsyncDisposable {
   readonly url: string;
   /** Connections that are open now fall silent for ever; later ones are relayed. */
   silenceOpen(): void;
+  /** Connections that are open now are reset: whoever writes or reads gets an error. */
+  resetOpen(): void;
   /** Every connection falls silent, later ones too. */
   silenceAll(): void;
   /** What is sent from now on, either way, arrives at `release`: late, but complete and in order. */
@@ -94,6 +96,9 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
   return {
     url: url.href,
     silenceOpen,
+    resetOpen() {
+      for (const { near } of pairs) near.resetAndDestroy();
+    },
     silenceAll() {
       silent = true;
       silenceOpen();

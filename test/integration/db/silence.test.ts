@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { type Database, isConnectionLoss, openDatabase } from "../../../src/db/sql.ts";
 import { createTestDatabase } from "../../support/postgres.ts";
 import { startTcpProxy, type TcpProxy } from "../../support/tcp-proxy.ts";
+import { until } from "../../support/until.ts";
 
 const STATEMENT_MS = 1_000;
 const MARGIN_MS = 500;
@@ -72,4 +73,36 @@ test("connections that are idle for longer than that come back without an error"
       { timeout: 10_000, interval: STATEMENT_MS + MARGIN_MS },
     )
     .toBeGreaterThan(before);
+}, 15_000);
+
+test("a statement that is sent right after its connection was reset is answered, as often as that happens", async () => {
+  const { db, proxy } = await open();
+  let losses = 0;
+  /** Sends the next statement within the failure of the one before. */
+  const again = async (): Promise<unknown> => {
+    try {
+      return await db.sql`select 4 as n`;
+    } catch (error) {
+      if (!isConnectionLoss(error) || ++losses > 200) throw error;
+      return await again();
+    }
+  };
+  for (let times = 0; times < 20; times++) {
+    await again();
+    const under = db.sql`select pg_sleep(0.9)`.then(
+      () => null,
+      () => again(),
+    );
+    await until(async () => {
+      const [row] = await db.begin(
+        (tx) => tx<{ sleeping: boolean }[]>`
+        select exists (select from pg_stat_activity where query = 'select pg_sleep(0.9)' and state = 'active'
+          and datname = current_database()) as sleeping`,
+      );
+      return row?.sleeping;
+    }, "the statement is under way");
+    proxy.resetOpen();
+    expect(await Promise.all([under, again(), again()])).toEqual(Array.from({ length: 3 }, () => [{ n: 4 }]));
+  }
+  expect(losses).toBeGreaterThan(0);
 }, 15_000);
