@@ -53,8 +53,8 @@ export interface CrashingProcess {
 
 /** A promise for whoever asked something of a process that is dead. */
 const never = <T>(): Promise<T> => new Promise<T>(() => {});
-/** A statement that only reads is no commit. */
-const WRITES = /\b(insert|update|delete)\b/i;
+/** A statement that only reads is no commit; some call functions of the schema that write. */
+const WRITES = /\b(insert|update|delete|admit_parked|park_blocked)\b/i;
 const KILL_MS = 10_000;
 
 /**

@@ -12,8 +12,6 @@ const TRANSACTIONS = [
   "delete",
   "pause",
   "resume",
-  "reconcile",
-  "a later commit",
 ];
 const STATEMENTS = [
   "claim",
@@ -27,6 +25,8 @@ const STATEMENTS = [
   "fail for now",
   "fail with a long backoff",
   "sweep",
+  "reconcile",
+  "a later commit",
 ];
 const SEEN = [
   "PROCESSING after CREATED",

@@ -1,7 +1,7 @@
 /** The plain model of all jobs of one run: what the product promises, without a database. */
 import type { JobRequest } from "../../../../src/jobs/create.ts";
 import type { ClaimedJob, Lease } from "../../../../src/jobs/leases.ts";
-import type { JobStatus } from "../../../../src/jobs/model.ts";
+import { type JobStatus, priorityRank } from "../../../../src/jobs/model.ts";
 import type { Caller } from "../../../../src/lib/caller.ts";
 
 /** The stages of the pipeline `default`. */
@@ -99,11 +99,15 @@ function sharersOf(m: Model, { owner, request }: ModelJob): ModelJob[] {
 
 /** True when as many run with its key, or may begin at once, as its limit allows. */
 export function isKeyTaken(m: Model, job: ModelJob): boolean {
+  const rank = rankOf(job);
   const active = sharersOf(m, job).filter(
-    (other) => isRunning(other) || (other.status === "CREATED" && other.due && !other.parked),
+    (other) =>
+      isRunning(other) || (other.status === "CREATED" && other.due && !other.parked && rankOf(other) <= rank),
   );
   return active.length >= limitOf(job);
 }
+
+export const rankOf = ({ request }: ModelJob): number => priorityRank(request.priority);
 
 export function audited(m: Model, action: string, resource: string, caller: Caller): void {
   m.audit.push(`${action} ${resource} ${caller.userId}`);

@@ -2,8 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { expect } from "vitest";
 import { array, type Sql } from "../../../../src/db/sql.ts";
-import { priorityRank } from "../../../../src/jobs/model.ts";
-import { isFinal, isKeyTaken, limitOf, type Model, type ModelJob } from "./model.ts";
+import { isFinal, isKeyTaken, limitOf, type Model, type ModelJob, rankOf } from "./model.ts";
 
 /** A job with all that hangs on it. */
 interface SeenJob {
@@ -137,7 +136,7 @@ function expected(job: ModelJob): JobView {
     stagesDone: job.stagesDone,
     started: job.events.some((event) => event.startsWith("PROCESSING")),
     ended: isFinal(job),
-    priority: priorityRank(request.priority),
+    priority: rankOf(job),
     key: request.concurrencyKey || null,
     limit: limitOf(job),
     requestId: request.requestId || null,
@@ -193,12 +192,10 @@ function checkParked(m: Model, seen: Snapshot): void {
   }
   if (m.loose) return;
   const order = new Map(seen.jobs.map(({ id, runTime }) => [id, `${runTime} ${id}`]));
-  const longestFirst = m.jobs
+  const inTurn = m.jobs
     .filter(({ parked }) => parked)
-    .sort((a, b) => ((order.get(a.id) ?? "") < (order.get(b.id) ?? "") ? -1 : 1));
-  const next = new Map(
-    longestFirst.toReversed().map((job) => [`${job.owner} ${job.request.concurrencyKey}`, job]),
-  );
+    .sort((a, b) => rankOf(a) - rankOf(b) || ((order.get(a.id) ?? "") < (order.get(b.id) ?? "") ? -1 : 1));
+  const next = new Map(inTurn.toReversed().map((job) => [`${job.owner} ${job.request.concurrencyKey}`, job]));
   for (const job of next.values()) {
     if (!isKeyTaken(m, job))
       throw new Error(`Job ${job.id} is parked although there is a place for its key.`);
