@@ -26,28 +26,32 @@ export function nextInLine({ lines, limit }: NextInLine): Selection {
   const order = lines.map(({ rank, after }) => ({ rank, after }));
   return (sql) => sql`
     line as materialized (
-      select l.rank, l.after, l.owner_id
-      from jsonb_array_elements(${json(order)}::text::jsonb) with ordinality as o(line, place)
-      cross join lateral (select (o.line->>'rank')::smallint as rank, (o.line->>'after')::uuid as after) as asked
-      cross join lateral (select asked.*, coalesce(
-        ${firstOwner(sql, sql`asked.rank`, sql`owner_id > asked.after`)},
-        ${firstOwner(sql, sql`asked.rank`, sql`owner_id <= asked.after`)}) as owner_id) as l
-      where l.owner_id is not null and not (select paused from queue_state)
-      order by o.place limit 1
+      select asked.rank, asked.after, o.owner_id, o.run_time
+      from jsonb_array_elements(${json(order)}::text::jsonb) with ordinality as l(line, place)
+      cross join lateral (select (l.line->>'rank')::smallint as rank, (l.line->>'after')::uuid as after) as asked
+      cross join lateral (
+        ${firstOwner(sql, sql`asked.rank`, sql`owner_id > asked.after`)} union all
+        ${firstOwner(sql, sql`asked.rank`, sql`owner_id <= asked.after`)} limit 1
+      ) as o
+      where not (select paused from queue_state)
+      order by l.place limit 1
     ), turns as (
       -- Hops from owner to owner in the index, however many jobs each has; only as far as its readers need.
-      select owner_id, owner_id <= after as wrapped, 1 as turn from line
+      select owner_id, run_time, owner_id <= after as wrapped, 1 as turn from line
       union all
-      select n.owner_id, n.owner_id <= line.after, t.turn + 1
-      from turns t, line cross join lateral (select coalesce(
-        ${firstOwner(sql, sql`line.rank`, sql`owner_id > t.owner_id and (not t.wrapped or owner_id <= line.after)`)},
-        case when not t.wrapped then ${firstOwner(sql, sql`line.rank`, sql`owner_id <= line.after`)} end) as owner_id) as n
-      where n.owner_id is not null and t.turn < ${owners}
+      select o.owner_id, o.run_time, o.owner_id <= line.after, t.turn + 1
+      from turns t, line cross join lateral (
+        ${firstOwner(sql, sql`line.rank`, sql`owner_id > t.owner_id and (not t.wrapped or owner_id <= line.after)`)}
+        union all
+        ${firstOwner(sql, sql`line.rank`, sql`owner_id <= line.after and not t.wrapped`)} limit 1
+      ) as o
+      where t.turn < ${owners}
     ), front as (
       select f.*, t.turn from line cross join turns t cross join lateral (
         select waits.id, waits.owner_id, waits.concurrency_key, waits.concurrency_limit, waits.run_time
         from (
-          select id, run_time from jobs where ${inLine(sql, sql`line.rank`)} and owner_id = t.owner_id
+          -- From its first job on: before it lie those that were taken since the index was last cleaned.
+          select id, run_time from jobs where ${inLine(sql, sql`line.rank`)} and owner_id = t.owner_id and run_time >= t.run_time
           order by run_time, id limit ${limit + SPARE_JOBS}
         ) as seen join jobs waits on waits.id = seen.id
         where ${mayBegin(sql)}
@@ -70,9 +74,9 @@ export function theseOf(ids: readonly string[], limit: number): Selection {
     ), ${placed(sql)}`;
 }
 
-/** The first owner in the line of `rank` for whom `condition` holds, as an expression; null without one. */
+/** The first owner in the line of `rank` for whom `condition` holds, and the time of its first job, as a query. */
 function firstOwner(sql: Sql, rank: Fragment, condition: Fragment): Fragment {
-  return sql`(select owner_id from jobs where ${inLine(sql, rank)} and ${condition}
+  return sql`(select owner_id, run_time from jobs where ${inLine(sql, rank)} and ${condition}
     order by owner_id, run_time, id limit 1)`;
 }
 
