@@ -1,11 +1,11 @@
-/** Waits for `work`, for `ms` at most. */
-export async function within(ms: number, work: Promise<unknown>): Promise<void> {
+/** Waits for `work`, for `ms` at most; undefined when that was not enough. */
+export async function within<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
+  const over = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ms);
   });
   try {
-    await Promise.race([work, over]);
+    return await Promise.race([work, over]);
   } finally {
     clearTimeout(timer);
   }
