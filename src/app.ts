@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { createAuditor } from "./audit/auditor.ts";
 import { type AdminVerbs, createAdminVerbs } from "./auth/admin.ts";
@@ -7,7 +8,7 @@ import { type Auth, createAuth } from "./auth/auth.ts";
 import { UnauthenticatedError } from "./auth/errors.ts";
 import { loadMasterKey, readMasterKey } from "./auth/master-key.ts";
 import { createPasswords } from "./auth/passwords.ts";
-import type { Config } from "./config.ts";
+import { type Config, ConfigError } from "./config.ts";
 import { connectDatabase, type FoundDatabase, startFailure } from "./database.ts";
 import { createDatabaseClock, type DatabaseClock } from "./db/clock.ts";
 import type { EmbeddedPostgres } from "./db/embedded.ts";
@@ -16,10 +17,13 @@ import type { Database } from "./db/sql.ts";
 import { createChecks, createChecksWithout, type MachineDeps } from "./doctor/checks.ts";
 import { examine } from "./doctor/doctor.ts";
 import type { Outcome, Report } from "./doctor/model.ts";
+import { createEgress } from "./egress/egress.ts";
+import { type EgressPolicy, type OwnAddress, parseAllowed } from "./egress/policy.ts";
 import { createEventBus, type EventBus } from "./events/bus.ts";
 import { createNotifyTransport, createRedisTransport } from "./events/transport.ts";
 import { DEFAULT_EXTRACT_LIMITS } from "./extract/extractor.ts";
 import { createClaims } from "./jobs/claims.ts";
+import { createRemoteDocuments, type RemoteDocuments } from "./jobs/documents/remote.ts";
 import { createDocumentsService, type DocumentsService } from "./jobs/documents/service.ts";
 import { createHeartbeats } from "./jobs/heartbeats.ts";
 import { type ClaimedJob, createLeases, type Leases, type Recovered } from "./jobs/leases.ts";
@@ -88,6 +92,7 @@ interface Core {
   store: FileStore;
   pipelines: PipelinesService;
   documents: DocumentsService;
+  remote: RemoteDocuments;
   leases: Leases;
   masterKey: Buffer;
   processId: string;
@@ -165,6 +170,18 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     newId: () => newId(clock.now()),
     maxBytes: config.maxDocumentBytes,
   });
+  const egress = createEgress({
+    policy: egressPolicy(config),
+    own: () => ownAddresses(config, publicUrl.current),
+  });
+  cleanup.add("egress", () => egress.close());
+  const remote = createRemoteDocuments({
+    db,
+    store,
+    egress,
+    uris: createSecretBox(masterKey, "document addresses"),
+    newId: () => newId(clock.now()),
+  });
   const queue = await startQueue({ db, bus, redis, leaseMs: config.leaseMs, logger }, cleanup);
   const leases = createLeases({ db, bus, queue, metrics, clock, leaseMs: config.leaseMs });
   const recovery = createRecovery({ leases, intervalMs: SWEEP_MS, logger });
@@ -183,11 +200,37 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     store,
     pipelines,
     documents,
+    remote,
     leases,
     masterKey,
     processId,
     publicUrl,
   };
+}
+
+/** @throws ConfigError naming the entries that are neither a range nor a name */
+function egressPolicy(config: Config): EgressPolicy {
+  const { wrong, ...allowed } = parseAllowed(config.egressAllow);
+  if (wrong.length > 0) {
+    throw new ConfigError([
+      `SLUICE_EGRESS_ALLOW: ${wrong.join(", ")} is neither a range of addresses, e.g. 10.0.0.0/8, nor the name of a host`,
+    ]);
+  }
+  return { ...allowed, allowHttp: config.egressAllowHttp };
+}
+
+/** Where this process listens, for the guard that keeps callers from using it against itself. */
+function ownAddresses(config: Config, publicUrl: string): OwnAddress[] {
+  const { host, workerAddress } = config;
+  // Port 0 is known only once it listens; without an own public address that is where clients reach it.
+  const port = config.port || Number(URL.parse(publicUrl)?.port);
+  const hosts = ["0.0.0.0", "::"].includes(host)
+    ? Object.values(networkInterfaces()).flatMap((all) => all?.map(({ address }) => address) ?? [])
+    : [host === "localhost" ? "127.0.0.1" : host];
+  return [
+    ...hosts.map((address) => ({ address, port })),
+    ...(workerAddress ? [{ address: workerAddress.host, port: workerAddress.port }] : []),
+  ];
 }
 
 /** A Redis that several installations may share, and what it calls this one. */
@@ -257,6 +300,7 @@ async function startWorker(core: Core, cleanup: Cleanup): Promise<Worker> {
   const runJob = createJobRunner({
     leases,
     documents,
+    remote: core.remote,
     pool,
     store,
     passwords: createSecretBox(core.masterKey, "document passwords"),
@@ -312,6 +356,7 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
   const jobs = createJobsService({
     db,
     documents,
+    remote: core.remote,
     pipelines,
     audit: createAuditor(),
     bus,

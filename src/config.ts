@@ -71,6 +71,10 @@ const SETTINGS = z.object({
   SLUICE_MAX_DOCUMENT_BYTES: number(1, 64 * 1024 * MIB).default(512 * MIB),
   /** Memory at which a document process is ended, in bytes. */
   SLUICE_PARSER_MEMORY_BYTES: number(256 * MIB, 64 * 1024 * MIB).default(1024 * MIB),
+  /** Ranges of addresses and names that outgoing calls may reach although they are private. */
+  SLUICE_EGRESS_ALLOW: list.default([]),
+  /** Outgoing calls to public addresses may go without TLS. */
+  SLUICE_EGRESS_ALLOW_HTTP: flag.default(false),
   /** PEM files; with both the port speaks TLS. */
   SLUICE_TLS_CERT: z.string().optional(),
   SLUICE_TLS_KEY: z.string().optional(),
@@ -164,6 +168,8 @@ export function loadConfig(environment: Environment = process.env) {
     graceMs: data.SLUICE_GRACE_MS,
     maxDocumentBytes: data.SLUICE_MAX_DOCUMENT_BYTES,
     parserMemoryBytes: data.SLUICE_PARSER_MEMORY_BYTES,
+    egressAllow: data.SLUICE_EGRESS_ALLOW,
+    egressAllowHttp: data.SLUICE_EGRESS_ALLOW_HTTP,
     auth: data.SLUICE_AUTH,
     corsOrigins: data.SLUICE_CORS_ORIGINS,
     logLevel: data.SLUICE_LOG_LEVEL,

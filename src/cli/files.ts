@@ -23,6 +23,11 @@ export function fileFailure(error: unknown): string {
   return code ? `it cannot be read (${code})` : message;
 }
 
+/** True for what the server fetches by itself. */
+export function isAddress(path: string): boolean {
+  return /^(https?|s3):\/\//i.test(path);
+}
+
 /** The beginning of a file or pipe, at most `limit` bytes, as text. */
 export async function readStart(path: string, limit: number): Promise<string> {
   const parts: Buffer[] = [];

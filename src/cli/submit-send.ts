@@ -1,7 +1,8 @@
 import { basename } from "node:path";
 import { toJson } from "@bufbuild/protobuf";
-import { JobEventSchema, JobStatus, type Sluice } from "@sluice/sdk";
+import { type DocumentInput, JobEventSchema, JobStatus, type Sluice } from "@sluice/sdk";
 import type { Io } from "./context.ts";
+import { isAddress } from "./files.ts";
 import { writeJson } from "./output.ts";
 import type { Progress } from "./progress.ts";
 import { type Entry, finish, type SubmitOptions, waits } from "./submit-entry.ts";
@@ -16,6 +17,11 @@ export interface SendDeps {
   readonly signal: AbortSignal;
 }
 
+function sourceOf(path: string, io: Io): DocumentInput {
+  if (path === "-") return { data: io.stdin as AsyncIterable<Uint8Array>, filename: "stdin" };
+  return isAddress(path) ? { uri: path } : { path, filename: basename(path) };
+}
+
 /** Sends one document and creates its job. */
 export async function send(entry: Entry, { sluice, io, options, progress, signal }: SendDeps): Promise<void> {
   if (signal.aborted) return;
@@ -23,8 +29,7 @@ export async function send(entry: Entry, { sluice, io, options, progress, signal
   track.state = "uploading";
   track.startedAt = Date.now();
   progress.update(track);
-  const stdin = { data: io.stdin as AsyncIterable<Uint8Array>, filename: "stdin" };
-  const job = await sluice.jobs.submit(path === "-" ? stdin : { path, filename: basename(path) }, {
+  const job = await sluice.jobs.submit(sourceOf(path, io), {
     pipeline: options.pipeline,
     priority: options.priority,
     labels: options.label,

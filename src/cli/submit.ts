@@ -2,7 +2,7 @@ import { type Sluice, SluiceError } from "@sluice/sdk";
 import { type Command, Option } from "commander";
 import { type Target, withSluice } from "./connect.ts";
 import { type CliContext, CliError, INTERRUPTED, type Io, sentenceOf } from "./context.ts";
-import { fileFailure, problemOf } from "./files.ts";
+import { fileFailure, isAddress, problemOf } from "./files.ts";
 import { onInterrupt } from "./interrupt.ts";
 import { integer, jsonOption, label, outputOption } from "./options.ts";
 import { createGate } from "./pool.ts";
@@ -27,7 +27,10 @@ export function registerSubmit(
   program
     .command("submit")
     .description("submit documents as jobs")
-    .argument("<file...>", "files to submit; - reads one document from stdin")
+    .argument(
+      "<file...>",
+      "files to submit, or https:// addresses for the server to fetch; - reads one document from stdin",
+    )
     .option("--pipeline <name>", "name or id of the pipeline (default: default)")
     .option("--follow", "show the progress of each job, then print the results")
     .option("--wait", "wait for the end without showing progress, then print the results")
@@ -67,6 +70,7 @@ Examples:
   $ ${context.programName} submit report.pdf --follow
   $ ${context.programName} submit *.docx --wait --output markdown --out-dir texts
   $ ${context.programName} submit *.pdf --follow --json | jq -r 'select(.type == "event") | .event.sequence'
+  $ ${context.programName} submit https://example.com/report.pdf --wait
   $ pandoc notes.org -t html | ${context.programName} submit - --wait`,
     )
     .action((files: string[], options: SubmitOptions) =>
@@ -120,12 +124,14 @@ async function submit(
 async function checkFiles(io: Io, files: readonly string[]): Promise<Entry[]> {
   const gate = createGate(MAX_CHECKED);
   const problems = await Promise.all(
-    files.map((path) => gate(async () => (path === "-" ? undefined : await problemOf(path)))),
+    files.map((path) =>
+      gate(async () => (path === "-" || isAddress(path) ? undefined : await problemOf(path))),
+    ),
   );
   return files.map((path, i) => {
     const entry: Entry = {
       path,
-      track: newTrack(path === "-" ? "stdin" : path),
+      track: newTrack(path === "-" ? "stdin" : isAddress(path) ? path.replace(/[?#].*/s, "") : path),
       unusable: Boolean(problems[i]),
     };
     if (problems[i]) {

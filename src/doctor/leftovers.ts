@@ -16,8 +16,9 @@ export interface LeftoversDeps {
 }
 
 /** Where workers put what they make, before a row names it: `results/<job>/<lease>/<file>`. */
-const FOLDERS = ["checkpoints", "results"];
-const OURS = /^(?:checkpoints|results)\/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\//;
+const FOLDERS = ["checkpoints", "results", "sources"];
+const OURS =
+  /^(?:checkpoints|results|sources)\/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\//;
 /** An attempt puts its objects moments before the row that names them; a day later no row will. */
 const LEFT_AFTER_MS = 24 * 3_600_000;
 const BATCH = 500;

@@ -28,7 +28,7 @@ export async function objectsOf(sql: Sql, ids: readonly string[]): Promise<Objec
     ) as u order by u.place, u.key`;
 }
 
-/** Those of these keys of results and checkpoints that no row names. Each is known with the job that its name tells. */
+/** Those of these keys of results, checkpoints and fetched sources that no row names. Each is known with the job that its name tells. */
 export async function unusedKeys(
   sql: Sql,
   keys: readonly { readonly key: string; readonly jobId: string }[],
@@ -37,6 +37,7 @@ export async function unusedKeys(
     select k.key from unnest(${array(keys.map(({ key }) => key))}::text::text[],
       ${array(keys.map(({ jobId }) => jobId))}::text::uuid[]) as k(key, job_id)
     where not exists (select from job_result_contents c where c.job_id = k.job_id and c.object_key = k.key)
-      and not exists (select from job_stages s where s.job_id = k.job_id and s.checkpoint_object = k.key)`;
+      and not exists (select from job_stages s where s.job_id = k.job_id and s.checkpoint_object = k.key)
+      and not exists (select from documents d where d.object_key = k.key)`;
   return rows.map(({ key }) => key);
 }

@@ -82,6 +82,7 @@ const SOURCE: Record<Document["source"], DocumentSource> = {
   TEXT: DocumentSource.TEXT,
   INLINE: DocumentSource.INLINE,
   UPLOAD: DocumentSource.UPLOAD,
+  URI: DocumentSource.URI,
 };
 
 const FORMATS: Record<ResultFormat, { wire: WireFormat; mediaType: string; suffix: string }> = {
@@ -205,7 +206,7 @@ function sourceFromMessage({ source, filename }: CreateJobRequest): JobSource | 
     case "documentId":
       return { kind: "document", documentId: source.value };
     case "uri":
-      return { kind: "uri", uri: source.value };
+      return { kind: "uri", uri: source.value, filename };
     default:
       return null;
   }
@@ -275,6 +276,7 @@ export function documentToMessage(document: Document): MessageInitShape<typeof D
     sizeBytes: BigInt(document.sizeBytes),
     sha256: document.sha256 ?? "",
     source: SOURCE[document.source],
+    uri: document.uri,
     status: document.sha256 === null ? DocumentStatus.PENDING : DocumentStatus.READY,
     createdBy: document.ownerId,
     createTime: timestampOf(document.createTime),

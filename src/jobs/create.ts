@@ -10,8 +10,9 @@ import type { PipelinesService } from "../pipelines/service.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { NewDocument } from "./documents/queries.ts";
+import type { RemoteDocuments } from "./documents/remote.ts";
 import type { DocumentsService } from "./documents/service.ts";
-import { DocumentNotFoundError, RequestIdReusedError, UriSourceUnsupportedError } from "./errors.ts";
+import { DocumentNotFoundError, RequestIdReusedError } from "./errors.ts";
 import { entryOf } from "./job-row.ts";
 import type { ClaimedJob } from "./lease-queries.ts";
 import type { Job, JobPriority } from "./model.ts";
@@ -21,7 +22,7 @@ export type JobSource =
   | { kind: "text"; text: string; filename: string }
   | { kind: "inline"; bytes: Uint8Array; filename: string; mediaType: string }
   | { kind: "document"; documentId: string }
-  | { kind: "uri"; uri: string };
+  | { kind: "uri"; uri: string; filename: string };
 
 /** What a caller asks for; already checked against the rules of the contract. */
 export interface JobRequest {
@@ -61,6 +62,7 @@ interface Prepared {
 interface CreatorDeps {
   db: Database;
   documents: DocumentsService;
+  remote: Pick<RemoteDocuments, "prepare">;
   pipelines: PipelinesService;
   audit: Auditor;
   queue: Pick<Queue<ClaimedJob>, "enqueue">;
@@ -73,11 +75,10 @@ interface CreatorDeps {
 
 /** Creates jobs: single calls that come at once share one transaction. */
 export function createJobCreator(deps: CreatorDeps) {
-  const { db, documents, pipelines, audit, queue, metrics, passwords, requestHashKey, newId } = deps;
+  const { db, documents, remote, pipelines, audit, queue, metrics, passwords, requestHashKey, newId } = deps;
 
   const prepare = async (caller: Caller, request: JobRequest): Promise<Prepared> => {
     const { source } = request;
-    if (source.kind === "uri") throw new UriSourceUnsupportedError();
     const pipeline = await pipelines.forNewJob({
       id: request.pipelineId,
       name: request.pipelineName,
@@ -87,12 +88,14 @@ export function createJobCreator(deps: CreatorDeps) {
     const document =
       source.kind === "document"
         ? null
-        : await documents.prepare(caller.userId, {
-            filename: source.filename,
-            mediaType: source.kind === "text" ? "text/plain" : source.mediaType,
-            bytes: source.kind === "text" ? Buffer.from(source.text) : source.bytes,
-            source: source.kind === "text" ? "TEXT" : "INLINE",
-          });
+        : source.kind === "uri"
+          ? remote.prepare(caller.userId, source)
+          : await documents.prepare(caller.userId, {
+              filename: source.filename,
+              mediaType: source.kind === "text" ? "text/plain" : source.mediaType,
+              bytes: source.kind === "text" ? Buffer.from(source.text) : source.bytes,
+              source: source.kind === "text" ? "TEXT" : "INLINE",
+            });
     const documentId =
       document?.id ??
       (source.kind === "document" ? (await documents.getReady(caller, source.documentId)).id : "");
@@ -113,7 +116,11 @@ export function createJobCreator(deps: CreatorDeps) {
         password: request.password ? passwords.seal(request.password, id) : null,
         requestId: request.requestId || null,
         requestHash: request.requestId
-          ? hashOf(requestHashKey, request, document?.sha256 ?? documentId)
+          ? hashOf(
+              requestHashKey,
+              request,
+              source.kind === "uri" ? source.uri : (document?.sha256 ?? documentId),
+            )
           : null,
         concurrencyKey: request.concurrencyKey || null,
         concurrencyLimit: request.concurrencyLimit || 1,

@@ -162,8 +162,34 @@ export class UriSourceUnsupportedError extends SluiceError {
   readonly reason = "UNIMPLEMENTED";
   constructor() {
     super(
-      "This version does not fetch documents by uri yet. Send the bytes: UploadDocument, or inline up to 4 MiB.",
+      "This version does not fetch documents from s3:// yet. Give a presigned https address, or send the bytes by UploadDocument.",
     );
+  }
+}
+
+/** The source answered, and will not give the document. */
+export class SourceRefusedError extends SluiceError {
+  override name = "SourceRefusedError";
+  readonly kind = "failed_precondition";
+  readonly reason = "SOURCE_UNREACHABLE";
+  constructor(uri: string, status: number) {
+    super(
+      `${uri} answered with the HTTP status ${status} instead of a document. Check the address, and whether it has expired.`,
+      { uri, status: String(status) },
+    );
+  }
+}
+
+/** The source answered, and may give the document later. */
+export class SourceUnavailableError extends SluiceError {
+  override name = "SourceUnavailableError";
+  readonly kind = "unavailable";
+  readonly reason = "SOURCE_UNREACHABLE";
+  constructor(uri: string, status: number) {
+    super(`${uri} answered with the HTTP status ${status}; it is tried again.`, {
+      uri,
+      status: String(status),
+    });
   }
 }
 

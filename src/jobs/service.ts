@@ -11,6 +11,7 @@ import type { ObjectStore } from "../storage/object-store.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { createJobCreator, type JobRequest } from "./create.ts";
 import type { Document } from "./documents/model.ts";
+import type { RemoteDocuments } from "./documents/remote.ts";
 import type { DocumentsService } from "./documents/service.ts";
 import {
   JobAlreadyFinalError,
@@ -50,6 +51,7 @@ import { watchJob } from "./watch.ts";
 export interface JobsDeps {
   db: Database;
   documents: DocumentsService;
+  remote: Pick<RemoteDocuments, "prepare">;
   pipelines: PipelinesService;
   audit: Auditor;
   bus: EventBus;

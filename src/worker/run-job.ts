@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { pipeline as streamPipeline } from "node:stream/promises";
 import { isConnectionLoss } from "../db/sql.ts";
 import type { ExtractLimits } from "../extract/extractor.ts";
+import type { RemoteDocuments } from "../jobs/documents/remote.ts";
 import type { DocumentsService } from "../jobs/documents/service.ts";
 import { LeaseLostError } from "../jobs/errors.ts";
 import { newEvent } from "../jobs/job-events.ts";
@@ -14,7 +15,7 @@ import { messageOf } from "../lib/errors.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
 import { isStorable, storable } from "../lib/storable.ts";
 import { type PlannedStage, planStages, runPipeline, type StageReport } from "../pipelines/runner.ts";
-import { fetchStage, receiveSource } from "../stages/fetch.ts";
+import { fetchStage } from "../stages/fetch.ts";
 import type { RenderedFiles, StagePool } from "../stages/host/pool.ts";
 import type { WorkingDocument } from "../stages/stage.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
@@ -24,10 +25,12 @@ import { type AttemptWriter, createAttemptWriter } from "./attempt-writer.ts";
 import { CancelOrdered, JobTimeout, jobErrorOf, WorkerStopping } from "./failure.ts";
 import { createProgressWriter } from "./progress-writer.ts";
 import { nextAttemptInMs } from "./retry.ts";
+import { createSourceReceiver } from "./source.ts";
 
 export interface RunJobDeps {
   leases: Leases;
   documents: DocumentsService;
+  remote: RemoteDocuments;
   pool: StagePool;
   store: ObjectStore;
   passwords: SecretBox;
@@ -168,22 +171,29 @@ export function createJobRunner(deps: RunJobDeps) {
     };
     let source: WorkingDocument["source"] | null = null;
 
-    const receive = async (maxBytes: number): Promise<WorkingDocument["source"]> => {
-      const { document, body } = await writer.read(() => documents.open(job.documentId, signal));
-      // A second fetch brings the source anew.
-      await rm(sourcePath, { force: true });
-      const received = await receiveSource(body, sourcePath, { maxBytes: maxBytes || limits.maxInputBytes });
-      return { filename: document.filename, declaredMediaType: document.mediaType, ...received };
-    };
+    const receiveSource = createSourceReceiver({
+      documents,
+      remote: deps.remote,
+      persist: writer.read,
+      documentId: job.documentId,
+      path: sourcePath,
+      objectKey: `sources/${job.id}/${lease.token}/source`,
+      signal,
+    });
+    const receive = ({ max_bytes, timeout_ms } = fetchStage.parseOptions({})) =>
+      receiveSource({
+        maxBytes: Math.min(max_bytes || Infinity, limits.maxInputBytes),
+        timeoutMs: timeout_ms,
+      });
 
     const runStage = async (stage: PlannedStage, inputPath: string | null): Promise<string | null> => {
       const startedAt = performance.now();
       if (stage.config.type === fetchStage.type) {
-        source = await receive((stage.options as { max_bytes: number }).max_bytes);
+        source = await receive(stage.options as ReturnType<typeof fetchStage.parseOptions>);
         return null;
       }
       // A resumed attempt skips the fetch stage, and a pipeline may have none.
-      source ??= await receive(0);
+      source ??= await receive();
       const outputPath = join(folder, `stage-${stage.position}.json`);
       const progress = createProgressWriter({
         write: async (update) =>
@@ -246,7 +256,10 @@ export function createJobRunner(deps: RunJobDeps) {
 
     return async () => {
       const document = await writer.read(() => documents.find(job.documentId));
-      const plan = planStages(claimed.stages, document.sha256 ?? document.id);
+      const plan = planStages(
+        claimed.stages,
+        document.source === "URI" ? document.id : (document.sha256 ?? document.id),
+      );
       const finished = await runPipeline(plan, {
         now: deps.now,
         keys: async () => {

@@ -6,10 +6,13 @@ import { ALL_PERMISSIONS, BUILTIN_ROLES } from "../../src/auth/permissions.ts";
 import { createDatabaseClock, type DatabaseClock } from "../../src/db/clock.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import { type Database, openDatabase } from "../../src/db/sql.ts";
+import { createEgress } from "../../src/egress/egress.ts";
+import { parseAllowed } from "../../src/egress/policy.ts";
 import { createEventBus, type EventBus } from "../../src/events/bus.ts";
 import { createNotifyTransport } from "../../src/events/transport.ts";
 import { DEFAULT_EXTRACT_LIMITS } from "../../src/extract/extractor.ts";
 import type { JobRequest } from "../../src/jobs/create.ts";
+import { createRemoteDocuments, type RemoteDocuments } from "../../src/jobs/documents/remote.ts";
 import { createDocumentsService, type DocumentsService } from "../../src/jobs/documents/service.ts";
 import { createHeartbeats, type Heartbeats } from "../../src/jobs/heartbeats.ts";
 import { type ClaimedJob, createLeases, type Leases } from "../../src/jobs/leases.ts";
@@ -39,6 +42,7 @@ const silent = createLogger("silent");
 /** What one process of an installation is made of, without its edge. */
 export interface Services {
   readonly documents: DocumentsService;
+  readonly remote: RemoteDocuments;
   readonly pipelines: PipelinesService;
   readonly queue: Queue<ClaimedJob>;
   readonly jobs: JobsService;
@@ -112,11 +116,19 @@ export async function createHarness(
       newId,
       maxBytes: 64 * 1024 * 1024,
     });
+    const remote = createRemoteDocuments({
+      db: on,
+      store: objects,
+      egress: createEgress({ policy: { ...parseAllowed(["127.0.0.0/8"]), allowHttp: false }, own: () => [] }),
+      uris: passwords,
+      newId,
+    });
     const leases = createLeases({ db: on, bus, queue, metrics, clock, leaseMs });
     const heartbeats = createHeartbeats(on, leaseMs);
     const jobs = createJobsService({
       db: on,
       documents,
+      remote,
       pipelines,
       audit,
       bus,
@@ -129,10 +141,10 @@ export async function createHarness(
       now,
     });
     const system = createSystemService({ db: on, audit, queue, facts: {} as ServerFacts, metrics, now });
-    return { documents, pipelines, queue, jobs, leases, heartbeats, system };
+    return { documents, remote, pipelines, queue, jobs, leases, heartbeats, system };
   };
   const services = redis ? newProcess(db, await redisQueueOn(db, bus, leaseMs, redis)) : newProcess();
-  const { documents, leases, heartbeats, queue } = services;
+  const { documents, remote, leases, heartbeats, queue } = services;
   const workers: Worker[] = [];
   const callerWith = (permissions: Iterable<string>): Caller => ({
     userId: newId(),
@@ -170,6 +182,7 @@ export async function createHarness(
       const runJob = createJobRunner({
         leases,
         documents,
+        remote,
         pool,
         store,
         passwords,

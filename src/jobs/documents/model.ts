@@ -1,5 +1,5 @@
 /** How a document came in. */
-export type DocumentSource = "TEXT" | "INLINE" | "UPLOAD";
+export type DocumentSource = "TEXT" | "INLINE" | "UPLOAD" | "URI";
 
 /** A document as it was handed in. It is ready once its bytes have arrived. */
 export interface Document {
@@ -9,9 +9,11 @@ export interface Document {
   /** As the client said; what it is, the detect stage finds out. */
   mediaType: string;
   sizeBytes: number;
-  /** Hex; null while the upload is awaited. */
+  /** Hex; null while the bytes are awaited. */
   sha256: string | null;
   source: DocumentSource;
+  /** Where it comes from, without what may be secret; empty for other sources. */
+  uri: string;
   createTime: Date;
 }
 

@@ -1,22 +1,23 @@
 import { array, type Sql } from "../../db/sql.ts";
 import type { Scope } from "../../lib/caller.ts";
-import { storableJson } from "../../lib/storable.ts";
+import { storable, storableJson } from "../../lib/storable.ts";
 import type { Document, DocumentBody, DocumentSource } from "./model.ts";
 
 type DocumentRow = Omit<Document, "sizeBytes"> & { sizeBytes: string };
 
 const fromRow = (row: DocumentRow): Document => ({ ...row, sizeBytes: Number(row.sizeBytes) });
 
-/** A document with its bytes, or with the key of the object that holds them. */
+/** A document with its bytes, with the key of the object that holds them, or with the address to fetch them from. */
 export interface NewDocument {
   id: string;
   ownerId: string;
   filename: string;
   mediaType: string;
   sizeBytes: number;
-  sha256: string;
+  /** Null when its bytes are to be fetched. */
+  sha256: string | null;
   source: DocumentSource;
-  body: DocumentBody;
+  body: DocumentBody | { uri: string; sealedUri: Uint8Array };
 }
 
 export async function insertDocuments(sql: Sql, documents: readonly NewDocument[]): Promise<void> {
@@ -24,12 +25,47 @@ export async function insertDocuments(sql: Sql, documents: readonly NewDocument[
     ...document,
     content: "content" in body ? Buffer.from(body.content).toString("base64") : null,
     objectKey: "objectKey" in body ? body.objectKey : null,
+    uri: "uri" in body ? body.uri : "",
+    sealedUri: "sealedUri" in body ? Buffer.from(body.sealedUri).toString("base64") : null,
   }));
   await sql`
-    insert into documents (id, owner_id, filename, media_type, size_bytes, sha256, source, content, object_key)
-    select r.id, r."ownerId", r.filename, r."mediaType", r."sizeBytes", r.sha256, r.source, decode(r.content, 'base64'), r."objectKey"
+    insert into documents (id, owner_id, filename, media_type, size_bytes, sha256, source, content, object_key, uri, sealed_uri)
+    select r.id, r."ownerId", r.filename, r."mediaType", r."sizeBytes", r.sha256, r.source, decode(r.content, 'base64'),
+      r."objectKey", r.uri, decode(r."sealedUri", 'base64')
     from jsonb_to_recordset(${storableJson(records)}::text::jsonb) as r(id uuid, "ownerId" uuid, filename text,
-      "mediaType" text, "sizeBytes" bigint, sha256 text, source text, content text, "objectKey" text)`;
+      "mediaType" text, "sizeBytes" bigint, sha256 text, source text, content text, "objectKey" text, uri text, "sealedUri" text)`;
+}
+
+/** The encrypted address of a document that is fetched; null for any other. */
+export async function findSealedUri(sql: Sql, id: string): Promise<Uint8Array | null> {
+  const [row] = await sql<
+    { sealedUri: Uint8Array | null }[]
+  >`select sealed_uri from documents where id = ${id}`;
+  return row?.sealedUri ?? null;
+}
+
+/**
+ * Notes the bytes of a fetched document, unless some are noted already. Answers the hash of the bytes that are noted from
+ * then on, and the key of the object that holds them; null when the row does. Null when the document is gone.
+ */
+export async function keepBytes(
+  sql: Sql,
+  id: string,
+  bytes: {
+    sizeBytes: number;
+    sha256: string;
+    mediaType: string;
+    content: Uint8Array | null;
+    objectKey: string | null;
+  },
+): Promise<{ sha256: string; objectKey: string | null } | null> {
+  await sql`
+    update documents set size_bytes = ${bytes.sizeBytes}, sha256 = ${bytes.sha256}, content = ${bytes.content},
+      object_key = ${bytes.objectKey}, media_type = ${storable(bytes.mediaType)}
+    where id = ${id} and source = 'URI' and sha256 is null`;
+  const [row] = await sql<{ sha256: string; objectKey: string | null }[]>`
+    select sha256, object_key from documents where id = ${id}`;
+  return row ?? null;
 }
 
 /** Removes documents that no job uses. */
@@ -99,7 +135,7 @@ export async function findExpectedHash(sql: Sql, uploadKey: string): Promise<str
 
 export async function findDocument(sql: Sql, scope: Scope, id: string): Promise<Document | null> {
   const [row] = await sql<DocumentRow[]>`
-    select id, owner_id, filename, media_type, size_bytes, sha256, source, created_at as create_time from documents
+    select id, owner_id, filename, media_type, size_bytes, sha256, source, uri, created_at as create_time from documents
     where id = ${id} and (${scope.ownerId}::uuid is null or owner_id = ${scope.ownerId})`;
   return row ? fromRow(row) : null;
 }
@@ -107,7 +143,7 @@ export async function findDocument(sql: Sql, scope: Scope, id: string): Promise<
 /** The documents of these jobs, for listings. */
 export async function findDocuments(sql: Sql, ids: readonly string[]): Promise<Document[]> {
   const rows = await sql<DocumentRow[]>`
-    select id, owner_id, filename, media_type, size_bytes, sha256, source, created_at as create_time from documents
+    select id, owner_id, filename, media_type, size_bytes, sha256, source, uri, created_at as create_time from documents
     where id = any(${array(ids)}::text::uuid[])`;
   return rows.map(fromRow);
 }
@@ -115,7 +151,7 @@ export async function findDocuments(sql: Sql, ids: readonly string[]): Promise<D
 /** Where the bytes of a document lie; null when it is gone or was never uploaded. */
 export async function findBody(sql: Sql, id: string): Promise<(Document & { body: DocumentBody }) | null> {
   const [row] = await sql<(DocumentRow & { content: Uint8Array | null; objectKey: string | null })[]>`
-    select id, owner_id, filename, media_type, size_bytes, sha256, source, created_at as create_time, content, object_key
+    select id, owner_id, filename, media_type, size_bytes, sha256, source, uri, created_at as create_time, content, object_key
     from documents where id = ${id}`;
   if (!row) return null;
   const { content, objectKey, ...document } = row;

@@ -69,6 +69,7 @@ export async function startTestWorker(h: Harness, options: TestWorkerOptions = {
     ...common,
     now: monotonicMs,
     documents: options.documents ?? h.documents,
+    remote: h.remote,
     pool,
     store,
     passwords: createSecretBox(Buffer.alloc(32, 7), "document passwords"),

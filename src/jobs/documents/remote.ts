@@ -1,0 +1,120 @@
+import { createReadStream } from "node:fs";
+import { readFile } from "node:fs/promises";
+import type { Database } from "../../db/sql.ts";
+import type { Egress } from "../../egress/egress.ts";
+import type { SecretBox } from "../../lib/secret-box.ts";
+import type { ObjectStore } from "../../storage/object-store.ts";
+import { SourceRefusedError, SourceUnavailableError, UriSourceUnsupportedError } from "../errors.ts";
+import { INLINE_DOCUMENT_BYTES } from "./model.ts";
+import { findSealedUri, keepBytes, type NewDocument } from "./queries.ts";
+
+export interface RemoteDocumentsDeps {
+  readonly db: Database;
+  readonly store: ObjectStore;
+  readonly egress: Egress;
+  /** Addresses may carry credentials, as presigned ones do. */
+  readonly uris: SecretBox;
+  readonly newId: () => string;
+}
+
+/** What a remote source sends. */
+export interface RemoteBody {
+  readonly body: AsyncIterable<Uint8Array>;
+  /** As it says; empty when it says nothing. */
+  readonly mediaType: string;
+}
+
+export type RemoteDocuments = ReturnType<typeof createRemoteDocuments>;
+
+/** Redirects of a source that are followed. */
+const MAX_REDIRECTS = 3;
+const MAX_FILENAME = 255;
+/** Answers that may be others a moment later (RFC 9110, 6585). */
+const PASSING = new Set([408, 425, 429]);
+
+/** Documents that are named by an address: a worker fetches them once, and keeps what came. */
+export function createRemoteDocuments({ db, store, egress, uris, newId }: RemoteDocumentsDeps) {
+  return {
+    /**
+     * A document to be inserted with its job; nothing is fetched yet.
+     * @throws EgressDeniedError for an address that no call could reach
+     */
+    prepare(ownerId: string, { uri, filename }: { uri: string; filename: string }): NewDocument {
+      if (/^s3:/i.test(uri)) throw new UriSourceUnsupportedError();
+      egress.check(uri);
+      const id = newId();
+      return {
+        id,
+        ownerId,
+        filename: filename || nameIn(uri),
+        mediaType: "",
+        sizeBytes: 0,
+        sha256: null,
+        source: "URI",
+        body: { uri: withoutSecrets(uri), sealedUri: uris.seal(uri, id) },
+      };
+    },
+
+    /**
+     * Asks the source of a document for its bytes. `signal` ends it at any moment, also while the body is read.
+     * @throws EgressDeniedError, EgressFailedError, SourceRefusedError, SourceUnavailableError
+     */
+    async fetch(id: string, signal: AbortSignal): Promise<RemoteBody> {
+      const sealed = await findSealedUri(db.sql, id);
+      if (!sealed) throw new Error(`document ${id} has no address`);
+      const uri = uris.open(sealed, id).toString();
+      const answer = await egress.call({ url: uri, maxRedirects: MAX_REDIRECTS, signal });
+      if (answer.status === 200) {
+        const type = answer.headers["content-type"];
+        return {
+          body: answer.body,
+          mediaType: typeof type === "string" ? (type.split(";")[0] ?? "").trim() : "",
+        };
+      }
+      answer.body.destroy();
+      const passing = answer.status >= 500 || PASSING.has(answer.status);
+      throw new (passing ? SourceUnavailableError : SourceRefusedError)(withoutSecrets(uri), answer.status);
+    },
+
+    /**
+     * Keeps what was fetched, so that no later attempt sees other bytes. False when another attempt has kept others
+     * before: these then are the document.
+     * @param key for the object that holds what is too large for a row; of this attempt alone
+     */
+    async keep(
+      id: string,
+      fetched: { path: string; sizeBytes: number; sha256: string; mediaType: string },
+      key: string,
+    ): Promise<boolean> {
+      const { path, ...facts } = fetched;
+      if (facts.sizeBytes <= INLINE_DOCUMENT_BYTES) {
+        const kept = await keepBytes(db.sql, id, {
+          ...facts,
+          content: await readFile(path),
+          objectKey: null,
+        });
+        return kept?.sha256 === facts.sha256;
+      }
+      await store.put(key, createReadStream(path));
+      const kept = await keepBytes(db.sql, id, { ...facts, content: null, objectKey: key });
+      if (kept?.objectKey !== key) await store.delete(key);
+      return kept?.sha256 === facts.sha256;
+    },
+  };
+}
+
+/** The last part of the path, as a hint of a name. */
+function nameIn(uri: string): string {
+  const last = new URL(uri).pathname.split("/").at(-1) ?? "";
+  try {
+    return decodeURIComponent(last).slice(0, MAX_FILENAME).replaceAll("\0", "");
+  } catch {
+    return last.slice(0, MAX_FILENAME);
+  }
+}
+
+/** Without query and fragment, where credentials stand. */
+function withoutSecrets(uri: string): string {
+  const { origin, pathname } = new URL(uri);
+  return origin + pathname;
+}
