@@ -25,6 +25,7 @@ import { DEFAULT_EXTRACT_LIMITS } from "./extract/extractor.ts";
 import { createClaims } from "./jobs/claims.ts";
 import { createRemoteDocuments, type RemoteDocuments } from "./jobs/documents/remote.ts";
 import { createDocumentsService, type DocumentsService } from "./jobs/documents/service.ts";
+import { createExpiry, createExpirySweeper, type Expiry } from "./jobs/expiry.ts";
 import { createHeartbeats } from "./jobs/heartbeats.ts";
 import { type ClaimedJob, createLeases, type Leases, type Recovered } from "./jobs/leases.ts";
 import { INLINE_RESULT_BYTES } from "./jobs/model.ts";
@@ -72,6 +73,8 @@ const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const MAX_BATCH_SIZE = 1_000;
 const POLL_MS = 1_000;
 const SWEEP_MS = 5_000;
+/** How often what has expired is looked for. */
+const EXPIRY_MS = 30_000;
 const REDIS_ANSWER_MS = 2_000;
 /** What the doctor looks at unless it is asked for everything: so many jobs of each kind, and for so long. */
 const DOCTOR_JOBS = 10_000;
@@ -93,6 +96,7 @@ interface Core {
   pipelines: PipelinesService;
   documents: DocumentsService;
   remote: RemoteDocuments;
+  expiry: Expiry;
   leases: Leases;
   masterKey: Buffer;
   processId: string;
@@ -168,6 +172,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     store,
     audit: createAuditor(),
     newId: () => newId(clock.now()),
+    retentionMs: config.retentionMs,
     maxBytes: config.maxDocumentBytes,
   });
   const egress = createEgress({
@@ -183,7 +188,19 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     newId: () => newId(clock.now()),
   });
   const queue = await startQueue({ db, bus, redis, leaseMs: config.leaseMs, logger }, cleanup);
-  const leases = createLeases({ db, bus, queue, metrics, clock, leaseMs: config.leaseMs });
+  const leases = createLeases({
+    db,
+    bus,
+    queue,
+    metrics,
+    clock,
+    leaseMs: config.leaseMs,
+    retentionMs: config.retentionMs,
+  });
+  const expiry = createExpiry({ db, store, audit: createAuditor() });
+  const expirySweeper = createExpirySweeper({ expiry, intervalMs: EXPIRY_MS, logger });
+  await expirySweeper.start();
+  cleanup.add("expiry", () => expirySweeper.stop());
   const recovery = createRecovery({ leases, intervalMs: SWEEP_MS, logger });
   await recovery.start();
   cleanup.add("recovery", () => recovery.stop());
@@ -201,6 +218,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     pipelines,
     documents,
     remote,
+    expiry,
     leases,
     masterKey,
     processId,
@@ -357,6 +375,8 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
     db,
     documents,
     remote: core.remote,
+    expiry: core.expiry,
+    retentionMs: config.retentionMs,
     pipelines,
     audit: createAuditor(),
     bus,
@@ -385,6 +405,7 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
       maxPageSize: MAX_PAGE_SIZE,
       maxPages: DEFAULT_EXTRACT_LIMITS.maxPages,
       maxJobTimeoutMs: MAX_JOB_TIMEOUT_MS,
+      resultRetentionMs: config.retentionMs,
     },
   });
   metrics.onRead(async () => {
@@ -666,7 +687,15 @@ async function sweepOnce(config: Config, db: Database, logger: Logger): Promise<
   try {
     const clock = createDatabaseClock({ system: systemClock, logger });
     const metrics = createMetrics();
-    return await createLeases({ db, bus, queue, metrics, clock, leaseMs: config.leaseMs }).sweep();
+    return await createLeases({
+      db,
+      bus,
+      queue,
+      metrics,
+      clock,
+      leaseMs: config.leaseMs,
+      retentionMs: config.retentionMs,
+    }).sweep();
   } finally {
     await bus.stop();
   }

@@ -67,6 +67,8 @@ const SETTINGS = z.object({
   SLUICE_LEASE_MS: number(1_000, 600_000).default(30_000),
   /** How long running jobs and calls may go on after SIGTERM, in milliseconds. */
   SLUICE_GRACE_MS: number(0, 3_600_000).default(20_000),
+  /** How long jobs with their results, and uploads that no job uses, are kept, in days; 0: until they are deleted. */
+  SLUICE_RETENTION_DAYS: number(0, 36_500).default(0),
   /** Largest document, in bytes. */
   SLUICE_MAX_DOCUMENT_BYTES: number(1, 64 * 1024 * MIB).default(512 * MIB),
   /** Memory at which a document process is ended, in bytes. */
@@ -166,6 +168,7 @@ export function loadConfig(environment: Environment = process.env) {
     workerConcurrency: data.SLUICE_WORKER_CONCURRENCY,
     leaseMs: data.SLUICE_LEASE_MS,
     graceMs: data.SLUICE_GRACE_MS,
+    retentionMs: data.SLUICE_RETENTION_DAYS === 0 ? null : data.SLUICE_RETENTION_DAYS * 86_400_000,
     maxDocumentBytes: data.SLUICE_MAX_DOCUMENT_BYTES,
     parserMemoryBytes: data.SLUICE_PARSER_MEMORY_BYTES,
     egressAllow: data.SLUICE_EGRESS_ALLOW,

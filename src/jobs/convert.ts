@@ -280,6 +280,7 @@ export function documentToMessage(document: Document): MessageInitShape<typeof D
     status: document.sha256 === null ? DocumentStatus.PENDING : DocumentStatus.READY,
     createdBy: document.ownerId,
     createTime: timestampOf(document.createTime),
+    expireTime: timestampOf(document.expireTime),
   };
 }
 

@@ -5,6 +5,7 @@ import { storable, storableJson } from "../lib/storable.ts";
 import type { StageConfig } from "../pipelines/model.ts";
 import { entryColumns } from "../queue/line-queries.ts";
 import type { QueueEntry, Selection } from "../queue/queue.ts";
+import { expiryFromNow } from "./expiry-queries.ts";
 import { entryOf, type JobRow, jobColumns, jobFromRow } from "./job-row.ts";
 import {
   type Job,
@@ -259,25 +260,26 @@ export async function completeJob(
   sql: Sql,
   lease: Lease,
   result: Completion,
+  retentionMs: number | null,
 ): Promise<{ orphans: string[] } | null> {
   const [row] = await sql<{ orphans: string[] }[]>`
     with j as (
-      update jobs set status = 'COMPLETED', ended_at = now(), error = null, password = null, lease_token = null, lease_until = null,
+      update jobs set status = 'COMPLETED', ended_at = now(), expires_at = ${expiryFromNow(sql, retentionMs)}, error = null, password = null, lease_token = null, lease_until = null,
         stage = null, stage_share = 0, stages_done = stages_total,
         last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
       where id = ${lease.jobId} and lease_token = ${lease.token} and status = 'PROCESSING'
-      returning id, owner_id, last_sequence, attempt, document_id
+      returning id, owner_id, last_sequence, attempt, document_id, expires_at
     ), d as (
       -- What the content shows, now that it is known.
       update documents set media_type = ${mediaTypeOf(result.metadata)} from j
       where documents.id = j.document_id and ${mediaTypeOf(result.metadata) !== null}
     ), r as (
       insert into job_results (job_id, extracted_text, result_metadata, quality_score, processing_time_ms,
-        output_uri, size_bytes, sha256)
+        output_uri, size_bytes, sha256, expires_at)
       select j.id, ${result.extractedText}, ${storableJson(result.metadata)}::text::jsonb, ${result.qualityScore},
         coalesce((select sum(extract(epoch from st.ended_at - st.started_at) * 1000)::bigint
           from job_stages st where st.job_id = j.id and st.status = 'SUCCEEDED'), 0),
-        ${result.outputUri}, ${result.sizeBytes}, ${result.sha256} from j
+        ${result.outputUri}, ${result.sizeBytes}, ${result.sha256}, j.expires_at from j
       returning job_id
     ), c as (
       insert into job_result_contents (job_id, format, content, object_key, size_bytes, sha256)
@@ -290,6 +292,10 @@ export async function completeJob(
     ), s as (
       update job_stages set checkpoint = null, checkpoint_object = null, checkpoint_key = null
       from old where job_stages.job_id = old.job_id and job_stages.position = old.position
+    ), doomed as (
+      -- For a worker that dies before it has removed them.
+      insert into doomed_objects (key)
+      select checkpoint_object from old where checkpoint_object is not null on conflict do nothing
     ), e as (
       insert into job_events (job_id, sequence, owner_id, type, payload)
       select id, last_sequence, owner_id, 'status_changed',
@@ -309,6 +315,7 @@ export async function failAttempt(
   sql: Sql,
   lease: Lease,
   failure: { error: JobError; retryInMs: number | null },
+  retentionMs: number | null,
 ): Promise<{ status: "FAILED" | "CREATED"; entry: QueueEntry } | null> {
   const retry = failure.retryInMs !== null;
   const [row] = await sql<(QueueEntry & { status: "FAILED" | "CREATED" })[]>`
@@ -316,6 +323,7 @@ export async function failAttempt(
       update jobs set status = ${retry ? "CREATED" : "FAILED"}, error = ${storableJson(failure.error)}::text::jsonb,
         run_time = case when ${retry} then now() + ${failure.retryInMs ?? 0}::int * interval '1 millisecond' else run_time end,
         ended_at = case when ${retry} then null else now() end,
+        expires_at = case when ${retry} then null else ${expiryFromNow(sql, retentionMs)} end,
         lease_token = null, lease_until = null, locked_by = case when ${retry} then null else locked_by end,
         stage_share = 0, last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
       where id = ${lease.jobId} and lease_token = ${lease.token} and status = 'PROCESSING'
@@ -335,10 +343,10 @@ export async function failAttempt(
 }
 
 /** Ends a job whose worker has stopped working on it by order. False when the lease is lost. */
-export async function confirmCancel(sql: Sql, lease: Lease): Promise<boolean> {
+export async function confirmCancel(sql: Sql, lease: Lease, retentionMs: number | null): Promise<boolean> {
   const rows = await sql`
     with j as (
-      update jobs set status = 'CANCELLED', ended_at = now(), lease_token = null, lease_until = null,
+      update jobs set status = 'CANCELLED', ended_at = now(), expires_at = ${expiryFromNow(sql, retentionMs)}, lease_token = null, lease_until = null,
         stage_share = 0, last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
       where id = ${lease.jobId} and lease_token = ${lease.token} and status = 'CANCELLING'
       returning id, owner_id, last_sequence, attempt
@@ -419,7 +427,11 @@ const EVIDENCE_EVENTS = 1_000;
  * FAILED with QUARANTINED and what was seen of it after `MAX_LOST_CLAIMS` lost claims. Each lost claim is in the
  * events, with what was seen of it. Does nothing while another process is at it.
  */
-export async function recoverExpired(sql: Sql, limit: number): Promise<Recovered[]> {
+export async function recoverExpired(
+  sql: Sql,
+  limit: number,
+  retentionMs: number | null,
+): Promise<Recovered[]> {
   // One statement that takes the lock itself: in a transaction of several a process that freezes would hold it for as
   // long as it is frozen, and nobody would recover anything.
   const rows = await sql<(Omit<Recovered, "priority" | "entry"> & QueueEntry)[]>`
@@ -451,6 +463,8 @@ export async function recoverExpired(sql: Sql, limit: number): Promise<Recovered
         error = coalesce((select q.error from quarantine q where q.id = jobs.id), error),
         lost_evidence = expired.lost_evidence,
         ended_at = case when expired.status = 'CANCELLING' or lost_claims + 1 >= ${MAX_LOST_CLAIMS} then now() end,
+        expires_at = case when expired.status = 'CANCELLING' or lost_claims + 1 >= ${MAX_LOST_CLAIMS}
+          then ${expiryFromNow(sql, retentionMs)} end,
         run_time = case when expired.status = 'PROCESSING' then now() else run_time end,
         attempt = case when expired.status = 'PROCESSING' then greatest(attempt - 1, 0) else attempt end,
         lost_claims = lost_claims + 1, lease_token = null, lease_until = null, stage_share = 0,

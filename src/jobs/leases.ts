@@ -76,8 +76,10 @@ export function createLeases(deps: {
   metrics: Metrics;
   clock: Pick<DatabaseClock, "ask">;
   leaseMs: number;
+  /** How long a job is kept after its end; null: until it is deleted. */
+  retentionMs: number | null;
 }) {
-  const { db, bus, queue, metrics, clock, leaseMs } = deps;
+  const { db, bus, queue, metrics, clock, leaseMs, retentionMs } = deps;
   // Orders and the sweep wait behind nobody's statements. Heartbeats have a connection of their own.
   const duties: DedicatedPool = db.dedicated({
     name: "duties",
@@ -169,7 +171,7 @@ export function createLeases(deps: {
       result: Completion,
       again = false,
     ): Promise<{ orphans: string[] } | null> {
-      const done = await completeJob(db.sql, lease, result);
+      const done = await completeJob(db.sql, lease, result, retentionMs);
       if (!done && !(again && (await readEnd(db.sql, lease)) === "COMPLETED")) return null;
       metrics.jobsCompleted.inc({ pipeline: job.pipelineName, priority: job.priority });
       bus.announce("events", [job.id]);
@@ -187,7 +189,7 @@ export function createLeases(deps: {
       again = false,
     ): Promise<"FAILED" | "CREATED" | null> {
       const wanted = failure.retryInMs === null ? "FAILED" : "CREATED";
-      const done = await failAttempt(db.sql, lease, failure);
+      const done = await failAttempt(db.sql, lease, failure, retentionMs);
       if (!done && !(again && (await readEnd(db.sql, lease)) === wanted)) return null;
       const { reason } = failure.error;
       bus.announce("events", [job.id]);
@@ -204,7 +206,7 @@ export function createLeases(deps: {
 
     /** Ends a job that was ordered to stop. False when the lease is lost. `again` as for `complete`. */
     async cancelled({ job, entry, lease }: ClaimedJob, again = false): Promise<boolean> {
-      const done = await confirmCancel(db.sql, lease);
+      const done = await confirmCancel(db.sql, lease, retentionMs);
       if (!done && !(again && (await readEnd(db.sql, lease)) === "CANCELLED")) return false;
       metrics.jobsCancelled.inc({ pipeline: job.pipelineName, priority: job.priority });
       bus.announce("events", [job.id]);
@@ -233,7 +235,7 @@ export function createLeases(deps: {
       const all: Recovered[] = [];
       let batch: Recovered[];
       do {
-        batch = await recoverExpired(duties.sql, SWEEP_BATCH);
+        batch = await recoverExpired(duties.sql, SWEEP_BATCH, retentionMs);
         all.push(...batch);
         for (const { status, pipelineName: pipeline, priority } of batch) {
           if (status === "FAILED") {

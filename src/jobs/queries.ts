@@ -3,6 +3,7 @@ import type { Json } from "../extract/model.ts";
 import type { Scope } from "../lib/caller.ts";
 import { storable, storableJson } from "../lib/storable.ts";
 import { aheadOfKey } from "../queue/key-queries.ts";
+import { expiryFromNow } from "./expiry-queries.ts";
 import { type JobRow, jobColumns, jobFromRow } from "./job-row.ts";
 import {
   type Job,
@@ -179,7 +180,12 @@ export async function countJobs(
  * Asks for the end of a job: a waiting one is CANCELLED, a running one CANCELLING, one that is CANCELLING
  * stays so. Null when no such job is in scope or it has ended.
  */
-export async function requestCancel(sql: Sql, scope: Scope, id: string, reason: string): Promise<Job | null> {
+export async function requestCancel(
+  sql: Sql,
+  scope: Scope,
+  id: string,
+  { reason, retentionMs }: { reason: string; retentionMs: number | null },
+): Promise<Job | null> {
   const line = { level: "info", message: `Cancelled: ${reason}` };
   const rows = await sql<JobRow[]>`
     with old as (
@@ -189,6 +195,7 @@ export async function requestCancel(sql: Sql, scope: Scope, id: string, reason: 
       update jobs set
         status = case when old.status = any(${array(statusesBefore("CANCELLING"))}::text::text[]) then 'CANCELLING' else 'CANCELLED' end,
         ended_at = case when old.status = 'CREATED' then now() end,
+        expires_at = case when old.status = 'CREATED' then ${expiryFromNow(sql, retentionMs)} end,
         last_sequence = old.last_sequence + ${reason ? 2 : 1}, version = old.version + 1, updated_at = now()
       from old where jobs.id = old.id and old.status in ('CREATED', 'PROCESSING')
       returning jobs.*, old.status as previous_status
@@ -218,7 +225,7 @@ export async function requeue(sql: Sql, scope: Scope, id: string): Promise<Job |
       update jobs set status = 'CREATED', run_time = now(), attempt = 0, lost_claims = 0, error = null,
         parked = jobs.concurrency_key is not null
           and ${aheadOfKey(sql, sql`jobs.owner_id`, sql`jobs.concurrency_key`, sql`jobs.priority`)} >= jobs.concurrency_limit,
-        ended_at = null, stage = null, stage_share = 0, stage_message = null, locked_by = null, last_sequence = last_sequence + 1,
+        ended_at = null, expires_at = null, stage = null, stage_share = 0, stage_message = null, locked_by = null, last_sequence = last_sequence + 1,
         version = version + 1, updated_at = now()
       from old where jobs.id = old.id
       returning jobs.*, old.status as previous_status

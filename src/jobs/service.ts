@@ -21,6 +21,8 @@ import {
   ResultExpiredError,
   ResultNotReadyError,
 } from "./errors.ts";
+import type { Expiry } from "./expiry.ts";
+import { doomObjects } from "./expiry-queries.ts";
 import { entryOf } from "./job-row.ts";
 import type { ClaimedJob } from "./lease-queries.ts";
 import type {
@@ -59,6 +61,9 @@ export interface JobsDeps {
   store: ObjectStore;
   metrics: Metrics;
   passwords: SecretBox;
+  expiry: Pick<Expiry, "removeObjects">;
+  /** How long a job is kept after its end; null: until it is deleted. */
+  retentionMs: number | null;
   requestHashKey: Uint8Array;
   newId: () => string;
   now: () => number;
@@ -87,7 +92,7 @@ const DOWNLOAD_SECONDS = 15 * 60;
 
 /** The verbs of callers. Every change commits together with its event and its audit entry. */
 export function createJobsService(deps: JobsDeps) {
-  const { db, documents, pipelines, audit, bus, queue, store, metrics } = deps;
+  const { db, documents, pipelines, audit, bus, queue, store, metrics, expiry, retentionMs } = deps;
   const creator = createJobCreator(deps);
   const waitingOf = createWaiting(deps);
 
@@ -196,7 +201,7 @@ export function createJobsService(deps: JobsDeps) {
     async cancel(caller: Caller, id: string, reason: string): Promise<JobDetails> {
       const scope = scopeOf(caller, "jobs:cancel");
       const job = await db.begin(async (tx) => {
-        const changed = await requestCancel(tx, scope, id, reason);
+        const changed = await requestCancel(tx, scope, id, { reason, retentionMs });
         if (!changed) {
           const current = await findJob(tx, scope, id);
           throw current ? new JobAlreadyFinalError(id, current.status) : new JobNotFoundError(id);
@@ -244,7 +249,9 @@ export function createJobsService(deps: JobsDeps) {
         reason ? { reason } : {},
         async (tx) => {
           const ids = await findJobIds(tx, scope, filter, ["CREATED", "PROCESSING"], max + 1);
-          const changed = await eachOf(ids.slice(0, max), (id) => requestCancel(tx, scope, id, reason));
+          const changed = await eachOf(ids.slice(0, max), (id) =>
+            requestCancel(tx, scope, id, { reason, retentionMs }),
+          );
           return { done: changed, hasMore: ids.length > max };
         },
       );
@@ -271,7 +278,7 @@ export function createJobsService(deps: JobsDeps) {
 
     /**
      * Removes the job with its result and, when no other job uses it, its document. Objects whose removal the
-     * store refuses are left behind: the job is gone all the same.
+     * store refuses are removed by a later sweep: the job is gone all the same.
      * @throws JobNotFoundError, JobNotFinalError
      */
     async delete(caller: Caller, id: string): Promise<void> {
@@ -282,10 +289,12 @@ export function createJobsService(deps: JobsDeps) {
           const current = await findJob(tx, scope, id);
           throw current ? new JobNotFinalError(id, current.status) : new JobNotFoundError(id);
         }
+        await doomObjects(tx, keys);
         await audit.record(tx, caller, { action: "jobs.delete", resourceType: "job", resourceId: id });
         return keys;
       });
-      await Promise.allSettled(orphans.map((key) => store.delete(key)));
+      // What fails here is done by a sweep.
+      await expiry.removeObjects(orphans).catch(() => {});
     },
 
     /**

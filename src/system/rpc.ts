@@ -29,6 +29,8 @@ export const systemRoutes = (system: SystemService, pages: PageTokens) =>
             maxPageSize: facts.maxPageSize,
             maxPages: facts.maxPages,
             maxJobTimeout: durationOf(facts.maxJobTimeoutMs),
+            resultRetention:
+              facts.resultRetentionMs === null ? undefined : durationOf(facts.resultRetentionMs),
           },
         },
       };

@@ -28,6 +28,8 @@ export interface ServerFacts {
   maxPageSize: number;
   maxPages: number;
   maxJobTimeoutMs: number;
+  /** Null: results are kept until they are deleted. */
+  resultRetentionMs: number | null;
 }
 
 export interface QueueStats {

@@ -14,6 +14,7 @@ import { DEFAULT_EXTRACT_LIMITS } from "../../src/extract/extractor.ts";
 import type { JobRequest } from "../../src/jobs/create.ts";
 import { createRemoteDocuments, type RemoteDocuments } from "../../src/jobs/documents/remote.ts";
 import { createDocumentsService, type DocumentsService } from "../../src/jobs/documents/service.ts";
+import { createExpiry, type Expiry } from "../../src/jobs/expiry.ts";
 import { createHeartbeats, type Heartbeats } from "../../src/jobs/heartbeats.ts";
 import { type ClaimedJob, createLeases, type Leases } from "../../src/jobs/leases.ts";
 import { createJobsService, type JobsService } from "../../src/jobs/service.ts";
@@ -43,6 +44,7 @@ const silent = createLogger("silent");
 export interface Services {
   readonly documents: DocumentsService;
   readonly remote: RemoteDocuments;
+  readonly expiry: Expiry;
   readonly pipelines: PipelinesService;
   readonly queue: Queue<ClaimedJob>;
   readonly jobs: JobsService;
@@ -59,6 +61,7 @@ export interface Harness extends Services, AsyncDisposable {
   readonly bus: EventBus;
   readonly store: FileStore;
   readonly metrics: Metrics;
+  readonly retentionMs: number | null;
   /**
    * A further process on the same database and folder, with a memory of its own. `on` may be `db`, and `objects` the
    * store, with faults; the queue is in Postgres unless it is given.
@@ -74,12 +77,13 @@ export interface Harness extends Services, AsyncDisposable {
 
 /**
  * @param options.leaseMs how long a lease holds; short ones let a test see it run out
+ * @param options.retentionMs how long ended jobs are kept; without it until they are deleted
  * @param options.redis holds the queue; without it Postgres does
  */
 export async function createHarness(
-  options: { leaseMs?: number; redis?: TestQueueRedis } = {},
+  options: { leaseMs?: number; redis?: TestQueueRedis; retentionMs?: number | null } = {},
 ): Promise<Harness> {
-  const { leaseMs = 30_000, redis } = options;
+  const { leaseMs = 30_000, redis, retentionMs = null } = options;
   const database = await createTestDatabase({ migrate: migrateUrl });
   const folder = await mkdtemp(join(tmpdir(), "sluice-test-"));
   const db = openDatabase({
@@ -114,6 +118,7 @@ export async function createHarness(
       store: objects,
       audit,
       newId,
+      retentionMs,
       maxBytes: 64 * 1024 * 1024,
     });
     const remote = createRemoteDocuments({
@@ -123,12 +128,15 @@ export async function createHarness(
       uris: passwords,
       newId,
     });
-    const leases = createLeases({ db: on, bus, queue, metrics, clock, leaseMs });
+    const leases = createLeases({ db: on, bus, queue, metrics, clock, leaseMs, retentionMs });
+    const expiry = createExpiry({ db: on, store: objects, audit });
     const heartbeats = createHeartbeats(on, leaseMs);
     const jobs = createJobsService({
       db: on,
       documents,
       remote,
+      expiry,
+      retentionMs,
       pipelines,
       audit,
       bus,
@@ -141,7 +149,7 @@ export async function createHarness(
       now,
     });
     const system = createSystemService({ db: on, audit, queue, facts: {} as ServerFacts, metrics, now });
-    return { documents, remote, pipelines, queue, jobs, leases, heartbeats, system };
+    return { documents, remote, expiry, pipelines, queue, jobs, leases, heartbeats, system };
   };
   const services = redis ? newProcess(db, await redisQueueOn(db, bus, leaseMs, redis)) : newProcess();
   const { documents, remote, leases, heartbeats, queue } = services;
@@ -164,6 +172,7 @@ export async function createHarness(
     bus,
     store,
     metrics,
+    retentionMs,
     ...services,
     newProcess,
     caller: (permissions) => callerWith(permissions ?? BUILTIN_ROLES.get("developer")?.permissions ?? []),

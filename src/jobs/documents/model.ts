@@ -15,6 +15,8 @@ export interface Document {
   /** Where it comes from, without what may be secret; empty for other sources. */
   uri: string;
   createTime: Date;
+  /** When it is deleted unless a job uses it then; null: it goes with its last job, or is kept. */
+  expireTime: Date | null;
 }
 
 /** Where the bytes of a document lie. */

@@ -1,6 +1,7 @@
 import { array, type Sql } from "../../db/sql.ts";
 import type { Scope } from "../../lib/caller.ts";
 import { storable, storableJson } from "../../lib/storable.ts";
+import { expiryFromNow } from "../expiry-queries.ts";
 import type { Document, DocumentBody, DocumentSource } from "./model.ts";
 
 type DocumentRow = Omit<Document, "sizeBytes"> & { sizeBytes: string };
@@ -18,6 +19,8 @@ export interface NewDocument {
   sha256: string | null;
   source: DocumentSource;
   body: DocumentBody | { uri: string; sealedUri: Uint8Array };
+  /** When it is deleted unless a job uses it; null: not by itself. Those that come with a job go with it. */
+  retentionMs: number | null;
 }
 
 export async function insertDocuments(sql: Sql, documents: readonly NewDocument[]): Promise<void> {
@@ -29,11 +32,11 @@ export async function insertDocuments(sql: Sql, documents: readonly NewDocument[
     sealedUri: "sealedUri" in body ? Buffer.from(body.sealedUri).toString("base64") : null,
   }));
   await sql`
-    insert into documents (id, owner_id, filename, media_type, size_bytes, sha256, source, content, object_key, uri, sealed_uri)
+    insert into documents (id, owner_id, filename, media_type, size_bytes, sha256, source, content, object_key, uri, sealed_uri, expires_at)
     select r.id, r."ownerId", r.filename, r."mediaType", r."sizeBytes", r.sha256, r.source, decode(r.content, 'base64'),
-      r."objectKey", r.uri, decode(r."sealedUri", 'base64')
+      r."objectKey", r.uri, decode(r."sealedUri", 'base64'), now() + r."retentionMs" * interval '1 millisecond'
     from jsonb_to_recordset(${storableJson(records)}::text::jsonb) as r(id uuid, "ownerId" uuid, filename text,
-      "mediaType" text, "sizeBytes" bigint, sha256 text, source text, content text, "objectKey" text, uri text, "sealedUri" text)`;
+      "mediaType" text, "sizeBytes" bigint, sha256 text, source text, content text, "objectKey" text, uri text, "sealedUri" text, "retentionMs" float8)`;
 }
 
 /** The encrypted address of a document that is fetched; null for any other. */
@@ -73,6 +76,9 @@ export async function deleteDocuments(sql: Sql, ids: readonly string[]): Promise
   await sql`delete from documents where id = any(${array(ids)}::text::uuid[])`;
 }
 
+/** An upload that nobody has sent by then is forgotten; its address is good for an hour. */
+const AWAITED = "2 days";
+
 /** A document whose bytes are to come by a presigned upload. */
 export interface AwaitedDocument {
   id: string;
@@ -94,9 +100,9 @@ export async function insertAwaitedDocument(sql: Sql, document: AwaitedDocument)
       and request_id = ${document.requestId} and created_at <= now() - interval '24 hours'`;
   }
   const [row] = await sql<{ id: string }[]>`
-    insert into documents (id, owner_id, filename, media_type, source, upload_key, expected_sha256, request_id)
+    insert into documents (id, owner_id, filename, media_type, source, upload_key, expected_sha256, request_id, expires_at)
     values (${document.id}, ${document.ownerId}, ${document.filename}, ${document.mediaType}, 'UPLOAD',
-      ${document.uploadKey}, ${document.expectedSha256}, ${document.requestId})
+      ${document.uploadKey}, ${document.expectedSha256}, ${document.requestId}, now() + ${AWAITED}::interval)
     on conflict (owner_id, request_id) where request_id is not null do nothing
     returning id`;
   return row?.id ?? null;
@@ -119,10 +125,11 @@ export async function findByRequestId(
 export async function completeUpload(
   sql: Sql,
   uploadKey: string,
-  stored: { objectKey: string; sizeBytes: number; sha256: string },
+  stored: { objectKey: string; sizeBytes: number; sha256: string; retentionMs: number | null },
 ): Promise<boolean> {
   const rows = await sql`update documents set size_bytes = ${stored.sizeBytes}, sha256 = ${stored.sha256},
-    object_key = ${stored.objectKey} where upload_key = ${uploadKey} and sha256 is null returning id`;
+    object_key = ${stored.objectKey}, expires_at = ${expiryFromNow(sql, stored.retentionMs)}
+    where upload_key = ${uploadKey} and sha256 is null returning id`;
   return rows.length > 0;
 }
 
@@ -135,7 +142,7 @@ export async function findExpectedHash(sql: Sql, uploadKey: string): Promise<str
 
 export async function findDocument(sql: Sql, scope: Scope, id: string): Promise<Document | null> {
   const [row] = await sql<DocumentRow[]>`
-    select id, owner_id, filename, media_type, size_bytes, sha256, source, uri, created_at as create_time from documents
+    select id, owner_id, filename, media_type, size_bytes, sha256, source, uri, created_at as create_time, expires_at as expire_time from documents
     where id = ${id} and (${scope.ownerId}::uuid is null or owner_id = ${scope.ownerId})`;
   return row ? fromRow(row) : null;
 }
@@ -143,7 +150,7 @@ export async function findDocument(sql: Sql, scope: Scope, id: string): Promise<
 /** The documents of these jobs, for listings. */
 export async function findDocuments(sql: Sql, ids: readonly string[]): Promise<Document[]> {
   const rows = await sql<DocumentRow[]>`
-    select id, owner_id, filename, media_type, size_bytes, sha256, source, uri, created_at as create_time from documents
+    select id, owner_id, filename, media_type, size_bytes, sha256, source, uri, created_at as create_time, expires_at as expire_time from documents
     where id = any(${array(ids)}::text::uuid[])`;
   return rows.map(fromRow);
 }
@@ -151,7 +158,7 @@ export async function findDocuments(sql: Sql, ids: readonly string[]): Promise<D
 /** Where the bytes of a document lie; null when it is gone or was never uploaded. */
 export async function findBody(sql: Sql, id: string): Promise<(Document & { body: DocumentBody }) | null> {
   const [row] = await sql<(DocumentRow & { content: Uint8Array | null; objectKey: string | null })[]>`
-    select id, owner_id, filename, media_type, size_bytes, sha256, source, uri, created_at as create_time, content, object_key
+    select id, owner_id, filename, media_type, size_bytes, sha256, source, uri, created_at as create_time, expires_at as expire_time, content, object_key
     from documents where id = ${id}`;
   if (!row) return null;
   const { content, objectKey, ...document } = row;

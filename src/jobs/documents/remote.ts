@@ -51,6 +51,7 @@ export function createRemoteDocuments({ db, store, egress, uris, newId }: Remote
         sizeBytes: 0,
         sha256: null,
         source: "URI",
+        retentionMs: null,
         body: { uri: withoutSecrets(uri), sealedUri: uris.seal(uri, id) },
       };
     },

@@ -34,6 +34,8 @@ export interface DocumentsDeps {
   store: ObjectStore;
   audit: Auditor;
   newId: () => string;
+  /** How long an upload is kept that no job uses; null: until it is deleted. */
+  retentionMs: number | null;
   /** Largest document taken, in bytes. */
   maxBytes: number;
 }
@@ -53,7 +55,7 @@ const UPLOAD_SECONDS = 60 * 60;
 
 export type DocumentsService = ReturnType<typeof createDocumentsService>;
 
-export function createDocumentsService({ db, store, audit, newId, maxBytes }: DocumentsDeps) {
+export function createDocumentsService({ db, store, audit, newId, retentionMs, maxBytes }: DocumentsDeps) {
   const refuseTooLarge = (size: number): void => {
     if (size > maxBytes) throw new DocumentTooLargeError(maxBytes);
   };
@@ -109,6 +111,7 @@ export function createDocumentsService({ db, store, audit, newId, maxBytes }: Do
         sizeBytes: source.bytes.length,
         sha256,
         source: source.source,
+        retentionMs: null,
       };
       if (source.bytes.length <= INLINE_DOCUMENT_BYTES)
         return { ...document, body: { content: source.bytes } };
@@ -156,6 +159,7 @@ export function createDocumentsService({ db, store, audit, newId, maxBytes }: Do
           sha256: stored.sha256,
           source: "UPLOAD",
           body: { objectKey },
+          retentionMs,
         };
         await db.begin(async (tx) => {
           await insertDocuments(tx, [document]);
@@ -199,7 +203,12 @@ export function createDocumentsService({ db, store, audit, newId, maxBytes }: Do
         if (size === 0) throw new DocumentEmptyError();
         const expected = await findExpectedHash(db.sql, uploadKey);
         if (expected !== null && expected !== sha256) throw new DocumentHashMismatchError(expected, sha256);
-        const awaited = await completeUpload(db.sql, uploadKey, { objectKey, sizeBytes: size, sha256 });
+        const awaited = await completeUpload(db.sql, uploadKey, {
+          objectKey,
+          sizeBytes: size,
+          sha256,
+          retentionMs,
+        });
         if (!awaited) throw new UploadNotAwaitedError();
       } catch (error) {
         await store.delete(objectKey);

@@ -149,7 +149,14 @@ test("a batch fails as a whole when the database is away, so that it can be sent
   };
   let calls = 0;
   const away = otherProcess(h, {
-    documents: createDocumentsService({ ...h, store, audit: createAuditor(), newId, maxBytes: 1e9 }),
+    documents: createDocumentsService({
+      ...h,
+      store,
+      audit: createAuditor(),
+      newId,
+      retentionMs: null,
+      maxBytes: 1e9,
+    }),
     pipelines: {
       ...h.pipelines,
       forNewJob: (request) => (calls++ === 0 ? h.pipelines.forNewJob(request) : Promise.reject(refused)),
@@ -248,7 +255,14 @@ test("a create that makes no job leaves no object behind: a repeated one, a refu
       await h.store.delete(key);
     },
   };
-  const documents = createDocumentsService({ ...h, store, audit: createAuditor(), newId, maxBytes: 1e9 });
+  const documents = createDocumentsService({
+    ...h,
+    store,
+    audit: createAuditor(),
+    newId,
+    retentionMs: null,
+    maxBytes: 1e9,
+  });
   const jobs = otherProcess(h, { documents });
   const { document } = await jobs.create(h.admin, large("0123456789", { requestId: "r" }));
   const repeats = Array.from({ length: 5 }, () =>

@@ -43,7 +43,14 @@ function limited(h: Harness) {
   };
   return {
     kept,
-    documents: createDocumentsService({ ...h, store, audit: createAuditor(), newId, maxBytes: MAX }),
+    documents: createDocumentsService({
+      ...h,
+      store,
+      audit: createAuditor(),
+      newId,
+      retentionMs: null,
+      maxBytes: MAX,
+    }),
   };
 }
 

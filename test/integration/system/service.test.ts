@@ -15,6 +15,7 @@ const facts = {
   maxPageSize: 1,
   maxPages: 1,
   maxJobTimeoutMs: 1,
+  resultRetentionMs: null,
 };
 const systemOf = ({ db, queue, metrics }: Harness) =>
   createSystemService({ db, queue, metrics, audit: createAuditor(), facts, now: Date.now });

@@ -1,0 +1,51 @@
+import { array, type Fragment, type Sql } from "../db/sql.ts";
+
+/** When what ends now will be deleted, as an expression; null when it is kept. */
+export function expiryFromNow(sql: Sql, retentionMs: number | null): Fragment {
+  return sql`now() + ${retentionMs}::float8 * interval '1 millisecond'`;
+}
+
+/** Up to `limit` jobs whose time is over, the longest over first; those that another process deletes are left out. */
+export async function lockExpiredJobs(sql: Sql, limit: number): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    select id from jobs where expires_at <= now() and status in ('COMPLETED', 'FAILED', 'CANCELLED')
+    order by expires_at limit ${limit} for update skip locked`;
+  return rows.map(({ id }) => id);
+}
+
+/**
+ * Deletes up to `limit` documents whose time is over and that no job uses. Those that are used go with their last job.
+ * Answers their ids, and the keys of the objects that held them.
+ */
+export async function deleteExpiredDocuments(
+  sql: Sql,
+  limit: number,
+): Promise<{ id: string; objectKey: string | null }[]> {
+  return await sql<{ id: string; objectKey: string | null }[]>`
+    with over as (
+      select id from documents d where expires_at <= now()
+        and not exists (select from jobs j where j.document_id = d.id)
+      order by expires_at limit ${limit} for update skip locked
+    )
+    delete from documents d using over where d.id = over.id
+      and not exists (select from jobs j where j.document_id = d.id)
+    returning d.id, d.object_key`;
+}
+
+/** Notes objects that nothing names from the end of this transaction on. */
+export async function doomObjects(sql: Sql, keys: readonly string[]): Promise<void> {
+  if (keys.length === 0) return;
+  await sql`insert into doomed_objects (key) select unnest(${array(keys)}::text::text[]) on conflict do nothing`;
+}
+
+/** The next of them, longest doomed first, of those that are at least `ageMs` old. */
+export async function doomedObjects(sql: Sql, ageMs: number, limit: number): Promise<string[]> {
+  const rows = await sql<{ key: string }[]>`
+    select key from doomed_objects where since <= now() - ${ageMs}::float8 * interval '1 millisecond'
+    order by since limit ${limit}`;
+  return rows.map(({ key }) => key);
+}
+
+export async function forgetObjects(sql: Sql, keys: readonly string[]): Promise<void> {
+  if (keys.length > 0) await sql`delete from doomed_objects where key = any(${array(keys)}::text::text[])`;
+}

@@ -1,0 +1,131 @@
+import type { Auditor } from "../audit/auditor.ts";
+import { systemActor } from "../audit/model.ts";
+import type { Database } from "../db/sql.ts";
+import { messageOf } from "../lib/errors.ts";
+import type { Lifecycle } from "../lib/lifecycle.ts";
+import type { ObjectStore } from "../storage/object-store.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import {
+  deleteExpiredDocuments,
+  doomedObjects,
+  doomObjects,
+  forgetObjects,
+  lockExpiredJobs,
+} from "./expiry-queries.ts";
+import { deleteJob } from "./queries.ts";
+
+/** Jobs, and documents, of one transaction. */
+const BATCH = 50;
+/** Transactions of one turn: a long backlog must not keep a stop waiting. */
+const MAX_BATCHES = 20;
+const OBJECTS = 500;
+/** Whoever has doomed an object removes it at once; this long it is left to them. */
+const LEFT_TO_OTHERS_MS = 30_000;
+const ANY_OWNER = { ownerId: null };
+
+export type Expiry = ReturnType<typeof createExpiry>;
+
+/**
+ * Deletes jobs with their results, and documents, when their time is over. Rows go first and their objects after, noted
+ * in between: a process may die anywhere, and neither a row lacks its object nor stays an object for ever.
+ */
+export function createExpiry({ db, store, audit }: { db: Database; store: ObjectStore; audit: Auditor }) {
+  /** Removes objects that nothing names. What the store refuses is tried again by a later turn. */
+  const removeObjects = async (keys: readonly string[]): Promise<void> => {
+    const ends = await Promise.allSettled(keys.map((key) => store.delete(key)));
+    await forgetObjects(
+      db.sql,
+      keys.filter((_, i) => ends[i]?.status === "fulfilled"),
+    );
+  };
+
+  const deleteJobs = async (): Promise<{ ids: string[]; keys: string[] }> =>
+    await db.begin(async (tx) => {
+      const ids = await lockExpiredJobs(tx, BATCH);
+      const keys: string[] = [];
+      for (const id of ids) keys.push(...((await deleteJob(tx, ANY_OWNER, id)) ?? []));
+      await doomObjects(tx, keys);
+      await recordAll(tx, "jobs.expire", "job", ids);
+      return { ids, keys };
+    });
+
+  const deleteDocuments = async (): Promise<{ ids: string[]; keys: string[] }> =>
+    await db.begin(async (tx) => {
+      const documents = await deleteExpiredDocuments(tx, BATCH);
+      const keys = documents.flatMap(({ objectKey }) => objectKey ?? []);
+      const ids = documents.map(({ id }) => id);
+      await doomObjects(tx, keys);
+      await recordAll(tx, "documents.expire", "document", ids);
+      return { ids, keys };
+    });
+
+  const recordAll = async (
+    tx: Parameters<Auditor["recordMany"]>[0],
+    action: string,
+    resourceType: string,
+    ids: readonly string[],
+  ): Promise<void> => {
+    const actor = systemActor("expiry");
+    await audit.recordMany(
+      tx,
+      ids.map((resourceId) => ({ actor, action, resourceType, resourceId })),
+    );
+  };
+
+  return {
+    removeObjects,
+
+    /** One turn: what is over at this moment, as far as one turn takes it, and objects that others have left. */
+    async sweep(): Promise<{ jobs: number; documents: number; objects: number }> {
+      const done = { jobs: 0, documents: 0, objects: 0 };
+      for (const [what, work] of [
+        ["jobs", deleteJobs],
+        ["documents", deleteDocuments],
+      ] as const) {
+        for (let batch = 0; batch < MAX_BATCHES; batch++) {
+          const { ids, keys } = await work();
+          await removeObjects(keys);
+          done[what] += ids.length;
+          if (ids.length < BATCH) break;
+        }
+      }
+      const left = await doomedObjects(db.sql, LEFT_TO_OTHERS_MS, OBJECTS);
+      await removeObjects(left);
+      return { ...done, objects: left.length };
+    },
+  };
+}
+
+/** Sweeps again and again; any number of processes may do so. */
+export function createExpirySweeper(deps: {
+  readonly expiry: Pick<Expiry, "sweep">;
+  readonly intervalMs: number;
+  readonly logger: Logger;
+}): Lifecycle {
+  const { expiry, intervalMs, logger } = deps;
+  let timer: NodeJS.Timeout | null = null;
+  let sweeping: Promise<void> | null = null;
+
+  const sweep = async (): Promise<void> => {
+    try {
+      const done = await expiry.sweep();
+      if (done.jobs + done.documents + done.objects > 0) logger.info(done, "what had expired was deleted");
+    } catch (error) {
+      logger.warn({ error: messageOf(error) }, "what has expired could not be deleted; tried again soon");
+    }
+  };
+
+  return {
+    async start() {
+      timer = setInterval(() => {
+        sweeping ??= sweep().finally(() => {
+          sweeping = null;
+        });
+      }, intervalMs);
+    },
+    async stop() {
+      if (timer) clearInterval(timer);
+      await sweeping;
+    },
+  };
+}
