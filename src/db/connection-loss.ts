@@ -1,7 +1,10 @@
 import postgres from "postgres";
 
-/** Server is shutting down, was killed, is starting; too many connections; the classes of connection exceptions. */
-const SERVER_SAYS = /^(08|57P0|53300)/;
+/**
+ * Server is shutting down, was killed, is starting; too many connections; disk full; it became a standby; the classes of
+ * connection exceptions.
+ */
+const SERVER_SAYS = /^(08|57P0|53300|53100|25006)/;
 /** Names that the driver, and our transactions after it, give to lost connections; nothing else uses them. */
 const DRIVER_SAYS = /^(CONNECTION_(CLOSED|DESTROYED|ENDED)|CONNECT_TIMEOUT)$/;
 /** What the system says of any connection or path, whoever it belongs to. */

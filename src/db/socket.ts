@@ -7,6 +7,14 @@ interface Server {
   readonly path?: string | false;
 }
 
+/** A connection of the driver, as its owner sees it. */
+export interface Connection {
+  /** It is gone, whatever the driver makes of that: it tries some losses again without end, and without a word. */
+  readonly onLost: () => void;
+  /** True when no further connection is to be made: the driver may open one all the same. */
+  readonly isOver: () => boolean;
+}
+
 /** The other end took the connection and ended it without a word. */
 class HungUpError extends Error {
   override name = "HungUpError";
@@ -22,10 +30,21 @@ class HungUpError extends Error {
  * statement for ever, since the system sends no error for it.
  * @param silenceMs above the driver's connect_timeout and the longest time that a healthy connection with work may be silent
  */
-export function createSockets(silenceMs: number): (server: Server) => Socket {
+export function createSockets(silenceMs: number, connection?: Connection): (server: Server) => Socket {
   let next = 0;
+  let unheard = 0;
   return ({ host, port, path }) => {
     const socket = new Socket();
+    if (connection?.isOver()) {
+      process.nextTick(() => socket.destroy());
+      return socket;
+    }
+    const onEnd = () => {
+      // A driver with several hosts goes on to the next while none has said anything.
+      unheard = socket.bytesRead > 0 ? host.length : unheard + 1;
+      if (unheard >= host.length) connection?.onLost();
+    };
+    socket.on("close", onEnd);
     // Without an error: the driver forgets statements that come between a socket's error and its end.
     const giveUp = () => socket.destroy();
     socket.setTimeout(silenceMs);
@@ -38,6 +57,7 @@ export function createSockets(silenceMs: number): (server: Server) => Socket {
     // The driver strips a socket of its listeners before it speaks TLS over it.
     socket.on("removeListener", (_event, listener) => {
       if (listener === giveUp) process.nextTick(() => socket.on("timeout", giveUp));
+      if (listener === onEnd) process.nextTick(() => socket.on("close", onEnd));
     });
     const at = next++ % host.length;
     // The name that a certificate is checked against.

@@ -1,5 +1,5 @@
 import postgres from "postgres";
-import { createSockets } from "./socket.ts";
+import { type Connection, createSockets } from "./socket.ts";
 import { createStatementPool } from "./statements.ts";
 import { createTransactionPool } from "./transactions.ts";
 
@@ -65,6 +65,8 @@ const IDLE_IN_TRANSACTION_MS = 30_000;
 const LISTEN_ANEW_MS = 60_000;
 /** Longest pause between two tries to connect. The driver's own grows to 20 s, and a database is often back after two. */
 const RECONNECT_MS = 500;
+/** Connections are made anew after an hour: the server's memory for each grows, and its address may have moved. */
+const OLD_MS = 60 * 60_000;
 
 /** Opens no connection yet: the first statement does. */
 export function openDatabase(options: DatabaseOptions): Database {
@@ -75,6 +77,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     name: string,
     of: Omit<DedicatedOptions, "name">,
     longestMs: number,
+    connection?: Connection,
     further: postgres.Options<never> = {},
   ) => {
     const silenceMs = longestMs + answerMarginMs;
@@ -98,18 +101,22 @@ export function openDatabase(options: DatabaseOptions): Database {
         ...of.settings,
       },
       ...further,
-      ...{ socket: createSockets(silenceMs) },
+      ...{ socket: createSockets(silenceMs, connection) },
     });
   };
   const open = (name: string, of: Omit<DedicatedOptions, "name">): DedicatedPool => {
     const statements = createStatementPool(
-      (onclose) =>
-        connect(name, { ...of, max: 1 }, of.statementTimeoutMs, { onclose, max_lifetime: 60 * 60 }),
-      of.max,
+      (connection) =>
+        // Its pool ends it, when nothing is on its way.
+        connect(name, { ...of, max: 1 }, of.statementTimeoutMs, connection, {
+          idle_timeout: 0,
+          max_lifetime: null,
+        }),
+      { max: of.max, idleMs: of.statementTimeoutMs + answerMarginMs / 2, oldMs: OLD_MS },
     );
     const longestMs = Math.max(of.statementTimeoutMs, IDLE_IN_TRANSACTION_MS);
     const transactions = createTransactionPool(
-      (onclose) => connect(`${name} tx`, { ...of, max: 1 }, longestMs, { onclose, max_lifetime: null }),
+      (connection) => connect(`${name} tx`, { ...of, max: 1 }, longestMs, connection, { max_lifetime: null }),
       of.max,
     );
     closers.push(statements.close, transactions.close);

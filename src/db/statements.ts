@@ -1,4 +1,5 @@
 import type postgres from "postgres";
+import type { Connection } from "./socket.ts";
 
 /** The connection of a statement was lost: it may have been done, or not. */
 export class StatementLostError extends Error {
@@ -20,6 +21,8 @@ export interface StatementPool {
 interface Line {
   readonly sql: postgres.Sql;
   readonly unanswered: Set<Statement>;
+  readonly openedAt: number;
+  idle: NodeJS.Timeout | null;
   lost: boolean;
 }
 
@@ -33,18 +36,25 @@ type Handler = (settled: unknown) => unknown;
 /**
  * Single statements on up to `max` connections, several on their way on each. The driver may forget statements that come
  * while a connection ends, and what was written at that moment can keep its next connection from starting; here a lost
- * connection fails all its statements, and its driver is never used again.
- * @param connect makes a driver of one connection that calls `onclose` when it is lost
+ * connection fails all its statements, and its driver is never used again. Connections that are old or idle are taken out
+ * before they are ended, so that no statement meets their end.
+ * @param connect makes a driver of one connection, which never ends it by itself
  */
 export function createStatementPool(
-  connect: (onclose: () => void) => postgres.Sql,
-  max: number,
+  connect: (connection: Connection) => postgres.Sql,
+  { max, idleMs, oldMs }: { max: number; idleMs: number; oldMs: number },
 ): StatementPool {
   const lines: Line[] = [];
   let closed = false;
 
   const newLine = (): Line => {
-    const line: Line = { lost: false, unanswered: new Set(), sql: connect(() => lose(line)) };
+    const line: Line = {
+      lost: false,
+      unanswered: new Set(),
+      openedAt: performance.now(),
+      idle: null,
+      sql: connect({ onLost: () => lose(line), isOver: () => line.lost }),
+    };
     lines.push(line);
     return line;
   };
@@ -52,19 +62,50 @@ export function createStatementPool(
   const lose = (line: Line): void => {
     if (line.lost) return;
     line.lost = true;
-    // What comes after the end is refused by the driver that was ended.
-    if (!closed) lines.splice(lines.indexOf(line), 1);
+    remove(line);
     for (const statement of line.unanswered) statement.reject(new StatementLostError());
     line.unanswered.clear();
     line.sql.end({ timeout: 0 }).catch(() => {});
   };
 
+  const remove = (line: Line): void => {
+    if (line.idle) clearTimeout(line.idle);
+    const at = lines.indexOf(line);
+    // What comes after the end of all is refused by a driver that was ended.
+    if (at >= 0 && !closed) lines.splice(at, 1);
+  };
+
+  /** Ends a connection in good order: nothing is sent over it any more, and what was sent is answered first. */
+  const retire = (line: Line): void => {
+    remove(line);
+    if (line.unanswered.size > 0) return;
+    line.lost = true;
+    line.sql.end({ timeout: 5 }).catch(() => {});
+  };
+
+  const answered = (line: Line, statement: Statement): void => {
+    line.unanswered.delete(statement);
+    if (line.lost || closed || line.unanswered.size > 0) return;
+    if (!lines.includes(line)) retire(line);
+    else {
+      line.idle = setTimeout(() => retire(line), idleMs);
+      line.idle.unref();
+    }
+  };
+
   const leastBusy = (): Line => {
+    for (const line of lines.filter(({ openedAt }) => performance.now() - openedAt > oldMs)) retire(line);
     const best = lines.reduce<Line | null>(
       (least, line) => (least && least.unanswered.size <= line.unanswered.size ? least : line),
       null,
     );
     return best && (best.unanswered.size === 0 || lines.length >= max) ? best : newLine();
+  };
+
+  /** It is about to send something, and is not idle. */
+  const used = (line: Line): Line => {
+    line.idle?.refresh();
+    return line;
   };
 
   /** Follows the statement from the moment it is waited for: until then it may be a fragment of another. */
@@ -78,7 +119,8 @@ export function createStatementPool(
         followed = true;
         if (line.lost && !closed) made.reject(new StatementLostError());
         else line.unanswered.add(made);
-        const settled = () => line.unanswered.delete(made);
+        if (line.idle) clearTimeout(line.idle);
+        const settled = () => answered(line, made);
         then.call(made, settled, settled);
       }
       return then.apply(made, handlers);
@@ -87,11 +129,11 @@ export function createStatementPool(
   };
 
   const call = (...args: unknown[]): unknown => {
-    const line = leastBusy();
+    const line = used(leastBusy());
     return follow(line, (line.sql as unknown as (...args: unknown[]) => unknown)(...args));
   };
   const unsafe = (...args: Parameters<postgres.Sql["unsafe"]>): unknown => {
-    const line = leastBusy();
+    const line = used(leastBusy());
     return follow(line, line.sql.unsafe(...args));
   };
   return {

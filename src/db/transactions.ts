@@ -1,4 +1,5 @@
 import type postgres from "postgres";
+import type { Connection } from "./socket.ts";
 
 type Transaction = postgres.TransactionSql;
 
@@ -9,6 +10,14 @@ export class TransactionLostError extends Error {
   readonly code = "CONNECTION_CLOSED";
   constructor() {
     super("The connection to the database was lost in the middle of a transaction.");
+  }
+}
+
+/** A statement of the transaction has failed, so nothing of it was committed. */
+export class TransactionFailedError extends Error {
+  override name = "TransactionFailedError";
+  constructor() {
+    super("A statement of the transaction failed, and the whole was rolled back.");
   }
 }
 
@@ -41,10 +50,10 @@ const MAX_WAIT_MS = 15_000;
  * Transactions, each on a connection that is its own while it lasts. The driver's own `begin` lets statements of a
  * transaction whose connection was lost go on over the next one, into whatever runs there; here a lost connection
  * ends its transaction, refuses its later statements and is never used again.
- * @param connect makes a driver of one connection that calls `onclose` when it is lost
+ * @param connect makes a driver of one connection
  */
 export function createTransactionPool(
-  connect: (onclose: () => void) => postgres.Sql,
+  connect: (connection: Connection) => postgres.Sql,
   max: number,
 ): TransactionPool {
   const idle: Line[] = [];
@@ -58,9 +67,12 @@ export function createTransactionPool(
       lost: false,
       used: false,
       onLost: null,
-      sql: connect(() => {
-        line.lost = true;
-        line.onLost?.();
+      sql: connect({
+        onLost() {
+          line.lost = true;
+          line.onLost?.();
+        },
+        isOver: () => line.lost,
       }),
     };
     return line;
@@ -110,7 +122,7 @@ export function createTransactionPool(
   const started = async (mayRetry = true): Promise<Line> => {
     const line = await acquire();
     try {
-      await line.sql`begin`;
+      await Promise.race([line.sql`begin`, lossOf(line)]);
     } catch (error) {
       const again = mayRetry && line.used && !closed;
       line.lost = true;
@@ -124,18 +136,17 @@ export function createTransactionPool(
 
   const run = async <T>(line: Line, work: (tx: Transaction) => Promise<T>): Promise<T> => {
     const state = { over: false };
-    const lost = new Promise<never>((_, reject) => {
-      line.onLost = () => {
-        state.over = true;
-        reject(new TransactionLostError());
-      };
+    const lost = lossOf(line);
+    lost.catch(() => {
+      state.over = true;
     });
-    lost.catch(() => {});
     const tx = guarded(line.sql, state);
     try {
       const result = await Promise.race([work(tx), lost]);
       state.over = true;
-      await Promise.race([line.sql`commit`, lost]);
+      const { command } = await Promise.race([line.sql`commit`, lost]);
+      // Its work has caught the failure of a statement, after which the server keeps nothing.
+      if (command !== "COMMIT") throw new TransactionFailedError();
       return result;
     } catch (error) {
       state.over = true;
@@ -164,6 +175,16 @@ export function createTransactionPool(
       await Promise.all(idle.splice(0).map(({ sql }) => sql.end({ timeout: 5 })));
     },
   };
+}
+
+/** Rejects when the connection is lost. */
+function lossOf(line: Line): Promise<never> {
+  const lost = new Promise<never>((_, reject) => {
+    line.onLost = () => reject(new TransactionLostError());
+    if (line.lost) line.onLost();
+  });
+  lost.catch(() => {});
+  return lost;
 }
 
 /** The statements of a transaction: refused once it is over, so that none runs outside it. */

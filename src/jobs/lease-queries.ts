@@ -425,7 +425,8 @@ const EVIDENCE_EVENTS = 1_000;
 /**
  * Takes back up to `limit` jobs whose lease ran out: in the line again, CANCELLED if that was ordered, and
  * FAILED with QUARANTINED and what was seen of it after `MAX_LOST_CLAIMS` lost claims. Each lost claim is in the
- * events, with what was seen of it. Does nothing while another process is at it.
+ * events, with what was seen of it; one that the database itself has lost, since it was not there to take the heartbeats,
+ * counts for nothing. Does nothing while another process is at it.
  */
 export async function recoverExpired(
   sql: Sql,
@@ -436,10 +437,13 @@ export async function recoverExpired(
   // long as it is frozen, and nobody would recover anything.
   const rows = await sql<(Omit<Recovered, "priority" | "entry"> & QueueEntry)[]>`
     with lock as materialized (select pg_try_advisory_xact_lock(${SWEEP_LOCK}) as mine), expired as (
-      select id, status, locked_by, claim, lost_claims + 1 as lost,
-        (case when lost_claims = 0 then '[]' else coalesce(lost_evidence, '[]') end) || claim as lost_evidence,
-        status = 'PROCESSING' and lost_claims + 1 >= ${MAX_LOST_CLAIMS} as set_aside, last_sequence as newest
-      from jobs cross join lateral (select jsonb_build_object('workerId', locked_by, 'stage', stage,
+      select id, status, locked_by, claim, lost,
+        (case when lost_claims = 0 then '[]' else coalesce(lost_evidence, '[]') end)
+          || (case when lost > lost_claims then claim else '[]' end) as lost_evidence,
+        status = 'PROCESSING' and lost >= ${MAX_LOST_CLAIMS} as set_aside, last_sequence as newest
+      from jobs cross join lateral (
+        select lost_claims + case when heartbeat_at < pg_postmaster_start_time() then 0 else 1 end as lost
+      ) as counted cross join lateral (select jsonb_build_object('workerId', locked_by, 'stage', stage,
         'stageMessage', left(stage_message, 500), 'peakMemoryBytes', peak_memory_bytes,
         'lastHeartbeatTime', heartbeat_at) as claim) as c
       where (select mine from lock) and status in ('PROCESSING', 'CANCELLING') and lease_until < now()
@@ -462,13 +466,13 @@ export async function recoverExpired(
           when expired.set_aside then 'FAILED' else 'CREATED' end,
         error = coalesce((select q.error from quarantine q where q.id = jobs.id), error),
         lost_evidence = expired.lost_evidence,
-        ended_at = case when expired.status = 'CANCELLING' or lost_claims + 1 >= ${MAX_LOST_CLAIMS} then now() end,
-        expires_at = case when expired.status = 'CANCELLING' or lost_claims + 1 >= ${MAX_LOST_CLAIMS}
+        ended_at = case when expired.status = 'CANCELLING' or expired.set_aside then now() end,
+        expires_at = case when expired.status = 'CANCELLING' or expired.set_aside
           then ${expiryFromNow(sql, retentionMs)} end,
         run_time = case when expired.status = 'PROCESSING' then now() else run_time end,
         attempt = case when expired.status = 'PROCESSING' then greatest(attempt - 1, 0) else attempt end,
-        lost_claims = lost_claims + 1, lease_token = null, lease_until = null, stage_share = 0,
-        locked_by = case when expired.status = 'PROCESSING' and lost_claims + 1 < ${MAX_LOST_CLAIMS} then null
+        lost_claims = expired.lost, lease_token = null, lease_until = null, stage_share = 0,
+        locked_by = case when expired.status = 'PROCESSING' and not expired.set_aside then null
           else jobs.locked_by end,
         last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
       from expired where jobs.id = expired.id

@@ -59,6 +59,10 @@ export async function insertJobs(sql: Sql, jobs: readonly NewJob[]): Promise<Job
         "pipelineVersion" int, "stagesTotal" smallint, "documentId" uuid, labels jsonb, parameters jsonb,
         password text, "requestId" text, "requestHash" text, "concurrencyKey" text, "concurrencyLimit" smallint,
         "maxAttempts" int, "runTime" timestamptz(3), "timeoutMs" bigint)
+    ), ahead as materialized (
+      select "ownerId", "concurrencyKey", priority,
+        ${aheadOfKey(sql, sql`"ownerId"`, sql`"concurrencyKey"`, sql`priority`)} as n
+      from r where "concurrencyKey" is not null group by "ownerId", "concurrencyKey", priority
     ), j as (
       insert into jobs (id, owner_id, priority, pipeline_id, pipeline_name, pipeline_version, stages_total,
         document_id, labels, parameters, password, request_id, request_hash, concurrency_key, concurrency_limit,
@@ -68,9 +72,10 @@ export async function insertJobs(sql: Sql, jobs: readonly NewJob[]): Promise<Job
         r."requestHash", r."concurrencyKey", r."concurrencyLimit",
         -- Those for which their key has no place stand aside from the beginning.
         r."concurrencyKey" is not null and coalesce(r."runTime", now()) <= now()
-          and r.nth + ${aheadOfKey(sql, sql`r."ownerId"`, sql`r."concurrencyKey"`, sql`r.priority`)} > r."concurrencyLimit",
+          and r.nth + a.n > r."concurrencyLimit",
         r."maxAttempts", coalesce(r."runTime", now()), r."timeoutMs", 1
-      from r
+      from r left join ahead a
+        on a."ownerId" = r."ownerId" and a."concurrencyKey" = r."concurrencyKey" and a.priority = r.priority
       on conflict (owner_id, request_id) where request_id is not null do nothing
       returning *
     ), e as (

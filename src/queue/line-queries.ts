@@ -6,6 +6,9 @@ const SPARE_OWNERS = 32;
 /** Jobs at the front of an owner's line that a claim looks at, beyond those it needs: keys may hold some back. */
 const SPARE_JOBS = 256;
 
+/** Seed of the advisory locks of keys in claims, unlike that of `lock_concurrency_keys`. */
+const CLAIM_LOCKS = 1;
+
 export interface NextInLine {
   /** Ranks in the order in which they are to be looked at; the first that has jobs which could begin counts. */
   readonly lines: readonly {
@@ -84,31 +87,43 @@ function inLine(sql: Sql, rank: Fragment): Fragment {
   return sql`status = 'CREATED' and not parked and priority = ${rank} and run_time <= now()`;
 }
 
-/** The row `waits` could begin now. Asked again of a row that changed while its lock was waited for. */
+/**
+ * The row `waits` could begin now. Asked again of a row that changed while its lock was waited for. In words that no partial
+ * index knows: a plan made while nothing waited would else read the line for each row, instead of the primary key.
+ */
 function mayBegin(sql: Sql): Fragment {
-  return sql`waits.status = 'CREATED' and not waits.parked and waits.run_time <= now()
+  return sql`coalesce(waits.status, '') = 'CREATED' and not coalesce(waits.parked, false) and waits.run_time <= now()
     and (waits.concurrency_key is null or (select count(*) from jobs r where r.owner_id = waits.owner_id
       and r.concurrency_key = waits.concurrency_key and r.status in ('PROCESSING', 'CANCELLING')) < waits.concurrency_limit)`;
 }
 
-/** `front`, with a free place of its key for each job that has one; those for which none is left are not picked. */
+/**
+ * `front`, with a free place of its key for each job that has one; those for which none is left are not picked. Of several
+ * claims at once, one looks at a key: the others would choose the same places.
+ */
 function placed(sql: Sql): Fragment {
   return sql`
-    picked as (
+    keys as materialized (
+      select owner_id, concurrency_key, max(concurrency_limit) as most from front
+      where concurrency_key is not null group by owner_id, concurrency_key
+    ), taken as materialized (
+      select k.*, coalesce((select array_agg(r.concurrency_slot) from jobs r where r.owner_id = k.owner_id
+        and r.concurrency_key = k.concurrency_key and r.status in ('PROCESSING', 'CANCELLING')), '{}') as slots
+      from keys k where pg_try_advisory_xact_lock(hashtextextended(k.owner_id || ' ' || k.concurrency_key, ${CLAIM_LOCKS}))
+    ), free as materialized (
+      select t.owner_id, t.concurrency_key, f.slot, cardinality(t.slots) as running,
+        row_number() over (partition by t.owner_id, t.concurrency_key order by f.slot) as nth
+      from taken t cross join lateral (
+        select s::smallint as slot from generate_series(1, t.most) as s except select unnest(t.slots)
+      ) as f
+    ), picked as (
       select f.id, f.turn, f.place, k.slot from (
         select *, row_number() over (partition by owner_id order by run_time, id) as place,
           row_number() over (partition by owner_id, concurrency_key order by run_time, id) as nth
         from front
-      ) as f left join lateral (
-        select s as slot from generate_series(1, f.concurrency_limit) as s
-        where f.concurrency_key is not null and not exists (
-          select from jobs r where r.owner_id = f.owner_id and r.concurrency_key = f.concurrency_key
-            and r.concurrency_slot = s and r.status in ('PROCESSING', 'CANCELLING'))
-        order by s offset f.nth - 1 limit 1
-      ) as k on true
-      where f.concurrency_key is null or (k.slot is not null and f.nth + (
-        select count(*) from jobs r where r.owner_id = f.owner_id and r.concurrency_key = f.concurrency_key
-          and r.status in ('PROCESSING', 'CANCELLING')) <= f.concurrency_limit)
+      ) as f left join free k
+        on k.owner_id = f.owner_id and k.concurrency_key = f.concurrency_key and k.nth = f.nth
+      where f.concurrency_key is null or k.nth + k.running <= f.concurrency_limit
     )`;
 }
 

@@ -257,11 +257,14 @@ export function createRedisQueue<C extends Claimed>(deps: RedisQueueDeps<C>): Qu
     },
 
     async reconcile() {
-      const restored = isUp() ? await mend() : 0;
-      if (restored > 0) wake(["queue"]);
-      const { admitted, parked } = await gate.sweep();
-      await push(admitted);
-      return { restored, admitted: admitted.length, parked };
+      // Whatever becomes of the line, jobs whose key got free go on.
+      const [line, keys] = await Promise.allSettled([isUp() ? mend() : 0, gate.sweep()]);
+      if (keys.status === "fulfilled") await push(keys.value.admitted);
+      if (line.status === "rejected") throw line.reason;
+      if (keys.status === "rejected") throw keys.reason;
+      if (line.value > 0) wake(["queue"]);
+      const { admitted, parked } = keys.value;
+      return { restored: line.value, admitted: admitted.length, parked };
     },
 
     async check() {

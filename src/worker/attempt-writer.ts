@@ -32,6 +32,7 @@ export function createAttemptWriter(deps: AttemptWriterDeps) {
   const { signal } = control.stop;
   const common: Omit<PersistOptions, "signals"> = {
     until: () => control.renewedAt + leases.leaseMs,
+    longestMs: leases.leaseMs,
     now,
     random,
     onLoss: (error) =>

@@ -13,6 +13,14 @@ export class JobTimeout extends Error {
   }
 }
 
+/** The database went away while the attempt ran, or did not take what it made, for longer than a lease. */
+export class DatabaseLost extends Error {
+  override name = "DatabaseLost";
+  constructor() {
+    super("The database could not be reached for longer than the attempt may wait. The job is tried again.");
+  }
+}
+
 /** The caller has ordered the job to stop. */
 export class CancelOrdered extends Error {
   override name = "CancelOrdered";
@@ -39,6 +47,8 @@ export function jobErrorOf(error: unknown, stage: string | null): JobError {
   }
   if (error instanceof JobTimeout)
     return { reason: "JOB_TIMEOUT", message: error.message, retryable: false, ...at };
+  if (error instanceof DatabaseLost)
+    return { reason: "DATABASE_UNAVAILABLE", message: error.message, retryable: true, ...at };
   if (error instanceof SluiceError) {
     return { reason: error.reason, message: error.message, retryable: error.kind === "unavailable", ...at };
   }

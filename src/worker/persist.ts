@@ -6,6 +6,11 @@ const LONGEST_PAUSE_MS = 2_000;
 export interface PersistOptions {
   /** Until when it is of use, by `now`; it may move while it is waited for. */
   until(): number;
+  /**
+   * The longest wait from the first failure on, in milliseconds, however `until` moves: a statement that always loses its
+   * connection must not hold its job for ever.
+   */
+  readonly longestMs: number;
   /** Nothing is waited for any more once one of these fires. */
   readonly signals: readonly AbortSignal[];
   /** Milliseconds, monotonic. */
@@ -19,14 +24,17 @@ export interface PersistOptions {
 /**
  * Does `work` again while the database is away: after 100 ms, doubling to 2 s, a part of it random. `again` tells
  * that an earlier call got no answer and may have been carried out all the same.
- * @throws the last failure when `until` has passed or a signal has fired, and every failure that is no connection loss
+ * @throws the last failure when `until` or the longest wait has passed or a signal has fired, and every failure that is no connection loss
  */
 export async function persist<T>(work: (again: boolean) => Promise<T>, options: PersistOptions): Promise<T> {
-  const { until, signals, now, random, onLoss } = options;
+  const { longestMs, signals, now, random, onLoss } = options;
+  let lastAt = Number.POSITIVE_INFINITY;
+  const until = (): number => Math.min(options.until(), lastAt);
   for (let losses = 0; ; losses++) {
     try {
       return await work(losses > 0);
     } catch (error) {
+      if (losses === 0) lastAt = now() + longestMs;
       const isOver = now() >= until() || signals.some(({ aborted }) => aborted);
       if (isOver || !isConnectionLoss(error)) throw error;
       if (losses === 0) onLoss?.(error);

@@ -22,7 +22,7 @@ import type { ObjectStore } from "../storage/object-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { type AttemptWriter, createAttemptWriter } from "./attempt-writer.ts";
-import { CancelOrdered, JobTimeout, jobErrorOf, WorkerStopping } from "./failure.ts";
+import { CancelOrdered, DatabaseLost, JobTimeout, jobErrorOf, WorkerStopping } from "./failure.ts";
 import { createProgressWriter } from "./progress-writer.ts";
 import { nextAttemptInMs } from "./retry.ts";
 import { createSourceReceiver } from "./source.ts";
@@ -128,11 +128,13 @@ export function createJobRunner(deps: RunJobDeps) {
         return "lost";
       }
       if (error instanceof CancelOrdered) return (await writer.cancelled()) ? "cancelled" : "lost";
-      if (error instanceof WorkerStopping || isConnectionLoss(error)) {
+      if (error instanceof WorkerStopping) {
         if (await writer.release()) return "released";
         return (await writer.cancelled()) ? "cancelled" : "lost";
       }
-      const jobError = jobErrorOf(error, stage?.config.name ?? null);
+      // A loss that was waited out in vain counts as an attempt: what loses the connection each time must come to an end.
+      const known = isConnectionLoss(error) ? new DatabaseLost() : error;
+      const jobError = jobErrorOf(known, stage?.config.name ?? null);
       if (jobError.reason === "INTERNAL")
         logger.error({ jobId: job.id, err: error }, "a stage failed unexpectedly");
       const retryInMs = nextAttemptInMs(

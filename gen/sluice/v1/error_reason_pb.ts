@@ -379,7 +379,7 @@ export const ErrorReason = {
 
   /**
    * The database did not answer, so the call may or may not have taken effect: try again, with the same `request_id`
-   * if it has one. [UNAVAILABLE]
+   * if it has one. Of a job: the database did not take what an attempt made for longer than a lease. [UNAVAILABLE, job]
    *
    * @generated from enum value: ERROR_REASON_DATABASE_UNAVAILABLE = 51;
    */

@@ -133,6 +133,16 @@ export async function completeUpload(
   return rows.length > 0;
 }
 
+/** What an upload has brought; null while it is awaited. */
+export async function findUploaded(
+  sql: Sql,
+  uploadKey: string,
+): Promise<{ sha256: string; objectKey: string | null } | null> {
+  const [row] = await sql<{ sha256: string; objectKey: string | null }[]>`
+    select sha256, object_key from documents where upload_key = ${uploadKey} and sha256 is not null`;
+  return row ?? null;
+}
+
 /** The hash that was announced for an upload, if one was. */
 export async function findExpectedHash(sql: Sql, uploadKey: string): Promise<string | null> {
   const [row] = await sql<{ expectedSha256: string | null }[]>`

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Auditor } from "../../audit/auditor.ts";
 import type { AuditEntry } from "../../audit/model.ts";
-import type { Database, Sql } from "../../db/sql.ts";
+import { type Database, isConnectionLoss, type Sql } from "../../db/sql.ts";
 import { type Caller, scopeOf } from "../../lib/caller.ts";
 import { InvalidRequestError } from "../../lib/errors.ts";
 import { isStorable } from "../../lib/storable.ts";
@@ -24,6 +24,7 @@ import {
   findDocument,
   findDocuments,
   findExpectedHash,
+  findUploaded,
   insertAwaitedDocument,
   insertDocuments,
   type NewDocument,
@@ -166,7 +167,8 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
           await audit.record(tx, caller, uploadEntry(id, header));
         });
       } catch (error) {
-        await store.delete(objectKey);
+        // After a lost connection nobody knows whether the commit stands, and a row may name the bytes.
+        if (!isConnectionLoss(error)) await store.delete(objectKey);
         throw error;
       }
       return await this.get(caller, id);
@@ -191,7 +193,8 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
     },
 
     /**
-     * Takes the bytes of an awaited upload, which lie under `objectKey`. A link takes bytes once.
+     * Takes the bytes of an awaited upload, which lie under `objectKey`. A link takes bytes once; the same bytes again are
+     * no fault, for whoever got no answer.
      * @throws DocumentEmptyError, DocumentHashMismatchError, UploadNotAwaitedError: then they are removed
      */
     async uploaded(
@@ -203,15 +206,14 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
         if (size === 0) throw new DocumentEmptyError();
         const expected = await findExpectedHash(db.sql, uploadKey);
         if (expected !== null && expected !== sha256) throw new DocumentHashMismatchError(expected, sha256);
-        const awaited = await completeUpload(db.sql, uploadKey, {
-          objectKey,
-          sizeBytes: size,
-          sha256,
-          retentionMs,
-        });
-        if (!awaited) throw new UploadNotAwaitedError();
+        const bytes = { objectKey, sizeBytes: size, sha256, retentionMs };
+        if (await completeUpload(db.sql, uploadKey, bytes)) return;
+        const kept = await findUploaded(db.sql, uploadKey);
+        if (kept?.sha256 !== sha256) throw new UploadNotAwaitedError();
+        if (kept.objectKey !== objectKey) await store.delete(objectKey);
       } catch (error) {
-        await store.delete(objectKey);
+        // After a lost connection the row may name these bytes.
+        if (!isConnectionLoss(error)) await store.delete(objectKey);
         throw error;
       }
     },

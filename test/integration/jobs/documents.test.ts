@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { createAuditor } from "../../../src/audit/auditor.ts";
+import { isConnectionLoss, openDatabase } from "../../../src/db/sql.ts";
 import { createDocumentsService, type DocumentHeader } from "../../../src/jobs/documents/service.ts";
 import {
   DocumentEmptyError,
@@ -11,6 +12,7 @@ import { InvalidRequestError } from "../../../src/lib/errors.ts";
 import { newId } from "../../../src/lib/ids.ts";
 import type { ObjectStore } from "../../../src/storage/object-store.ts";
 import { createHarness, type Harness, textRequest } from "../../support/harness.ts";
+import { startTcpProxy } from "../../support/tcp-proxy.ts";
 import { auditOf, bytesOf, countOf, sha256 } from "./steps.ts";
 
 const MAX = 100_000;
@@ -134,4 +136,28 @@ test("a repeated request id of an upload gives the same document with a new addr
   const other = h.documents.createUpload(h.admin, { ...header(), filename: "other.pdf" }, "r1");
   await expect(other).rejects.toMatchObject({ reason: "REQUEST_ID_REUSED" });
   expect((await h.documents.createUpload(h.caller(), header(), "r1")).documentId).not.toBe(first.documentId);
+});
+
+test("bytes whose upload was committed stay when the answer is lost, and the same bytes again are welcome", async () => {
+  await using h = await createHarness();
+  await using proxy = await startTcpProxy(h.databaseUrl);
+  const db = openDatabase({
+    url: proxy.url,
+    maxConnections: 2,
+    statementTimeoutMs: 5_000,
+    applicationName: "test",
+  });
+  const { documents } = h.newProcess(db);
+  const { documentId } = await h.documents.createUpload(h.admin, header(), "");
+  const key = `documents/${documentId}`;
+  const stored = await h.store.put(key, Buffer.from("%PDF-1.7 bytes"));
+  const lost = proxy.loseAnswerTo("update documents set size_bytes");
+  await expect(documents.uploaded(key, key, stored)).rejects.toSatisfy(isConnectionLoss);
+  await lost;
+  expect(await h.store.head(key)).toEqual({ size: stored.size });
+  await documents.uploaded(key, key, stored);
+  const { sha256 } = await h.documents.getReady(h.admin, documentId);
+  expect(sha256).toBe(stored.sha256);
+  expect(await h.store.head(key)).toEqual({ size: stored.size });
+  await db.close();
 });

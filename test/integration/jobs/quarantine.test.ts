@@ -138,3 +138,18 @@ test("the peak of memory only grows within an attempt, and begins anew with the 
   await claimOne(h);
   expect(await peak()).toBeNull();
 });
+
+test("claims that are lost while the database itself was away count for nothing", async () => {
+  await using h = await createHarness();
+  const id = await createJob(h);
+  for (let loss = 0; loss < 5; loss++) {
+    await claimOne(h);
+    // The last heartbeat came before the server started.
+    await h.db.sql`update jobs set lease_until = now() - interval '1 second',
+      heartbeat_at = pg_postmaster_start_time() - interval '1 second' where id = ${id}`;
+    expect(await h.leases.sweep()).toMatchObject([{ id, status: "CREATED" }]);
+  }
+  const [row] = await h.db.sql`select lost_claims, lost_evidence, attempt from jobs where id = ${id}`;
+  expect(row).toMatchObject({ lostClaims: 0, attempt: 0 });
+  expect(row?.lostEvidence ?? []).toEqual([]);
+});

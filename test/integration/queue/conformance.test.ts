@@ -276,6 +276,21 @@ describe.each(Object.keys(KINDS))("%s:", (kind) => {
     expect((await h.jobs.count(h.admin, {}))[0]).toEqual({ status: "COMPLETED", count: 7 });
   });
 
+  test("workers that take jobs of one key at once fail none of it, and begin as many as its limit allows", async () => {
+    await using h = await harness();
+    await create(h, one(150, { concurrencyKey: "k", concurrencyLimit: 100 }));
+    await create(h, one(20));
+    const begun: string[] = [];
+    await until(async () => {
+      const some = await Promise.all(Array.from({ length: 8 }, (_, i) => claim(h, 3, `w${i}`)));
+      begun.push(...some.flatMap(idsOf));
+      return begun.length >= 120;
+    }, "all that may run have begun");
+    expect(begun).toHaveLength(120);
+    expect(new Set(begun).size).toBe(120);
+    expect(await claim(h, 5)).toEqual([]);
+  });
+
   test("a backlog of one key holds nothing else back, whether its jobs came before or after the key was taken", async () => {
     await using h = await harness();
     await create(h, one(600, { concurrencyKey: "k" }));

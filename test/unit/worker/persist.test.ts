@@ -10,7 +10,10 @@ afterEach(() => {
 
 const away = () => Object.assign(new Error("away"), { code: "CONNECTION_CLOSED" });
 
-function begin(work: (again: boolean) => Promise<unknown>, { untilMs = 60_000, random = 0.999 } = {}) {
+function begin(
+  work: (again: boolean) => Promise<unknown>,
+  { untilMs = 60_000, longestMs = 60_000, random = 0.999 } = {},
+) {
   const stop = new AbortController();
   const startedAt = performance.now();
   const losses: unknown[] = [];
@@ -22,6 +25,7 @@ function begin(work: (again: boolean) => Promise<unknown>, { untilMs = 60_000, r
     },
     {
       until: () => startedAt + untilMs,
+      longestMs,
       signals: [stop.signal],
       now: () => performance.now(),
       random: () => random,
@@ -79,4 +83,13 @@ test("any other failure is passed on at once", async () => {
   expect(await run.end).toBe(reset);
   expect(run.tries).toHaveLength(1);
   expect(run.losses).toEqual([]);
+});
+
+test("what fails for ever is given up after the longest wait, however long it would be of use", async () => {
+  const run = begin(() => Promise.reject(away()), { untilMs: Number.POSITIVE_INFINITY, longestMs: 5_000 });
+  await vi.advanceTimersByTimeAsync(4_900);
+  expect(run.tries.length).toBeGreaterThan(3);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(await run.end).toMatchObject({ message: "away" });
+  expect(vi.getTimerCount()).toBe(0);
 });

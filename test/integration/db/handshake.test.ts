@@ -1,0 +1,106 @@
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { createServer, type Socket } from "node:net";
+import { expect, onTestFinished, test } from "vitest";
+import { type Database, isConnectionLoss, openDatabase } from "../../../src/db/sql.ts";
+import { createTestDatabase } from "../../support/postgres.ts";
+
+/** Something that takes connections where a database is expected. */
+async function listen(
+  onConnection: (socket: Socket) => void,
+): Promise<{ port: number; connections: () => number }> {
+  let connections = 0;
+  const server = createServer((socket) => {
+    connections++;
+    socket.on("error", () => {});
+    onConnection(socket);
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  return { port: (server.address() as AddressInfo).port, connections: () => connections };
+}
+
+function open(url: string, statementTimeoutMs = 2_000, answerMarginMs = 500): Database {
+  const db = openDatabase({
+    url,
+    maxConnections: 2,
+    statementTimeoutMs,
+    answerMarginMs,
+    applicationName: "test",
+  });
+  onTestFinished(() => db.close());
+  return db;
+}
+
+test.each(["postgres", "postgres with TLS"])(
+  "what answers something else and hangs up is a loss, for statements and transactions, and is not stormed: %s",
+  async (kind) => {
+    const there = await listen((socket) =>
+      socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")),
+    );
+    const query = kind === "postgres" ? "" : "?sslmode=require";
+    const db = open(`postgres://u:p@127.0.0.1:${there.port}/d${query}`);
+    const ends = await Promise.allSettled([
+      db.sql`select 1`,
+      db.sql`select 2`,
+      db.begin((tx) => tx`select 3`),
+    ]);
+    for (const end of ends) expect(end.status === "rejected" && isConnectionLoss(end.reason)).toBe(true);
+    expect(there.connections()).toBeLessThan(10);
+  },
+);
+
+test("a statement that was given up is not carried out when the database is well again", async () => {
+  const database = await createTestDatabase();
+  onTestFinished(() => database.drop());
+  const url = new URL(database.url);
+  const target = Number(url.port);
+  let isWell = false;
+  const { port } = await listen((near) => {
+    const far = new (near.constructor as typeof Socket)().connect(target, url.hostname);
+    far.on("error", () => {});
+    near.pipe(far);
+    // Cut in the middle of the handshake, after the first answer.
+    far.on("data", (data) => (isWell ? near.write(data) : near.end(data.subarray(0, 5))));
+    near.on("close", () => far.destroy());
+    far.on("close", () => near.destroy());
+  });
+  url.port = String(port);
+  const db = open(url.href);
+  await expect(db.sql`create table given_up ()`).rejects.toSatisfy(isConnectionLoss);
+  await expect(db.begin((tx) => tx`create table given_up_too ()`)).rejects.toSatisfy(isConnectionLoss);
+  isWell = true;
+  const tables = await db.sql`select tablename from pg_tables where tablename like 'given_up%'`;
+  expect(tables).toEqual([]);
+});
+
+test("a transaction in which a statement failed does not pass for committed, though its work has caught the failure", async () => {
+  const database = await createTestDatabase();
+  onTestFinished(() => database.drop());
+  const db = open(database.url);
+  await db.sql`create table t (n int primary key)`;
+  const work = db.begin(async (tx) => {
+    await tx`insert into t values (1)`;
+    await tx`insert into t values (1)`.catch(() => {});
+  });
+  await expect(work).rejects.toThrow("was rolled back");
+  expect(await db.sql`select * from t`).toEqual([]);
+});
+
+test("connections that are idle are ended between statements, which none of them meets", async () => {
+  const database = await createTestDatabase();
+  onTestFinished(() => database.drop());
+  // Idle after 75 ms; calls come at about that pace.
+  const db = open(database.url, 50, 50);
+  const failures: unknown[] = [];
+  const pids = new Set<number>();
+  for (let call = 0; call < 60; call++) {
+    await new Promise((resolve) => setTimeout(resolve, 73 + (call % 5)));
+    await db.sql<{ pid: number }[]>`select pg_backend_pid() as pid`.then(
+      ([row]) => pids.add(row?.pid ?? 0),
+      (error) => failures.push(error),
+    );
+  }
+  expect(failures).toEqual([]);
+  expect(pids.size).toBeGreaterThan(1);
+});
