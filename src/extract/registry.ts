@@ -7,6 +7,7 @@ type Load = () => Promise<{ extractor: Extractor }>;
 const docx: Load = () => import("./formats/docx.ts");
 const xlsx: Load = () => import("./formats/xlsx.ts");
 const pptx: Load = () => import("./formats/pptx.ts");
+const odf: Load = () => import("./formats/odf.ts");
 const csv: Load = () => import("./formats/csv.ts");
 const json: Load = () => import("./formats/json.ts");
 const xml: Load = () => import("./formats/xml.ts");
@@ -23,6 +24,9 @@ const EXTRACTORS: ReadonlyMap<string, Load> = new Map<string, Load>([
   [MEDIA.pptx, pptx],
   [MEDIA.pptm, pptx],
   [MEDIA.ppsx, pptx],
+  [MEDIA.odt, odf],
+  [MEDIA.ods, odf],
+  [MEDIA.odp, odf],
   [MEDIA.encryptedOoxml, () => import("./formats/encrypted-ooxml.ts")],
   [MEDIA.html, html],
   [MEDIA.xhtml, html],
