@@ -27,6 +27,7 @@ const EXTRACTORS: ReadonlyMap<string, Load> = new Map<string, Load>([
   [MEDIA.odt, odf],
   [MEDIA.ods, odf],
   [MEDIA.odp, odf],
+  [MEDIA.rtf, () => import("./formats/rtf.ts")],
   [MEDIA.encryptedOoxml, () => import("./formats/encrypted-ooxml.ts")],
   [MEDIA.html, html],
   [MEDIA.xhtml, html],
