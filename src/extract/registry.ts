@@ -28,6 +28,7 @@ const EXTRACTORS: ReadonlyMap<string, Load> = new Map<string, Load>([
   [MEDIA.ods, odf],
   [MEDIA.odp, odf],
   [MEDIA.rtf, () => import("./formats/rtf.ts")],
+  [MEDIA.epub, () => import("./formats/epub.ts")],
   [MEDIA.encryptedOoxml, () => import("./formats/encrypted-ooxml.ts")],
   [MEDIA.html, html],
   [MEDIA.xhtml, html],
