@@ -4,6 +4,8 @@ import { cellOf } from "../../flatten.ts";
 import type { OutputBudget } from "../../flow.ts";
 import type { Block, DocumentProperties } from "../../model.ts";
 import { commentBlock } from "../ooxml/comment.ts";
+import { createStory, type Story } from "../word/story.ts";
+import type { CellDefinition } from "../word/table.ts";
 import { codePage, decodeBytes, encodingOfCharset, type RtfFont } from "./charsets.ts";
 import { destinationOf, SIGNS } from "./controls.ts";
 import { createLists } from "./lists.ts";
@@ -15,8 +17,6 @@ import {
   type ParagraphState,
   styleOf,
 } from "./state.ts";
-import { createStory, type Story } from "./story.ts";
-import type { CellDefinition } from "./table.ts";
 import { type RtfToken, rtfTokens } from "./tokens.ts";
 
 export interface RtfOptions {

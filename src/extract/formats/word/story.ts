@@ -1,7 +1,7 @@
 import { createFlow, type Flow, type OutputBudget } from "../../flow.ts";
 import type { Style } from "../../inline.ts";
 import type { Block } from "../../model.ts";
-import { type CellDefinition, createTable, type RtfTable } from "./table.ts";
+import { type CellDefinition, type CellTable, createTable } from "./table.ts";
 
 /** How a paragraph ends. */
 export interface ParagraphEnd {
@@ -33,7 +33,7 @@ interface Level {
   /** Lists that are open in the flow: which, and how deep. */
   list: number;
   depth: number;
-  table: RtfTable;
+  table: CellTable;
   cells: Block[][];
   attached: Block[];
   hasText: boolean;

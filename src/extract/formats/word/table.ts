@@ -22,12 +22,12 @@ const EDGE_TOLERANCE = 90;
 const MAX_EDGES = 63;
 
 /** Builds one table from the contents of its cells, row by row. */
-export interface RtfTable {
+export interface CellTable {
   row(cells: readonly (readonly Block[])[], definitions: readonly CellDefinition[], isHeader: boolean): void;
   finish(): Block[];
 }
 
-export function createTable(): RtfTable {
+export function createTable(): CellTable {
   const rows: PlacedCell[][] = [];
   let headerRows = 0;
   let cells = 0;
