@@ -1,3 +1,4 @@
+import { readingChildren } from "./child-reader.ts";
 import { DocumentFault } from "./errors.ts";
 import type { Extractor } from "./extractor.ts";
 import { MEDIA } from "./media-types.ts";
@@ -32,6 +33,8 @@ const EXTRACTORS: ReadonlyMap<string, Load> = new Map<string, Load>([
   [MEDIA.doc, () => import("./formats/doc.ts")],
   [MEDIA.ppt, () => import("./formats/ppt.ts")],
   [MEDIA.xls, () => import("./formats/xls.ts")],
+  [MEDIA.msg, () => import("./formats/msg.ts")],
+  [MEDIA.zip, () => import("./formats/zip.ts")],
   [MEDIA.encryptedOoxml, () => import("./formats/encrypted-ooxml.ts")],
   [MEDIA.html, html],
   [MEDIA.xhtml, html],
@@ -63,10 +66,14 @@ export function isReadable(mediaType: string): boolean {
 }
 
 /**
- * The reader of a media type, as `detectMediaType` names it.
+ * The reader of a media type, as `detectMediaType` names it. It reads the documents within the document too.
  * @throws DocumentFault `UNSUPPORTED_MEDIA_TYPE` if there is none
  */
 export async function extractorFor(mediaType: string): Promise<Extractor> {
+  return readingChildren(await loadExtractor(mediaType), loadExtractor);
+}
+
+async function loadExtractor(mediaType: string): Promise<Extractor> {
   const load = EXTRACTORS.get(mediaType);
   if (!load) {
     throw new DocumentFault(
