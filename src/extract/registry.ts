@@ -12,6 +12,7 @@ const odf: Load = () => import("./formats/odf.ts");
 const csv: Load = () => import("./formats/csv.ts");
 const json: Load = () => import("./formats/json.ts");
 const xml: Load = () => import("./formats/xml.ts");
+const feed: Load = () => import("./formats/feed.ts");
 const html: Load = () => import("./formats/html.ts");
 const text: Load = () => import("./formats/text.ts");
 
@@ -40,12 +41,12 @@ const EXTRACTORS: ReadonlyMap<string, Load> = new Map<string, Load>([
   [MEDIA.xhtml, html],
   [MEDIA.xml, xml],
   [MEDIA.jats, xml],
-  [MEDIA.rss, xml],
-  [MEDIA.atom, xml],
+  [MEDIA.rss, feed],
+  [MEDIA.atom, feed],
   [MEDIA.svg, xml],
   [MEDIA.json, json],
   [MEDIA.ndjson, json],
-  [MEDIA.ipynb, json],
+  [MEDIA.ipynb, () => import("./formats/notebook.ts")],
   [MEDIA.eml, () => import("./formats/eml.ts")],
   [MEDIA.csv, csv],
   [MEDIA.tsv, csv],

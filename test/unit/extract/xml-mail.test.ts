@@ -41,15 +41,6 @@ describe("XML", () => {
     await expect(read("<a><b></a>")).rejects.toMatchObject({ reason: "DOCUMENT_CORRUPT" });
     await expect(read("<a>".repeat(100_000))).rejects.toMatchObject({ reason: "LIMIT_EXCEEDED" });
   });
-
-  test("feeds are read with the HTML in their entries", async () => {
-    const rss = `<rss version="2.0"><channel><title>News</title><item><title>One</title><description>&lt;p&gt;Hello &lt;b&gt;you&lt;/b&gt;&lt;/p&gt;</description></item></channel></rss>`;
-    expect((await readContent(rss)).blocks).toEqual([
-      { type: "heading", level: 2, text: "News" },
-      { type: "heading", level: 3, text: "One" },
-      { type: "paragraph", text: "Hello you", markdown: "Hello **you**" },
-    ]);
-  });
 });
 
 describe("JATS", () => {
