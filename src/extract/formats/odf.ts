@@ -24,6 +24,7 @@ export const extractor: Extractor = {
         styles: createStyles(),
         budget: outputBudget(input.limits.maxOutputCharacters),
         includeTables: input.options.includeTables,
+        leavesCoveredEmpty: input.mediaType === MEDIA.odp,
         notes: [],
         comments: [],
         links: new Set(),

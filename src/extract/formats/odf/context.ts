@@ -7,6 +7,8 @@ export interface OdfContext {
   styles: OdfStyles;
   budget: OutputBudget;
   includeTables: boolean;
+  /** On slides a merged cell is layout: it stands once, and the places that it covers are empty. */
+  leavesCoveredEmpty: boolean;
   /** Notes and remarks in the order in which the text refers to them. */
   notes: Block[];
   comments: Block[];

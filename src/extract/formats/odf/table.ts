@@ -1,6 +1,6 @@
 import { cellOf } from "../../flatten.ts";
 import type { Block, TableCell } from "../../model.ts";
-import { elements, type XmlElement } from "../../xml.ts";
+import { elements, type XmlAttributes, type XmlElement } from "../../xml.ts";
 import type { OdfContext } from "./context.ts";
 
 /** Builds one table from its rows as they come. */
@@ -25,16 +25,17 @@ export function createTable(context: OdfContext, readCell: (cell: XmlElement) =>
     row(element, inHeader) {
       const row: TableCell[] = [];
       for (const each of elements(element)) {
-        if (each.name !== "table:table-cell") continue;
-        const content = readCell(each);
+        const { name, attributes } = each;
+        const isCovered = name === "table:covered-table-cell";
+        if (name !== "table:table-cell" && !isCovered) continue;
+        const times = count(attributes["table:number-columns-repeated"], MAX_SPAN);
+        // The format has a cell for each place that a merged one covers.
+        if (isCovered && !context.leavesCoveredEmpty) continue;
+        const content = isCovered ? [] : readCell(each);
+        if (!isCovered) cells += times;
+        onlyCell = cells === 1 ? (onlyCell ?? content) : undefined;
         const cell: TableCell = cellOf(content);
-        const columns = count(each.attributes["table:number-columns-spanned"], MAX_SPAN);
-        const down = count(each.attributes["table:number-rows-spanned"], MAX_SPAN);
-        if (columns > 1) cell.columnSpan = columns;
-        if (down > 1) cell.rowSpan = down;
-        const times = count(each.attributes["table:number-columns-repeated"], MAX_SPAN);
-        cells += times;
-        onlyCell = cells === 1 ? content : undefined;
+        if (!context.leavesCoveredEmpty) addSpans(cell, attributes);
         for (let i = 0; i < times && context.cellsLeft > 0; i++) {
           context.cellsLeft -= 1;
           row.push(i === 0 ? cell : { ...cell });
@@ -58,6 +59,13 @@ export function createTable(context: OdfContext, readCell: (cell: XmlElement) =>
       return [{ type: "table", rows, headerRows: headerRows || (rows.length > 1 ? 1 : 0) }];
     },
   };
+}
+
+function addSpans(cell: TableCell, attributes: XmlAttributes): void {
+  const columns = count(attributes["table:number-columns-spanned"], MAX_SPAN);
+  const down = count(attributes["table:number-rows-spanned"], MAX_SPAN);
+  if (columns > 1) cell.columnSpan = columns;
+  if (down > 1) cell.rowSpan = down;
 }
 
 /** A count attribute: 1 when it is missing or no number, at most `most`. */
