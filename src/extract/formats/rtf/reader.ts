@@ -5,10 +5,12 @@ import type { OutputBudget } from "../../flow.ts";
 import type { Block, DocumentProperties } from "../../model.ts";
 import { commentBlock } from "../ooxml/comment.ts";
 import { createStory, type Story } from "../word/story.ts";
-import type { CellDefinition } from "../word/table.ts";
-import { codePage, decodeBytes, encodingOfCharset, type RtfFont } from "./charsets.ts";
+import { codePage, decodeBytes } from "./charsets.ts";
 import { destinationOf, SIGNS } from "./controls.ts";
+import { createHead } from "./head.ts";
 import { createLists } from "./lists.ts";
+import { createInfo } from "./properties.ts";
+import { createRowReader, NO_ROW } from "./row.ts";
 import {
   FIRST_GROUP,
   type GroupState,
@@ -36,26 +38,18 @@ export interface RtfDocument {
   isCut: boolean;
 }
 
-interface StyleSheetEntry {
-  headingLevel: number | undefined;
-  isQuote: boolean;
-}
-
 const MAX_LINKS = 10_000;
-const MAX_STYLES = 10_000;
-const MAX_CELLS_A_ROW = 1024;
 
 /**
  * Reads RTF from front to back, without recursion.
  * @throws DocumentFault `LIMIT_EXCEEDED` beyond `maxDepth` groups or the budget
  */
 export function readRtf(bytes: Uint8Array, options: RtfOptions): RtfDocument {
-  const fonts = new Map<number, RtfFont>();
-  const styles = new Map<number, StyleSheetEntry>();
+  const head = createHead();
+  const info = createInfo();
+  const rows = createRowReader();
   const lists = createLists();
   const links = new Set<string>();
-  const info = new Map<string, string>();
-  const dates = new Map<string, number[]>();
   const margins: Block[] = [];
   const notes: Block[] = [];
   const comments: Block[] = [];
@@ -64,10 +58,6 @@ export function readRtf(bytes: Uint8Array, options: RtfOptions): RtfDocument {
   let state: GroupState = FIRST_GROUP;
   let encoding = "windows-1252";
   let defaultFont = 0;
-  let definitions: CellDefinition[] = [];
-  let pendingCell = { goesOnLeft: false, goesOnAbove: false, startsBelow: false };
-  let isHeaderRow = false;
-  let isRowOpen = false;
   let notesOpen = 0;
   // Text is collected as bytes and as characters until something else comes.
   let raw: number[] = [];
@@ -76,19 +66,16 @@ export function readRtf(bytes: Uint8Array, options: RtfOptions): RtfDocument {
   let isStarred = false;
   let collected = "";
   let marker: string | undefined;
-  let fontNumber = -1;
-  let styleNumber = -1;
-  let styleOutline: number | undefined;
   let author = "";
   let time = "";
   const instructions: string[] = [];
 
   const story = () => stories.at(-1) as Story;
-  const depthOf = ({ tables }: ParagraphState) => (isRowOpen ? Math.max(1, tables) : tables);
+  const depthOf = ({ tables }: ParagraphState) => (rows.current().isOpen ? Math.max(1, tables) : tables);
 
   const flushBytes = () => {
     if (raw.length === 0) return;
-    text += decodeBytes(raw, fonts.get(state.font >= 0 ? state.font : defaultFont), encoding);
+    text += decodeBytes(raw, head.font(state.font >= 0 ? state.font : defaultFont), encoding);
     raw = [];
   };
   const flush = () => {
@@ -107,7 +94,7 @@ export function readRtf(bytes: Uint8Array, options: RtfOptions): RtfDocument {
   const endParagraph = () => {
     flush();
     const { paragraph } = state;
-    const style = styles.get(paragraph.style);
+    const style = head.style(paragraph.style);
     const outline = paragraph.outlineLevel ?? undefined;
     const headingLevel =
       outline !== undefined && outline < 9 ? Math.min(6, outline + 1) : style?.headingLevel;
@@ -145,8 +132,8 @@ export function readRtf(bytes: Uint8Array, options: RtfOptions): RtfDocument {
       return;
     }
     stories.push(createStory(options.budget, options.includeTables));
-    const held = { definitions, isRowOpen, marker };
-    isRowOpen = false;
+    const held = { row: rows.current(), marker };
+    rows.set(NO_ROW);
     marker = undefined;
     state = {
       ...state,
@@ -158,7 +145,8 @@ export function readRtf(bytes: Uint8Array, options: RtfOptions): RtfDocument {
       onClose() {
         if (story().hasText()) endParagraph();
         const blocks = (stories.pop() as Story).finish();
-        ({ definitions, isRowOpen, marker } = held);
+        rows.set(held.row);
+        marker = held.marker;
         onClose(blocks);
       },
     };
@@ -217,7 +205,7 @@ export function readRtf(bytes: Uint8Array, options: RtfOptions): RtfDocument {
         time = value;
         break;
       case "info":
-        if (value !== "" && !info.has(ended.field)) info.set(ended.field, value.slice(0, 4096));
+        info.text(ended.field, value);
         break;
       default:
         if (outer.destination === "fonts" || outer.destination === "styles") return;
@@ -232,12 +220,8 @@ export function readRtf(bytes: Uint8Array, options: RtfOptions): RtfDocument {
     if (parts.length < 2) return;
     const name = (parts[0] ?? "").trim();
     collected = "";
-    if (state.destination === "fonts") {
-      const font = fonts.get(fontNumber);
-      if (font !== undefined) font.name = name;
-      if (font !== undefined && /^(?:symbol|wingdings)/i.test(name)) font.isSymbol = true;
-    } else if (styleNumber >= 0 && styles.size < MAX_STYLES)
-      styles.set(styleNumber, styleEntry(name, styleOutline));
+    if (state.destination === "fonts") head.endFont(name);
+    else head.endStyle(name);
   };
 
   const control = (name: string, value: number | undefined) => {
@@ -257,7 +241,7 @@ export function readRtf(bytes: Uint8Array, options: RtfOptions): RtfDocument {
     if (name === "u") {
       flushBytes();
       const unit = (value ?? 0) & 0xffff;
-      const font = fonts.get(state.font >= 0 ? state.font : defaultFont);
+      const font = head.font(state.font >= 0 ? state.font : defaultFont);
       // Fonts of symbols have their signs in the private area.
       if (unit < 0xf000 || unit > 0xf0ff) text += String.fromCharCode(unit);
       else if (font?.isSymbol) text += decodeBytes([unit - 0xf000], font, encoding);
@@ -274,10 +258,10 @@ export function readRtf(bytes: Uint8Array, options: RtfOptions): RtfDocument {
       state = { ...state, destination: "skip" };
       return;
     }
-    if (state.destination === "fonts") fontControl(name, value);
-    else if (state.destination === "styles") styleControl(name, value);
+    if (state.destination === "fonts") head.fontControl(name, value);
+    else if (state.destination === "styles") head.styleControl(name, value);
     else if (state.destination === "lists" || state.destination === "overrides") lists.control(name, value);
-    else if (state.destination === "info") dateControl(name, value);
+    else if (state.destination === "info") info.date(state.field, name, value ?? 0);
     else if (!groupControl(name, value)) bodyControl(name, value);
   };
 
@@ -311,32 +295,6 @@ export function readRtf(bytes: Uint8Array, options: RtfOptions): RtfDocument {
       if (destination !== "instruction" && destination !== "skip") collected = "";
       state = { ...state, destination, field: destination === "info" ? name : "" };
     }
-  };
-
-  const fontControl = (name: string, value = 0) => {
-    if (name === "f") {
-      fontNumber = value;
-      if (fonts.size < MAX_STYLES) fonts.set(value, { name: "", encoding: undefined, isSymbol: false });
-    }
-    const font = fonts.get(fontNumber);
-    if (font === undefined) return;
-    if (name === "fcharset") {
-      font.encoding = encodingOfCharset(value);
-      font.isSymbol = value === 2;
-    } else if (name === "cpg") font.encoding = codePage(value);
-  };
-  const styleControl = (name: string, value = 0) => {
-    if (/^(?:s|cs|ds|ts)$/.test(name)) {
-      styleNumber = name === "s" ? value : -1;
-      styleOutline = undefined;
-    } else if (name === "outlinelevel") styleOutline = value;
-  };
-  const dateControl = (name: string, value = 0) => {
-    const place = ["yr", "mo", "dy", "hr", "min", "sec"].indexOf(name);
-    if (place < 0) return;
-    const date = dates.get(state.field) ?? [];
-    date[place] = value;
-    dates.set(state.field, date);
   };
 
   /** What holds until the end of the group. */
@@ -431,43 +389,16 @@ export function readRtf(bytes: Uint8Array, options: RtfOptions): RtfDocument {
     }
   };
   const tableControl = (name: string, value: number | undefined) => {
-    switch (name) {
-      case "trowd":
-        definitions = [];
-        isHeaderRow = false;
-        pendingCell = { goesOnLeft: false, goesOnAbove: false, startsBelow: false };
-        isRowOpen = true;
-        return;
-      case "trhdr":
-        isHeaderRow = true;
-        return;
-      case "clmrg":
-        pendingCell.goesOnLeft = true;
-        return;
-      case "clvmgf":
-        pendingCell.startsBelow = true;
-        return;
-      case "clvmrg":
-        pendingCell.goesOnAbove = true;
-        return;
-      case "cellx":
-        if (definitions.length < MAX_CELLS_A_ROW) definitions.push({ ...pendingCell, edge: value ?? 0 });
-        pendingCell = { goesOnLeft: false, goesOnAbove: false, startsBelow: false };
-        return;
-      case "cell":
-      case "nestcell": {
-        const tables = name === "cell" ? 1 : Math.max(2, state.paragraph.tables);
-        paragraph({ tables });
-        endParagraph();
-        story().endCell(tables);
-        return;
-      }
-      case "row":
-      case "nestrow":
-        story().endRow(name === "row" ? 1 : Math.max(2, state.paragraph.tables), definitions, isHeaderRow);
-        isRowOpen = false;
-        return;
-      default:
+    if (rows.control(name, value)) return;
+    if (name === "cell" || name === "nestcell") {
+      const tables = name === "cell" ? 1 : Math.max(2, state.paragraph.tables);
+      paragraph({ tables });
+      endParagraph();
+      story().endCell(tables);
+    } else if (name === "row" || name === "nestrow") {
+      const { definitions, isHeader } = rows.current();
+      story().endRow(name === "row" ? 1 : Math.max(2, state.paragraph.tables), definitions, isHeader);
+      rows.end();
     }
   };
 
@@ -511,58 +442,14 @@ export function readRtf(bytes: Uint8Array, options: RtfOptions): RtfDocument {
   while (groups.length > 0) close();
   if (story().hasText()) endParagraph();
   const blocks = [...margins, ...story().finish(), ...notes, ...comments];
-  return { blocks, properties: propertiesOf(info, dates, links), isCut };
+  return { blocks, properties: info.properties(links), isCut };
 }
 
 /** Destinations that may be skipped by who does not know them, but are read here. */
 const KNOWN_STARRED = new Set(["shpinst", "cs", "ds", "ts", "nesttableprops", "ud", "pnseclvl"]);
 
-function styleEntry(name: string, outline: number | undefined): StyleSheetEntry {
-  const plain = name.split(",")[0]?.trim().toLowerCase() ?? "";
-  const numbered =
-    /^(?:heading|überschrift|titre|encabezado|titolo|kop|rubrik|nagłówek|заголовок) ?([1-9])$/.exec(
-      plain,
-    )?.[1];
-  const level = outline !== undefined && outline < 9 ? outline + 1 : Number(numbered ?? 0);
-  const named = plain === "title" ? 1 : plain === "subtitle" ? 2 : undefined;
-  return {
-    headingLevel: level > 0 ? Math.min(6, level) : named,
-    isQuote: /^(?:intense )?quote$/.test(plain),
-  };
-}
-
 function linkOf(instruction: string): string | undefined {
   const address = /^\s*HYPERLINK\s+(?:\\[a-z]\s+)*(?:"([^"]{1,4000})"|([^\s"\\]{1,4000}))/i.exec(instruction);
   const found = (address?.[1] ?? address?.[2])?.trim();
   return found !== undefined && /^(?:https?|mailto|ftp):/i.test(found) ? found : undefined;
-}
-
-function propertiesOf(
-  info: ReadonlyMap<string, string>,
-  dates: ReadonlyMap<string, number[]>,
-  links: ReadonlySet<string>,
-): DocumentProperties {
-  const properties: DocumentProperties = {};
-  const title = info.get("title");
-  if (title) properties.title = title;
-  const by = info.get("author");
-  if (by) properties.authors = [by];
-  const subject = info.get("subject");
-  if (subject) properties.subject = subject;
-  const keywords = (info.get("keywords") ?? "").split(/\s*[,;]\s*/).filter(Boolean);
-  if (keywords.length > 0) properties.keywords = keywords.slice(0, 200);
-  const created = instant(dates.get("creatim"));
-  if (created) properties.created = created;
-  const modified = instant(dates.get("revtim"));
-  if (modified) properties.modified = modified;
-  if (links.size > 0) properties.links = [...links];
-  const company = info.get("company");
-  if (company) properties.extra = { company };
-  return properties;
-}
-
-function instant(date: number[] | undefined): string | undefined {
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = date ?? [];
-  if (year < 1900 || year > 9999 || month < 1 || day < 1) return undefined;
-  return new Date(Date.UTC(year, month - 1, day, hour, minute, second)).toISOString();
 }
