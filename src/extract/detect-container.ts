@@ -57,15 +57,16 @@ async function declaredType(archive: ZipArchive): Promise<string | undefined> {
 /** What a compound file (the container of old Office files and mails) is by the names of its streams. */
 export async function detectCompound(path: string, filename: string): Promise<string> {
   const names = await compoundNames(path).catch(() => new Set<string>());
-  if (names.has("EncryptedPackage")) {
-    return typesByName(filename).includes(MEDIA.encryptedOoxml) || names.has("EncryptionInfo")
+  const has = (name: string) => names.has(name.toLowerCase());
+  if (has("EncryptedPackage")) {
+    return typesByName(filename).includes(MEDIA.encryptedOoxml) || has("EncryptionInfo")
       ? MEDIA.encryptedOoxml
       : MEDIA.cfb;
   }
-  if (names.has("__properties_version1.0")) return MEDIA.msg;
-  if (names.has("WordDocument")) return MEDIA.doc;
-  if (names.has("Workbook") || names.has("Book")) return MEDIA.xls;
-  return names.has("PowerPoint Document") ? MEDIA.ppt : MEDIA.cfb;
+  if (has("__properties_version1.0")) return MEDIA.msg;
+  if (has("WordDocument")) return MEDIA.doc;
+  if (has("Workbook") || has("Book")) return MEDIA.xls;
+  return has("PowerPoint Document") ? MEDIA.ppt : MEDIA.cfb;
 }
 
 const MAX_DIRECTORY_SECTORS = 256;
@@ -96,7 +97,7 @@ async function compoundNames(path: string): Promise<Set<string>> {
 function addNames(directory: Buffer, names: Set<string>): void {
   for (let at = 0; at + 128 <= directory.length; at += 128) {
     const length = Math.min(64, directory.readUInt16LE(at + 64));
-    if (length > 2) names.add(directory.toString("utf16le", at, at + length - 2));
+    if (length > 2) names.add(directory.toString("utf16le", at, at + length - 2).toLowerCase());
   }
 }
 

@@ -19,12 +19,16 @@ export function detectText(text: string, filename: string, cut: boolean): string
   if (/^[[{]/.test(start)) {
     const shape = jsonShape(start, cut);
     if (shape === "lines") return MEDIA.ndjson;
-    if (shape === "one")
-      return /"nbformat"\s*:/.test(start) && /"cells"\s*:/.test(start) ? MEDIA.ipynb : MEDIA.json;
+    if (shape === "one") return isNotebook(start) ? MEDIA.ipynb : MEDIA.json;
   }
   if (isMessage(start)) return MEDIA.eml;
   return plainKind(text, extension, cut);
 }
+
+/** A notebook names its format at its end, which may lie behind what is looked at. */
+const isNotebook = (start: string) =>
+  /"(?:cells|worksheets)"\s*:/.test(start) &&
+  (/"nbformat"\s*:/.test(start) || /^\{\s*"cells"\s*:\s*\[\s*\{[^{}]{0,400}"cell_type"\s*:/.test(start));
 
 const isMarkdownName = (extension: string) => /^(md|markdown|mdown|mkdn?|mdx|qmd|rmd)$/.test(extension);
 

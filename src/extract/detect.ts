@@ -52,6 +52,8 @@ type Found = Omit<Detection, "warnings">;
 async function binaryType(head: Buffer, input: DetectInput): Promise<Found | undefined> {
   // Readers of PDF accept some bytes before the mark; a text that only mentions it has it later in the line.
   if (/(?:^|[^\x20-\x7e])%PDF-\d/.test(head.toString("latin1", 0, 1024))) return { mediaType: MEDIA.pdf };
+  // RTF may hold bytes of any kind, but begins with plain letters.
+  if (/^\s*\{\\rtf/.test(head.toString("latin1", 0, 64))) return { mediaType: MEDIA.rtf };
   if (head.length < 4) return undefined;
   const magic = head.readUInt32BE(0);
   if (magic === 0x504b0304 || magic === 0x504b0506 || magic === 0x504b0708) {

@@ -1,4 +1,4 @@
-import type { ExtractedDocument } from "./model.ts";
+import type { ChildDocument, ExtractedDocument } from "./model.ts";
 
 /** Bounds on one document; reaching one is a `DocumentFault` or, where part of the text is still worth having, a warning. */
 export interface ExtractLimits {
@@ -14,6 +14,8 @@ export interface ExtractLimits {
   maxMembers: number;
   /** Characters of text in the output. */
   maxOutputCharacters: number;
+  /** Told of every byte that is unpacked, so that documents within each other share one budget. */
+  onInflated?(bytes: number): void;
 }
 
 export const DEFAULT_EXTRACT_LIMITS: ExtractLimits = {
@@ -58,6 +60,26 @@ export interface ExtractInput {
    * @param total 0 = not known
    */
   progress(done: number, total: number, place?: string): void;
+  /** Reads a document within this one; never throws for its faults. Absent where children are not read. */
+  readChild?(source: ChildSource): Promise<ChildResult>;
+}
+
+/** A document within a document, as its parent finds it. */
+export interface ChildSource {
+  /** Only a name: nothing is ever written under it. */
+  name: string;
+  /** As the parent declares it, possibly empty; a hint only. */
+  mediaType: string;
+  /** As the parent declares it. */
+  sizeBytes: number;
+  /** Its bytes, at once or as they come; or how it is read, where it has no bytes of its own. */
+  content: Uint8Array | AsyncIterable<Uint8Array> | ((input: ExtractInput) => Promise<ExtractedDocument>);
+}
+
+/** What became of a child: its facts, and its content if it was read. */
+export interface ChildResult {
+  facts: ChildDocument;
+  extracted?: ExtractedDocument;
 }
 
 /** Reads one family of formats. Deterministic: the same bytes and options give the same blocks. */

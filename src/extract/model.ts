@@ -66,11 +66,20 @@ export interface PageFacts {
 
 /** A document within the document: an attachment or archive member. */
 export interface ChildDocument {
+  /** As the parent names it, with the names of those around it before it: `inner.zip/report.pdf`. Only a name. */
   name: string;
   mediaType: string;
   sizeBytes: number;
-  /** Absent when the child was not read; `skipped` then says why. */
+  sha256?: string;
+  /** `FAILED`: it could not be read; `SKIPPED`: it was not tried, or nothing reads its type. */
+  status?: "READ" | "FAILED" | "SKIPPED";
+  /** Why it was not read, as for a document of its own: `DOCUMENT_CORRUPT` … */
+  reason?: string;
+  /** Blocks that are not in the parent's text. */
   blocks?: Block[];
+  /** Blocks of it in the parent's text, below a heading with its name. */
+  blockCount?: number;
+  /** Said when the child was not read: why. */
   skipped?: string;
 }
 

@@ -10,6 +10,7 @@ export interface ZipLimits {
   /** Inflated over stored bytes of what was read, judged once 1 MiB was inflated. */
   maxInflationRatio: number;
   maxMembers: number;
+  onInflated?(bytes: number): void;
 }
 
 /** A file inside the container; folders are left out. The name is decoded, with `/` between its parts. */
@@ -169,6 +170,7 @@ function archiveOf(
         if (size > entry.uncompressedSize)
           throw new Error(`${member.name} is larger than the directory says`);
         inflated += chunk.length;
+        limits.onInflated?.(chunk.length);
         judge(inflated);
         checksum = crc32(chunk, checksum);
         yield chunk;

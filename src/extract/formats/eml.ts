@@ -1,27 +1,24 @@
-import { decodeText } from "../encoding.ts";
-import type { ExtractInput, Extractor } from "../extractor.ts";
+import { createHash } from "node:crypto";
+import { withChildren } from "../children.ts";
+import type { ChildResult, ExtractInput, Extractor } from "../extractor.ts";
 import { type OutputBudget, outputBudget } from "../flow.ts";
 import { MEDIA } from "../media-types.ts";
-import type { Block, ChildDocument, DocumentProperties, ExtractedDocument, Json } from "../model.ts";
+import type { Block, DocumentProperties, ExtractedDocument, Json } from "../model.ts";
 import { readBytes } from "../read-text.ts";
 import { type Attachment, type Email, mailboxes, parseMessage } from "./eml/message.ts";
 import { htmlDocument } from "./html.ts";
 import { textBlocks } from "./text-blocks.ts";
 
-/** Messages within messages that are read. */
-const MAX_MESSAGE_DEPTH = 8;
-
 /**
  * E-mail: the text body, or the HTML one where there is no other. Headers are properties, and with
- * `includeHeadersFooters` also the first block. Attached texts, pages and messages are read as children;
- * other attachments are listed.
+ * `includeHeadersFooters` also the first block. Attachments are read as documents within the document.
  */
 export const extractor: Extractor = {
   name: "eml",
   mediaTypes: [MEDIA.eml],
   async extract(input) {
     const budget = outputBudget(input.limits.maxOutputCharacters);
-    return await messageDocument(await readBytes(input), input, budget, 1);
+    return await messageDocument(await readBytes(input), input, budget);
   },
 };
 
@@ -29,21 +26,16 @@ async function messageDocument(
   bytes: Uint8Array,
   input: ExtractInput,
   budget: OutputBudget,
-  depth: number,
 ): Promise<ExtractedDocument> {
   input.signal.throwIfAborted();
   const email = await parseMessage(bytes, input.limits);
-  input.progress(depth, depth + 1);
+  input.progress(0, 0);
   const head = input.options.includeHeadersFooters ? headerBlocks(email) : [];
   const body = bodyBlocks(email, input, budget);
-  const children: ChildDocument[] = [];
-  for (const attachment of email.attachments) children.push(await child(attachment, input, budget, depth));
-  return {
-    blocks: [...head, ...body],
-    properties: properties(email),
-    warnings: [],
-    ...(children.length > 0 && { children }),
-  };
+  const results: ChildResult[] = [];
+  for (const attachment of email.attachments) results.push(await child(attachment, input));
+  const message = { blocks: [...head, ...body], properties: properties(email), warnings: [] };
+  return withChildren(message, results);
 }
 
 function bodyBlocks(email: Email, input: ExtractInput, budget: OutputBudget): Block[] {
@@ -89,28 +81,28 @@ function properties(email: Email): DocumentProperties {
   return { ...found, extra };
 }
 
-async function child(
-  attachment: Attachment,
-  input: ExtractInput,
-  budget: OutputBudget,
-  depth: number,
-): Promise<ChildDocument> {
+async function child(attachment: Attachment, input: ExtractInput): Promise<ChildResult> {
   const content = attachment.content;
   const bytes = typeof content === "string" ? Buffer.from(content) : new Uint8Array(content);
   const mediaType = attachment.mimeType.toLowerCase();
   const listed = { name: attachment.filename ?? "", mediaType, sizeBytes: bytes.byteLength };
-  if (mediaType === MEDIA.eml) {
-    if (depth >= Math.min(MAX_MESSAGE_DEPTH, input.limits.maxDepth)) {
-      return { ...listed, skipped: "It lies too deep inside other messages." };
-    }
-    const inner = await messageDocument(bytes, input, budget, depth + 1);
-    return { ...listed, name: listed.name || (inner.properties.title ?? ""), blocks: inner.blocks };
+  // Pictures that the page shows: signatures and logos, mostly.
+  const belongsToBody = attachment.related || attachment.disposition === "inline";
+  if (mediaType.startsWith("image/") && belongsToBody) {
+    return {
+      facts: { ...listed, status: "SKIPPED", skipped: "It is a picture within the text of the message." },
+    };
   }
-  if (mediaType === MEDIA.html)
-    return { ...listed, blocks: htmlDocument(decodeText(bytes).text, input, budget).blocks };
-  if (mediaType === MEDIA.text) return { ...listed, blocks: plainBlocks(decodeText(bytes).text, budget) };
-  return {
+  if (mediaType !== MEDIA.eml)
+    return (await input.readChild?.({ ...listed, content: bytes })) ?? { facts: listed };
+  // By its declaration: a message may begin with any header, or none.
+  const budget = (own: ExtractInput) => outputBudget(own.limits.maxOutputCharacters);
+  const result = await input.readChild?.({
     ...listed,
-    skipped: "Attachments of this type are listed, not read; send it as a document of its own.",
-  };
+    content: (own) => messageDocument(bytes, own, budget(own)),
+  });
+  if (result === undefined) return { facts: listed };
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  const name = result.facts.name || (result.extracted?.properties.title ?? "");
+  return { ...result, facts: { ...result.facts, name, sha256 } };
 }

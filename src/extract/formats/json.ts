@@ -1,5 +1,5 @@
 import { DocumentFault } from "../errors.ts";
-import type { ExtractInput, Extractor } from "../extractor.ts";
+import type { ExtractLimits, Extractor } from "../extractor.ts";
 import { createFlow, type Flow, outputBudget } from "../flow.ts";
 import { MEDIA } from "../media-types.ts";
 import type { Json, TableCell } from "../model.ts";
@@ -12,10 +12,11 @@ const [QUOTE, BACKSLASH, BRACKET, BRACE] = [0x22, 0x5c, 0x5b, 0x7b];
 /** JSON as readable text: members as `key: value` items, nested by level; arrays of flat objects as tables. */
 export const extractor: Extractor = {
   name: "json",
-  mediaTypes: [MEDIA.json, MEDIA.ndjson, MEDIA.ipynb],
+  mediaTypes: [MEDIA.json, MEDIA.ndjson],
   async extract(input) {
     const { text } = await readText(input);
-    const value = input.mediaType === MEDIA.ndjson ? parseLines(text, input) : parseValue(text, input);
+    const value =
+      input.mediaType === MEDIA.ndjson ? parseLines(text, input.limits) : parseJson(text, input.limits);
     const flow = createFlow(outputBudget(input.limits.maxOutputCharacters));
     write(value, flow, input.options.includeTables);
     const title = isObject(value) && typeof value.title === "string" ? value.title : undefined;
@@ -23,14 +24,18 @@ export const extractor: Extractor = {
   },
 };
 
-function parseLines(text: string, input: ExtractInput): Json {
+function parseLines(text: string, limits: ExtractLimits): Json {
   return text
     .split("\n")
     .filter((line) => line.trim() !== "")
-    .map((line) => parseValue(line, input));
+    .map((line) => parseJson(line, limits));
 }
 
-function parseValue(text: string, { limits }: ExtractInput): Json {
+/**
+ * One JSON value.
+ * @throws DocumentFault `LIMIT_EXCEEDED` if it nests too deep, `DOCUMENT_CORRUPT`
+ */
+export function parseJson(text: string, limits: ExtractLimits): Json {
   assertDepth(text, limits.maxDepth);
   try {
     return JSON.parse(text) as Json;

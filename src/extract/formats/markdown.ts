@@ -7,9 +7,10 @@ import { frontmatter } from "micromark-extension-frontmatter";
 import { gfm } from "micromark-extension-gfm";
 import { math } from "micromark-extension-math";
 import { DocumentFault } from "../errors.ts";
-import type { ExtractLimits, Extractor } from "../extractor.ts";
-import { outputBudget } from "../flow.ts";
+import type { ExtractInput, ExtractLimits, Extractor } from "../extractor.ts";
+import { type OutputBudget, outputBudget } from "../flow.ts";
 import { MEDIA } from "../media-types.ts";
+import type { ExtractedDocument } from "../model.ts";
 import { readText } from "../read-text.ts";
 import { markdownBlocks } from "./markdown/blocks.ts";
 import { frontMatterProperties } from "./markdown/front-matter.ts";
@@ -22,29 +23,42 @@ export const extractor: Extractor = {
   mediaTypes: [MEDIA.markdown],
   async extract(input) {
     const { text, encoding } = await readText(input);
-    if (text.length > MAX_CHARACTERS) {
-      throw new DocumentFault(
-        "DOCUMENT_TOO_LARGE",
-        `The Markdown has ${text.length} characters; ${MAX_CHARACTERS} are allowed.`,
-      );
-    }
-    const nodes = parse(text, input.limits);
-    const links: string[] = [];
-    const blocks = markdownBlocks(nodes, {
-      includeTables: input.options.includeTables,
-      maxDepth: input.limits.maxDepth,
-      budget: outputBudget(input.limits.maxOutputCharacters),
-      onLink: (address) => links.length < 10_000 && links.push(address),
-    });
-    const head = nodes[0];
-    const properties = frontMatterProperties(
-      head && "value" in head && head.type === ("yaml" as string) ? head.value : "",
-    );
-    if (links.length > 0) properties.links = [...new Set(links)];
-    properties.extra = { ...properties.extra, encoding };
-    return { blocks, properties, warnings: [] };
+    const document = markdownDocument(text, input, outputBudget(input.limits.maxOutputCharacters));
+    document.properties.extra = { ...document.properties.extra, encoding };
+    return document;
   },
 };
+
+/**
+ * Reads Markdown that is already text; other formats hold such parts too.
+ * @throws DocumentFault `DOCUMENT_TOO_LARGE`, `LIMIT_EXCEEDED`
+ */
+export function markdownDocument(
+  text: string,
+  { options, limits }: Pick<ExtractInput, "options" | "limits">,
+  budget: OutputBudget,
+): ExtractedDocument {
+  if (text.length > MAX_CHARACTERS) {
+    throw new DocumentFault(
+      "DOCUMENT_TOO_LARGE",
+      `The Markdown has ${text.length} characters; ${MAX_CHARACTERS} are allowed.`,
+    );
+  }
+  const nodes = parse(text, limits);
+  const links: string[] = [];
+  const blocks = markdownBlocks(nodes, {
+    includeTables: options.includeTables,
+    maxDepth: limits.maxDepth,
+    budget,
+    onLink: (address) => links.length < 10_000 && links.push(address),
+  });
+  const head = nodes[0];
+  const properties = frontMatterProperties(
+    head && "value" in head && head.type === ("yaml" as string) ? head.value : "",
+  );
+  if (links.length > 0) properties.links = [...new Set(links)];
+  return { blocks, properties, warnings: [] };
+}
 
 function parse(text: string, limits: ExtractLimits): RootContent[] {
   assertDepth(text, limits.maxDepth);

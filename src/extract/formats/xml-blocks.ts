@@ -1,16 +1,12 @@
 import { createFlow, type Flow, type OutputBudget } from "../flow.ts";
 import type { Block, TableCell } from "../model.ts";
 import { elements, textOf, type XmlElement } from "../xml.ts";
-import { htmlBlocks } from "./html/blocks.ts";
-import { parseHtml } from "./html/tree.ts";
 import { localName } from "./xml-tree.ts";
 
 export interface XmlBlockOptions {
   includeTables: boolean;
   maxDepth: number;
   budget: OutputBudget;
-  /** Entries of feeds hold HTML as text, and are no rows of a table. */
-  feed: boolean;
 }
 
 /**
@@ -31,21 +27,16 @@ function write(element: XmlElement, depth: number, flow: Flow, options: XmlBlock
     children.length === 0 ||
     element.children.some((node) => typeof node === "string" && node.trim() !== "")
   ) {
-    writeParagraph(element, depth, flow, options);
+    writeParagraph(element, depth, flow);
     return;
   }
-  const rows = options.feed ? undefined : recordTable(children);
+  const rows = recordTable(children);
   if (!rows) for (const child of children) write(child, depth + 1, flow, options);
   else if (options.includeTables) flow.push({ type: "table", rows, headerRows: 1 });
 }
 
-function writeParagraph(element: XmlElement, depth: number, flow: Flow, options: XmlBlockOptions): void {
-  const text = textOf(element);
-  if (options.feed && /<\/?[a-z][^<>]*>|&(?:[a-z]+|#\d+);/i.test(text)) {
-    for (const block of htmlBlocks(parseHtml(text, options.maxDepth), options)) flow.push(block);
-    return;
-  }
-  flow.text(text);
+function writeParagraph(element: XmlElement, depth: number, flow: Flow): void {
+  flow.text(textOf(element));
   if (TITLES.test(localName(element))) flow.endHeading(Math.min(6, Math.max(1, depth - 1)));
   else flow.endParagraph();
 }

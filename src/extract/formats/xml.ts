@@ -8,10 +8,10 @@ import { jatsProperties } from "./jats/front.ts";
 import { xmlBlocks } from "./xml-blocks.ts";
 import { localName, parseXmlTree } from "./xml-tree.ts";
 
-/** JATS articles as articles; feeds and any other XML by its text. */
+/** JATS articles as articles; any other XML by its text. */
 export const extractor: Extractor = {
   name: "xml",
-  mediaTypes: [MEDIA.xml, MEDIA.jats, MEDIA.rss, MEDIA.atom, MEDIA.svg],
+  mediaTypes: [MEDIA.xml, MEDIA.jats, MEDIA.svg],
   async extract(input) {
     const { text } = await readText(input);
     const { root, unknownEntities } = parseXmlTree(text, input.limits);
@@ -29,8 +29,7 @@ export const extractor: Extractor = {
       const article = { blocks: jatsBlocks(root, options), properties: jatsProperties(root), warnings };
       return children.length > 0 ? { ...article, children } : article;
     }
-    const feed = input.mediaType === MEDIA.rss || input.mediaType === MEDIA.atom;
     const properties = { extra: { rootElement: localName(root) } };
-    return { blocks: xmlBlocks(root, { ...options, feed }), properties, warnings };
+    return { blocks: xmlBlocks(root, options), properties, warnings };
   },
 };

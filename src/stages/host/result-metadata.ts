@@ -20,12 +20,9 @@ export function resultMetadata(document: WorkingDocument): { [key: string]: Json
     quality: document.quality ?? null,
     warnings: document.warnings,
     pages: document.pages ?? [],
-    children: (document.children ?? []).map(({ name, mediaType, sizeBytes, skipped, blocks }) => ({
-      name,
-      mediaType,
-      sizeBytes,
-      blocks: blocks?.length ?? 0,
-      ...(skipped === undefined ? {} : { skipped }),
+    children: (document.children ?? []).map(({ blocks, blockCount, ...facts }) => ({
+      ...facts,
+      blocks: blockCount ?? blocks?.length ?? 0,
     })),
     chunkCount: document.chunks?.length ?? 0,
   };

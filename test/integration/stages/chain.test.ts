@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { stageTypes } from "../../../src/stages/registry.ts";
-import type { Chunk } from "../../../src/stages/stage.ts";
+import type { Chunk, WorkingDocument } from "../../../src/stages/stage.ts";
 import { startPool } from "./harness.ts";
 
 const PAGE =
@@ -87,4 +87,44 @@ test("faults of documents come through the real stages: nothing in it, and a typ
   const extract = stageTypes().find((stage) => stage.type === "extract")!;
   const unread = h.pool.run(h.job("extract", extract.parseOptions({}), { inputPath }));
   await expect(unread).rejects.toMatchObject({ name: "DocumentFault", reason: "UNSUPPORTED_MEDIA_TYPE" });
+});
+
+test("documents within a document are read in the same process, and leave nothing behind", async () => {
+  await using h = await startPool({ maxRssBytes: 2 ** 30 });
+  const mail = [
+    "From: a@example.org",
+    "Subject: With files",
+    "MIME-Version: 1.0",
+    "Content-Type: multipart/mixed; boundary=b",
+    "",
+    "--b",
+    "Content-Type: text/plain",
+    "",
+    "The body.",
+    "--b",
+    "Content-Type: application/octet-stream",
+    "Content-Disposition: attachment; filename=notes.md",
+    "",
+    "# Attached",
+    "--b--",
+    "",
+  ].join("\r\n");
+  await writeFile(h.sourcePath, mail);
+  const source = { filename: "a.eml", declaredMediaType: "", sizeBytes: mail.length, sha256: "" };
+  const inputPath = join(h.tempDir, "input.json");
+  await writeFile(
+    inputPath,
+    JSON.stringify({ source, mediaType: "message/rfc822", properties: {}, facts: {}, warnings: [] }),
+  );
+  const extract = stageTypes().find((stage) => stage.type === "extract")!;
+  const job = h.job("extract", extract.parseOptions({}), { inputPath });
+  await h.pool.run(job);
+  const document = JSON.parse(await readFile(job.outputPath, "utf8")) as WorkingDocument;
+  expect(document.blocks).toMatchObject([
+    { type: "paragraph", text: "The body." },
+    { type: "heading", level: 1, text: "notes.md" },
+    { type: "heading", level: 2, text: "Attached" },
+  ]);
+  expect(document.children).toMatchObject([{ name: "notes.md", mediaType: "text/markdown", status: "READ" }]);
+  expect((await readdir(h.tempDir)).filter((name) => name.startsWith("child-"))).toEqual([]);
 });

@@ -51,6 +51,11 @@ describe("detectMediaType", () => {
     ['{"a": [1, 2, {"b": null}]}', "application/json"],
     ['{"a": 1}\n{"a": 2}\n', "application/x-ndjson"],
     ['{"cells": [], "nbformat": 4}', "application/x-ipynb+json"],
+    [
+      `{"cells": [{"cell_type": "code", "source": "${"x".repeat(70_000)}"}], "nbformat": 4}`,
+      "application/x-ipynb+json",
+    ],
+    ["{\\rtf1\\ansi \0\u0001 x}", "application/rtf"],
     ["{not json at all}", "text/plain"],
     ["From: a@example.org\nSubject: Hi\nDate: Mon, 1 Jan 2024 00:00:00 +0000\n\nBody", "message/rfc822"],
     ["Note: this is\nSubject: to change\n\nBody", "text/plain"],

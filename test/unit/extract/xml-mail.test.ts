@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { renderText } from "../../../src/extract/render.ts";
+import { renderMarkdown, renderText } from "../../../src/extract/render.ts";
 import { readContent } from "./read-content.ts";
 
 describe("XML", () => {
@@ -40,15 +40,6 @@ describe("XML", () => {
   test("broken or too deep XML is refused with its reason", async () => {
     await expect(read("<a><b></a>")).rejects.toMatchObject({ reason: "DOCUMENT_CORRUPT" });
     await expect(read("<a>".repeat(100_000))).rejects.toMatchObject({ reason: "LIMIT_EXCEEDED" });
-  });
-
-  test("feeds are read with the HTML in their entries", async () => {
-    const rss = `<rss version="2.0"><channel><title>News</title><item><title>One</title><description>&lt;p&gt;Hello &lt;b&gt;you&lt;/b&gt;&lt;/p&gt;</description></item></channel></rss>`;
-    expect((await readContent(rss)).blocks).toEqual([
-      { type: "heading", level: 2, text: "News" },
-      { type: "heading", level: 3, text: "One" },
-      { type: "paragraph", text: "Hello you", markdown: "Hello **you**" },
-    ]);
   });
 });
 
@@ -138,21 +129,31 @@ describe("e-mail", () => {
     ]);
   });
 
-  test("attachments are children: texts and messages with their blocks, others listed", async () => {
+  test("attachments are read below their names, whatever they are declared to be; their facts are listed", async () => {
     const document = await readContent(
       wrap([
         "Content-Type: text/plain\r\n\r\nBody.",
-        "Content-Type: text/plain; name=n.txt\r\nContent-Disposition: attachment; filename=n.txt\r\n\r\nNote.",
+        'Content-Type: application/octet-stream\r\nContent-Disposition: attachment; filename=n.json\r\n\r\n{"a": 1}',
         `Content-Type: message/rfc822\r\n\r\n${plain}`,
-        "Content-Type: application/pdf\r\nContent-Disposition: attachment; filename=r.pdf\r\n\r\n%PDF",
+        "Content-Type: application/pdf\r\nContent-Disposition: attachment; filename=r.pdf\r\nContent-Transfer-Encoding: base64\r\n\r\nJVBERi0xLjQ=",
+        "Content-Type: image/png\r\nContent-Disposition: inline; filename=logo.png\r\n\r\nx",
       ]),
     );
-    expect(document.blocks).toEqual([{ type: "paragraph", text: "Body." }]);
+    expect(renderMarkdown(document.blocks)).toBe(
+      "Body.\n\n# n.json\n\n- **a:** 1\n\n# Grüße\n\nHello there.\n",
+    );
     expect(document.children).toMatchObject([
-      { name: "n.txt", mediaType: "text/plain", blocks: [{ text: "Note." }] },
-      { mediaType: "message/rfc822", name: "Grüße", blocks: [{ text: "Hello there." }] },
-      { name: "r.pdf", mediaType: "application/pdf", skipped: expect.stringContaining("listed") },
+      { name: "n.json", mediaType: "application/json", sizeBytes: 9, status: "READ", blockCount: 1 },
+      {
+        name: "Grüße",
+        mediaType: "message/rfc822",
+        status: "READ",
+        sha256: expect.stringMatching(/^\w{64}$/),
+      },
+      { name: "r.pdf", mediaType: "application/pdf", status: "FAILED", reason: "DOCUMENT_CORRUPT" },
+      { name: "logo.png", status: "SKIPPED" },
     ]);
+    expect(document.warnings.map(({ code }) => code)).toEqual(["CHILD_UNREAD"]);
   });
 
   test("parts within parts without end are refused", async () => {
