@@ -46,8 +46,12 @@ test("a source without bytes is DOCUMENT_EMPTY, and a file that exists is not ov
 });
 
 test("options have defaults, and all faults are named at once", () => {
-  expect(fetchStage.parseOptions(undefined)).toEqual({ max_bytes: 0, timeout_ms: 60_000 });
-  expect(() => fetchStage.parseOptions({ max_bytes: -1, timeout_ms: 0, url: "x" })).toThrow(
-    /max_bytes.*timeout_ms.*url/,
+  expect(fetchStage.parseOptions(undefined)).toEqual({ max_bytes: 0, timeout: 60_000 });
+  expect(fetchStage.parseOptions({ max_bytes: "5", timeout: "1.5s" })).toEqual({
+    max_bytes: 5,
+    timeout: 1_500,
+  });
+  expect(() => fetchStage.parseOptions({ max_bytes: -1, timeout: "0s", url: "x" })).toThrow(
+    /max_bytes.*timeout.*url/,
   );
 });
