@@ -87,30 +87,29 @@ export function configFromMessage(
   const faults = validator
     .faults(PipelineConfigSchema, config)
     .map(({ field, description }) => ({ field: field ? `config.${field}` : "config", description }));
-  const stages = config.stages.flatMap((stage, index) =>
-    stage.type.case === undefined ? [] : stageFromMessage(stage, `config.stages[${index}]`, faults),
+  const stages = config.stages.map((stage, index) =>
+    stageFromMessage(stage, `config.stages[${index}]`, faults),
   );
   return { stages, faults };
 }
 
-function stageFromMessage(stage: Stage, at: string, faults: FieldFault[]): StageDraft[] {
-  const type = stage.type.case as string;
+/** A stage without a type, which is a fault, keeps its place with an empty one. */
+function stageFromMessage(stage: Stage, at: string, faults: FieldFault[]): StageDraft {
+  const type = stage.type.case ?? "";
   const secret = secretOf(stage);
   const timeoutMs = durationMs(stage.timeout, `${at}.timeout`, faults);
   const retry = stage.retry && retryFromMessage(stage.retry, `${at}.retry`, faults);
-  return [
-    {
-      name: stage.name || type,
-      type,
-      options: optionsOf(stage, `${at}.${type}`, faults),
-      ...(stage.when === "" ? {} : { when: stage.when }),
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      ...(retry === undefined ? {} : { retry }),
-      ...(stage.onFailure === OnFailure.SKIP ? { onFailure: "SKIP" as const } : {}),
-      ...(stage.onFailure === OnFailure.FAIL ? { onFailure: "FAIL" as const } : {}),
-      ...(secret === "" ? {} : { secret }),
-    },
-  ];
+  return {
+    name: stage.name || type,
+    type,
+    options: type === "" ? {} : optionsOf(stage, `${at}.${type}`, faults),
+    ...(stage.when === "" ? {} : { when: stage.when }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(retry === undefined ? {} : { retry }),
+    ...(stage.onFailure === OnFailure.SKIP ? { onFailure: "SKIP" as const } : {}),
+    ...(stage.onFailure === OnFailure.FAIL ? { onFailure: "FAIL" as const } : {}),
+    ...(secret === "" ? {} : { secret }),
+  };
 }
 
 /** The options in the JSON form of the contract, by the names of its fields, without the secret. */

@@ -12,6 +12,7 @@ const MAX_BYTES = 256 * 1024;
 const MIN_TIMEOUT_MS = 1_000;
 const DAY_MS = 24 * 60 * 60_000;
 const HOUR_MS = 60 * 60_000;
+const MAX_HTTP_MS = 10 * 60_000;
 
 /**
  * All that is wrong with a list of stages beyond the rules of the contract, each fault with the path of its field in
@@ -58,7 +59,7 @@ function conditionFaults(stage: StageDraft, at: string): FieldFault[] {
   return description === null ? [] : [{ field: `${at}.when`, description }];
 }
 
-function timeFaults({ timeoutMs, retry, onFailure, type }: StageDraft, at: string): FieldFault[] {
+function timeFaults({ timeoutMs, retry, onFailure, type, options }: StageDraft, at: string): FieldFault[] {
   const faults: FieldFault[] = [];
   const add = (field: string, description: string): void => {
     faults.push({ field: `${at}.${field}`, description });
@@ -67,6 +68,10 @@ function timeFaults({ timeoutMs, retry, onFailure, type }: StageDraft, at: strin
     add("timeout", "Must be from 1 second to 24 hours.");
   if (type === "fetch" && onFailure === "SKIP")
     add("on_failure", "The fetch stage cannot be skipped: without the source there is nothing to work on.");
+  if (type === "http" && options.timeout !== undefined) {
+    const ms = Number(String(options.timeout).replace(/s$/, "")) * 1_000;
+    if (!(ms >= 1 && ms <= MAX_HTTP_MS)) add("http.timeout", "Must be more than 0 and at most 10 minutes.");
+  }
   if (!retry) return faults;
   const { initialBackoffMs: first, maxBackoffMs: most, multiplier } = { ...DEFAULT_RETRY, ...retry };
   if (first < 1 || first > HOUR_MS) add("retry.initial_backoff", "Must be more than 0 and at most 1 hour.");
@@ -114,7 +119,8 @@ function redactFaults(stage: StageDraft, at: string, spent: { states: number }):
 function nameFaults(stages: readonly StageDraft[]): FieldFault[] {
   return stages.flatMap(({ name }, index) => {
     const first = stages.findIndex((stage) => stage.name === name);
-    if (first === index) return [];
+    // What has neither name nor type is at fault for that.
+    if (first === index || name === "") return [];
     const description = `The name ${name} is that of stages[${first}] too. Names are unique, and a stage without one has that of its type.`;
     return [{ field: `config.stages[${index}].name`, description }];
   });
