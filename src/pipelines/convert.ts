@@ -19,7 +19,7 @@ import type { Json } from "../extract/model.ts";
 import type { FieldFault } from "../lib/errors.ts";
 import { millisecondsOf, type TimestampFields, timestampOf } from "../lib/wire-time.ts";
 import type { RequestValidator } from "../rpc/validation.ts";
-import { structFault } from "./json-bounds.ts";
+import { createStructCheck } from "./json-bounds.ts";
 import {
   type Pipeline,
   type RetryPolicy,
@@ -87,14 +87,20 @@ export function configFromMessage(
   const faults = validator
     .faults(PipelineConfigSchema, config)
     .map(({ field, description }) => ({ field: field ? `config.${field}` : "config", description }));
+  const structFault = createStructCheck();
   const stages = config.stages.map((stage, index) =>
-    stageFromMessage(stage, `config.stages[${index}]`, faults),
+    stageFromMessage(stage, `config.stages[${index}]`, faults, structFault),
   );
   return { stages, faults };
 }
 
 /** A stage without a type, which is a fault, keeps its place with an empty one. */
-function stageFromMessage(stage: Stage, at: string, faults: FieldFault[]): StageDraft {
+function stageFromMessage(
+  stage: Stage,
+  at: string,
+  faults: FieldFault[],
+  structFault: (value: unknown) => string | null,
+): StageDraft {
   const type = stage.type.case ?? "";
   const secret = secretOf(stage);
   const timeoutMs = durationMs(stage.timeout, `${at}.timeout`, faults);
@@ -102,7 +108,7 @@ function stageFromMessage(stage: Stage, at: string, faults: FieldFault[]): Stage
   return {
     name: stage.name || type,
     type,
-    options: type === "" ? {} : optionsOf(stage, `${at}.${type}`, faults),
+    options: type === "" ? {} : optionsOf(stage, `${at}.${type}`, faults, structFault),
     ...(stage.when === "" ? {} : { when: stage.when }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(retry === undefined ? {} : { retry }),
@@ -113,7 +119,12 @@ function stageFromMessage(stage: Stage, at: string, faults: FieldFault[]): Stage
 }
 
 /** The options in the JSON form of the contract, by the names of its fields, without the secret. */
-function optionsOf(stage: Stage, at: string, faults: FieldFault[]): { [key: string]: Json } {
+function optionsOf(
+  stage: Stage,
+  at: string,
+  faults: FieldFault[],
+  structFault: (value: unknown) => string | null,
+): { [key: string]: Json } {
   const value: JsonObject & { timeout?: unknown; options?: unknown } = {
     ...(stage.type.value as unknown as JsonObject),
   };

@@ -3,12 +3,11 @@ import { isStorable } from "../lib/storable.ts";
 import type { StageCatalogue } from "../stages/catalogue.ts";
 import { conditionFault } from "../stages/condition.ts";
 import { StageOptionsError } from "../stages/stage.ts";
+import { MAX_DEFINITION_BYTES } from "./json-bounds.ts";
 import { DEFAULT_RETRY, type StageDraft } from "./model.ts";
 import { orderFaults } from "./order.ts";
-import { patternFaults } from "./patterns.ts";
+import { type PatternBudget, patternFaults } from "./patterns.ts";
 
-/** The definition is read whenever one of its jobs begins. */
-const MAX_BYTES = 256 * 1024;
 const MIN_TIMEOUT_MS = 1_000;
 const DAY_MS = 24 * 60 * 60_000;
 const HOUR_MS = 60 * 60_000;
@@ -19,7 +18,7 @@ const MAX_HTTP_MS = 10 * 60_000;
  * `CreatePipelineRequest`. A definition without faults can be stored and, where its stages are built, run.
  */
 export function definitionFaults(stages: readonly StageDraft[], catalogue: StageCatalogue): FieldFault[] {
-  const spent = { states: 0 };
+  const spent: PatternBudget = { states: 0, characters: 0 };
   const faults = stages.flatMap((stage, index) => {
     const at = `config.stages[${index}]`;
     return [
@@ -32,7 +31,9 @@ export function definitionFaults(stages: readonly StageDraft[], catalogue: Stage
   });
   const bytes = Buffer.byteLength(JSON.stringify(stages));
   const large =
-    bytes > MAX_BYTES ? [{ field: "config", description: "Must have at most 256 KiB as JSON." }] : [];
+    bytes > MAX_DEFINITION_BYTES
+      ? [{ field: "config", description: "Must have at most 256 KiB as JSON." }]
+      : [];
   return [...faults, ...nameFaults(stages), ...orderFaults(stages), ...large];
 }
 
@@ -107,7 +108,7 @@ function parseFaults(kind: ReturnType<StageCatalogue["find"]>, options: unknown,
   }
 }
 
-function redactFaults(stage: StageDraft, at: string, spent: { states: number }): FieldFault[] {
+function redactFaults(stage: StageDraft, at: string, spent: PatternBudget): FieldFault[] {
   if (stage.type !== "redact") return [];
   const { patterns } = stage.options;
   if (!Array.isArray(patterns)) return [];

@@ -156,6 +156,10 @@ test("patterns are read as RE2 and must stay small, each and in all, so that che
   const many = Array.from({ length: 50 }, () => "[a-z]{900}");
   expect(redact(...many)).toHaveLength(50 - 23);
   expect(redact(...many).at(-1)).toContain("too large in all");
+  // Slow to read, and at fault: they leave no states behind.
+  const slow = Array.from({ length: 50 }, () => `${"(?i)[\\pL\\PN]".repeat(30)}(`);
+  const told = redact(...slow);
+  expect(told.filter((fault) => fault.includes("10000 characters in all"))).toHaveLength(50 - 27);
 });
 
 test("free options are bounded, and so is a definition as a whole", () => {
@@ -171,4 +175,8 @@ test("free options are bounded, and so is a definition as a whole", () => {
   });
   expect(faultyFields([0, 1, 2, 3].map(big))).toEqual([]);
   expect(faultyFields([0, 1, 2, 3, 4].map(big))).toEqual(["config"]);
+  const further = faultsOf([0, 1, 2, 3, 4, 5].map(big));
+  expect(further).toContainEqual(
+    expect.stringMatching(/^config\.stages\[5\]\.custom\.options: .*256 KiB in all/),
+  );
 });
