@@ -267,3 +267,79 @@ test("every verb wants its own permission", async () => {
   expect(await outcomes(verbs(wire.as("auditor")))).toEqual(Array.from({ length: 7 }, () => no));
   expect(await outcomes([wire.as("operator").pipelines.deletePipeline({ id })])).toEqual(["OK"]);
 });
+
+test("create and update refuse with the faults that a dry run tells, and then store nothing", async () => {
+  await using h = await createHarness();
+  await using wire = await startWire(h);
+  const { pipelines } = wire.as("admin");
+  const { id } = await made(wire.as("admin"), "mine");
+  const bad: Config = {
+    stages: [
+      { name: "Bad", type: { case: "detect", value: {} }, when: "1 +" },
+      { type: { case: "extract", value: { maxPages: -1 } } },
+      {},
+      { type: { case: "chunk", value: { maxTokens: 32, overlap: 32 } }, timeout: { seconds: 0n, nanos: 5 } },
+    ],
+  };
+  const { faults } = await pipelines.validatePipeline({ config: bad });
+  const told = faults.map(({ field, description }) => ({ field, description }));
+  expect(told.map(({ field }) => field)).toEqual([
+    "config.stages[0].name",
+    "config.stages[1].extract.max_pages",
+    "config.stages[2].type",
+    "config.stages[0].when",
+    "config.stages[3].timeout",
+    "config.stages[3].chunk.overlap",
+  ]);
+  for (const call of [
+    pipelines.createPipeline({ name: "other", config: bad }),
+    pipelines.updatePipeline({ id, config: bad }),
+  ]) {
+    await expect(call).rejects.toMatchObject({ reason: "INVALID_REQUEST", fields: told });
+  }
+  expect(
+    await outcomes([
+      pipelines.createPipeline({ name: "other" }),
+      pipelines.updatePipeline({ id }),
+      pipelines.createPipeline({ name: "other", config: plain, description: "a\u0000b" }),
+      pipelines.createPipeline({ name: "Not A Name", config: plain }),
+    ]),
+  ).toEqual(Array.from({ length: 4 }, () => "INVALID_REQUEST"));
+  expect((await pipelines.validatePipeline({})).faults).toMatchObject([{ field: "config" }]);
+  expect((await pipelines.listPipelines({})).pipelines.map(({ version }) => version)).toEqual([1, 1]);
+});
+
+test("no answer has a secret: of create, update, get, list, versions and the snapshot of a job", async () => {
+  await using h = await createHarness();
+  await using wire = await startWire(h);
+  const { pipelines, jobs } = wire.as("admin");
+  const secret: Config = {
+    stages: [
+      { type: { case: "detect", value: {} } },
+      { type: { case: "extract", value: { password: "hunter2" } } },
+      { type: { case: "http", value: { url: "https://example.org", secret: "hunter3" } } },
+    ],
+  };
+  const request = { name: "mine", config: secret, requestId: "r" };
+  const { pipeline } = await pipelines.createPipeline(request);
+  const id = pipeline?.id ?? "";
+  const job = await jobs.submit({ text: "t" }, { pipeline: "mine" });
+  const answers = [
+    pipeline,
+    await pipelines.createPipeline(request),
+    await pipelines.updatePipeline({ id, config: secret }),
+    await pipelines.getPipeline({ id, version: 1 }),
+    await pipelines.listPipelines({}),
+    await pipelines.listPipelineVersions({ id }),
+    await jobs.get(job.id),
+  ];
+  const text = JSON.stringify(answers, (_, value) => (typeof value === "bigint" ? String(value) : value));
+  expect(text).toContain("https://example.org");
+  expect(text).not.toContain("hunter");
+  const rows = await h.db.sql`
+    select (select jsonb_agg(to_jsonb(p)) from pipelines p)::text
+      || (select jsonb_agg(to_jsonb(v)) from pipeline_versions v)::text
+      || (select jsonb_agg(to_jsonb(a)) from audit_logs a)::text as everything`;
+  expect(JSON.stringify(rows)).toContain("sealedSecret");
+  expect(JSON.stringify(rows)).not.toContain("hunter");
+});
