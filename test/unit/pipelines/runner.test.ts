@@ -12,6 +12,7 @@ import {
   type Working,
 } from "../../../src/pipelines/runner.ts";
 import { createStageCatalogue } from "../../../src/stages/catalogue.ts";
+import { stoppingFailure } from "../../../src/stages/host/crew.ts";
 import { StageFailure } from "../../../src/stages/stage.ts";
 
 const TYPES = ["fetch", "detect", "extract", "normalize", "enrich"];
@@ -163,6 +164,17 @@ test("an order to stop ends the run at once: it is no failure of the stage, and 
     if (config.type === "extract") throw new Error("stop");
   });
   await expect(runPipeline(planStages(stages, "source"), all)).rejects.toThrow("stop");
+  expect(seen.steps.at(-1)).toBe("0: detect SUCCEEDED > extract");
+});
+
+test("a worker that stops under a stage is no failure of it: neither another run nor SKIP follows", async () => {
+  const changes = { onFailure: "SKIP" as const, retry: { maxAttempts: 5 } };
+  const { seen, ports: all } = ports(new Map(), ({ config }) => {
+    if (config.type === "extract") throw stoppingFailure();
+  });
+  const plan = planStages(change("extract", changes), "source");
+  await expect(runPipeline(plan, all)).rejects.toThrow("The worker stops");
+  expect(seen.waits).toEqual([]);
   expect(seen.steps.at(-1)).toBe("0: detect SUCCEEDED > extract");
 });
 
