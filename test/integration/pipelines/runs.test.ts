@@ -254,6 +254,12 @@ test("the password of a pipeline opens its documents, that of a job goes before 
   const wrong = await submit(h, { source, password: "wrong" });
   expect((await ended(h, by)).job).toMatchObject({ status: "COMPLETED" });
   expect((await ended(h, wrong)).job.error).toMatchObject({ reason: "DOCUMENT_ENCRYPTED" });
+  // An update that brings none keeps it.
+  const { id } = await h.pipelines.get({ id: "", name: "mine", version: 0 });
+  const without = { name: "", description: "", stages: START, isActive: null };
+  expect((await h.pipelines.update(h.admin, id, 1, without)).version).toBe(2);
+  const after = await submit(h, { source });
+  expect((await ended(h, after)).job).toMatchObject({ status: "COMPLETED", pipelineVersion: 2 });
   const [{ config } = { config: "" }] = await h.db.sql<
     { config: string }[]
   >`select config::text from pipelines where name = 'mine'`;
