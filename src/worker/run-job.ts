@@ -185,7 +185,10 @@ export function createJobRunner(deps: RunJobDeps) {
       const { document, body } = await writer.read(() => documents.open(job.documentId, until));
       // A second fetch brings the source anew.
       await rm(sourcePath, { force: true });
-      const size = await receiveSource(body, sourcePath, { maxBytes: maxBytes || limits.maxInputBytes });
+      const size = await receiveSource(body, sourcePath, {
+        maxBytes: maxBytes || limits.maxInputBytes,
+        signal: until,
+      });
       return { filename: document.filename, declaredMediaType: document.mediaType, ...size };
     };
 
@@ -201,7 +204,7 @@ export function createJobRunner(deps: RunJobDeps) {
       const timer = setTimeout(() => late.abort(stageTimeout(config.name, timeoutMs)), timeoutMs);
       try {
         const { max_bytes } = options as { max_bytes: number };
-        source = await orAborted(receive(max_bytes, AbortSignal.any([signal, late.signal])), late.signal);
+        source = await receive(max_bytes, AbortSignal.any([signal, late.signal]));
       } finally {
         clearTimeout(timer);
       }
@@ -488,15 +491,6 @@ function stageTimeout(name: string, timeoutMs: number): StageFailure {
     `Stage ${name} was not done after ${timeoutMs / 1_000} s. Give the stage a longer timeout.`,
     true,
   );
-}
-
-/** The outcome of `work`, or a rejection with the signal's reason as soon as it fires. */
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  work.catch(() => {});
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
-  return await Promise.race([work, aborted]);
 }
 
 /** A text as its row holds it; size and hash are those of what is held. */

@@ -244,6 +244,37 @@ test("a stage that runs longer than its timeout fails with STAGE_TIMEOUT, or is 
   });
 });
 
+test("a source that does not come ends its stage at the timeout of the stage, and its runs are counted", async () => {
+  await using h = await createHarness();
+  await pipelineOf(h, [
+    stage("fetch", { timeoutMs: 200, retry: { maxAttempts: 2, initialBackoffMs: 1 } }),
+    stage("detect"),
+  ]);
+  let opened = 0;
+  const documents: typeof h.documents = {
+    ...h.documents,
+    async open(id, signal) {
+      opened++;
+      const { document } = await h.documents.open(id, signal);
+      return { document, body: silence() };
+    },
+  };
+  await using w = await startTestWorker(h, { documents });
+  const id = await submit(h, { maxAttempts: 1 });
+  expect((await ended(h, id)).job).toMatchObject({
+    status: "FAILED",
+    error: { reason: "STAGE_TIMEOUT", stage: "fetch", retryable: true },
+  });
+  expect(opened).toBe(2);
+  await until(async () => (await w.leftovers()).length === 0, "the folder of the attempt is gone");
+});
+
+/** A body of which nothing ever comes. */
+async function* silence(): AsyncGenerator<Uint8Array> {
+  await new Promise(() => {});
+  yield new Uint8Array();
+}
+
 test("the password of a pipeline opens its documents, that of a job goes before it, and neither is stored in the clear", async () => {
   await using h = await createHarness();
   await using _w = await startTestWorker(h);

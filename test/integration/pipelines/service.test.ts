@@ -81,6 +81,12 @@ test("what a process knows of a pipeline is at most a second old", async () => {
   expect((await pipelines.forNewJob(byName("mine"))).version).toBe(1);
   now = 1_000;
   expect((await pipelines.forNewJob(byName("mine"))).version).toBe(2);
+  // Another process deletes it: by then this one may not know for so long either.
+  await h.pipelines.delete(h.admin, id, 0);
+  now = 1_999;
+  expect((await pipelines.forNewJob(byName("mine"))).version).toBe(2);
+  now = 2_000;
+  await expect(pipelines.forNewJob(byName("mine"))).rejects.toThrow(PipelineDeletedError);
 });
 
 test("a job keeps the version it was created with: changed, switched off or deleted, the pipeline runs as it was", async () => {

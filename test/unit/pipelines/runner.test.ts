@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { DocumentFault } from "../../../src/extract/errors.ts";
+import { SluiceError } from "../../../src/lib/errors.ts";
 import type { StageConfig } from "../../../src/pipelines/model.ts";
 import { type PlannedStage, planStages as planWith } from "../../../src/pipelines/plan.ts";
 import {
@@ -164,6 +165,21 @@ test("an order to stop ends the run at once: it is no failure of the stage, and 
     if (config.type === "extract") throw new Error("stop");
   });
   await expect(runPipeline(planStages(stages, "source"), all)).rejects.toThrow("stop");
+  expect(seen.steps.at(-1)).toBe("0: detect SUCCEEDED > extract");
+});
+
+test("a store that does not answer is worth another run, and is no failure of the stage that may be skipped", async () => {
+  class Away extends SluiceError {
+    readonly kind = "unavailable";
+    readonly reason = "STORAGE_UNAVAILABLE";
+  }
+  const changes = { onFailure: "SKIP" as const, retry: { maxAttempts: 3 } };
+  const { seen, ports: all } = ports(new Map(), ({ config }) => {
+    if (config.type === "extract") throw new Away("The store is away.");
+  });
+  const plan = planStages(change("extract", changes), "source");
+  await expect(runPipeline(plan, all)).rejects.toThrow("The store is away.");
+  expect(seen.waits).toHaveLength(2);
   expect(seen.steps.at(-1)).toBe("0: detect SUCCEEDED > extract");
 });
 
