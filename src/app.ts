@@ -51,6 +51,7 @@ import { createPageTokens, MAX_PAGE_SIZE } from "./rpc/pages.ts";
 import { createRpcServer, type RpcServer } from "./rpc/server.ts";
 import { createRequestValidator } from "./rpc/validation.ts";
 import { removeServerFile, writeServerFile } from "./server-file.ts";
+import { createStageCatalogue, type StageCatalogue } from "./stages/catalogue.ts";
 import { createStagePool } from "./stages/host/pool.ts";
 import { createObjectStore, folderOfStore } from "./storage/create-store.ts";
 import { createFileRoutes } from "./storage/file-routes.ts";
@@ -72,6 +73,8 @@ const DEFAULT_STAGE_TIMEOUT_MS = 10 * 60_000;
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const MAX_BATCH_SIZE = 1_000;
 const POLL_MS = 1_000;
+/** What the key is for that the secrets of pipelines are encrypted with. */
+const PIPELINE_SECRETS = "pipeline secrets";
 const SWEEP_MS = 5_000;
 /** How often what has expired is looked for. */
 const EXPIRY_MS = 30_000;
@@ -94,6 +97,7 @@ interface Core {
   queue: Queue<ClaimedJob>;
   store: FileStore;
   pipelines: PipelinesService;
+  catalogue: StageCatalogue;
   documents: DocumentsService;
   remote: RemoteDocuments;
   expiry: Expiry;
@@ -166,7 +170,16 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   const bus = createEventBus({ transport, processId, logger });
   await bus.start();
   cleanup.add("event bus", () => bus.stop());
-  const pipelines = createPipelinesService({ db, now: monotonicMs });
+  const catalogue = createStageCatalogue();
+  const pipelines = createPipelinesService({
+    db,
+    now: monotonicMs,
+    audit: createAuditor(),
+    secrets: createSecretBox(masterKey, PIPELINE_SECRETS),
+    catalogue,
+    requestHashKey: deriveKey(masterKey, "request hashes"),
+    newId: () => newId(clock.now()),
+  });
   const documents = createDocumentsService({
     db,
     store,
@@ -216,6 +229,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     queue,
     store,
     pipelines,
+    catalogue,
     documents,
     remote,
     expiry,
@@ -322,6 +336,8 @@ async function startWorker(core: Core, cleanup: Cleanup): Promise<Worker> {
     pool,
     store,
     passwords: createSecretBox(core.masterKey, "document passwords"),
+    secrets: createSecretBox(core.masterKey, PIPELINE_SECRETS),
+    catalogue: core.catalogue,
     metrics,
     logger,
     tempDir,
@@ -371,6 +387,7 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
   const { config, db, bus, queue, store, metrics, pipelines, documents, logger } = core;
   const { now } = core.clock;
   const pages = createPageTokens(deriveKey(core.masterKey, "page tokens"));
+  const validator = createRequestValidator();
   const jobs = createJobsService({
     db,
     documents,
@@ -422,12 +439,12 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
         jobs,
         documents,
         pages,
-        validator: createRequestValidator(),
+        validator,
         logger,
         now,
         snapshotToMessage: configToMessage,
       }),
-      pipelineRoutes(pipelines, pages),
+      pipelineRoutes({ pipelines, pages, validator }),
       systemRoutes(system, pages),
       ...auth.routes(pages),
     ],

@@ -1,13 +1,14 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { type CliContext, CliError, type ClientSettings, type Io } from "./context.ts";
 import { registerJobs } from "./jobs.ts";
 import { registerLogin } from "./login.ts";
 import { registerPassword } from "./password.ts";
+import { registerPipelines } from "./pipelines.ts";
 import { DEFAULT_NAME } from "./program-name.ts";
 import { registerResult } from "./result.ts";
 import { registerServerCommands, type ServerCommands } from "./server-commands.ts";
 import { registerSubmit } from "./submit.ts";
-import { registerPipelines, registerSystem } from "./system.ts";
+import { registerSystem } from "./system.ts";
 import { clean } from "./text.ts";
 
 /** What shells show for a command whose reader has gone: the end was not seen, so it is no success. */
@@ -40,6 +41,8 @@ export function buildProgram(
     .description("Turns documents into text, structure and metadata.")
     .version(deps.version)
     .option("--url <url>", "server to call (default: SLUICE_URL, else the server on this machine)")
+    // So that a command may have options of the program's names: `pipelines get NAME --version 2`.
+    .enablePositionalOptions()
     .showHelpAfterError(`Try \`${programName} --help\`.`)
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
     .exitOverride()
@@ -55,11 +58,15 @@ Examples:
 Environment: SLUICE_URL, SLUICE_API_KEY, SLUICE_DATA_DIR.`,
     );
   const run = async (action: () => Promise<number>): Promise<void> => onExit(await action());
+  let acting: Command = program;
+  program.hook("preAction", (_, command) => {
+    acting = command;
+  });
   const context: CliContext = {
     io,
     programName,
     settings: deps.settings,
-    url: () => (program.opts() as { url?: string }).url,
+    url: () => (acting.optsWithGlobals() as { url?: string }).url,
   };
   registerServerCommands(program, deps, (action) => {
     onServe();
@@ -72,7 +79,14 @@ Environment: SLUICE_URL, SLUICE_API_KEY, SLUICE_DATA_DIR.`,
   registerResult(program, context, run);
   registerPipelines(program, context, run);
   registerSystem(program, context, run);
+  for (const command of program.commands) takeUrl(command);
   return program;
+}
+
+/** `--url` may stand anywhere. */
+function takeUrl(command: Command): void {
+  command.addOption(new Option("--url <url>").hideHelp());
+  for (const inner of command.commands) takeUrl(inner);
 }
 
 /** Runs the command line and returns its exit code; what goes wrong becomes one sentence on stderr. */

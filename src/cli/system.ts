@@ -2,8 +2,6 @@ import { toJson } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import {
   JobPrioritySchema,
-  type Pipeline,
-  PipelineSchema,
   type QueueStats,
   QueueStatsSchema,
   ServerInfoSchema,
@@ -26,65 +24,6 @@ interface Json {
 
 /** Lists at most this many entries. */
 const MAX_ENTRIES = 10_000;
-
-export function registerPipelines(program: Command, context: CliContext, run: Run): void {
-  const { stdout } = context.io;
-  const pipelines = program.command("pipelines").description("show pipelines");
-  pipelines
-    .command("list")
-    .description("list pipelines")
-    .addOption(jsonOption())
-    .action(({ json }: Json) =>
-      run(() =>
-        withSluice(context, async (sluice) => {
-          const found = await allPipelines(sluice);
-          if (json) for (const pipeline of found) await writeJson(stdout, toJson(PipelineSchema, pipeline));
-          const rows = found.map(({ name, version, isActive, config, description }) => [
-            name,
-            String(version),
-            isActive ? "yes" : "no",
-            (config?.stages ?? []).map((stage) => stage.name).join(" > "),
-            description,
-          ]);
-          if (!json)
-            stdout.write(
-              table(
-                ["NAME", "VERSION", "ACTIVE", "STAGES", "DESCRIPTION"],
-                rows,
-                stdout.isTTY ? stdout.columns : undefined,
-              ),
-            );
-          return 0;
-        }),
-      ),
-    );
-  pipelines
-    .command("get")
-    .description("print a pipeline as JSON")
-    .argument("<name>", "name or id")
-    .action((name: string) =>
-      run(() =>
-        withSluice(context, async (sluice) => {
-          const isId = /^[0-9a-f]{8}-[0-9a-f]{4}-/i.test(name);
-          const { pipeline } = await sluice.pipelines.getPipeline(isId ? { id: name } : { name });
-          if (!pipeline) throw new CliError("The answer has no pipeline.");
-          stdout.write(`${JSON.stringify(toJson(PipelineSchema, pipeline), null, 2)}\n`);
-          return 0;
-        }),
-      ),
-    );
-}
-
-async function allPipelines(sluice: Sluice): Promise<Pipeline[]> {
-  const all: Pipeline[] = [];
-  for (let pageToken = ""; all.length < MAX_ENTRIES; ) {
-    const page = await sluice.pipelines.listPipelines({ pageSize: 500, pageToken });
-    all.push(...page.pipelines);
-    pageToken = page.nextPageToken;
-    if (!pageToken) break;
-  }
-  return all;
-}
 
 async function allWorkers(sluice: Sluice): Promise<Worker[]> {
   const all: Worker[] = [];

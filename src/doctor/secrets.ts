@@ -2,11 +2,13 @@ import { tryMasterKey } from "../auth/signing-keys.ts";
 import type { Sql } from "../db/sql.ts";
 import { messageOf } from "../lib/errors.ts";
 import { createSecretBox } from "../lib/secret-box.ts";
+import { openSecret } from "../pipelines/secrets.ts";
 import type { Check, Finding } from "./model.ts";
-import { sealedPasswords } from "./secrets-queries.ts";
+import { sealedPasswords, sealedPipelines } from "./secrets-queries.ts";
 import { agree, counted } from "./words.ts";
 
 const MAX_PASSWORDS = 100;
+const MAX_PIPELINES = 1_000;
 const RESTORE =
   "Restore `master-key` in the data folder, or SLUICE_MASTER_KEY, as it was when this database was set up.";
 
@@ -33,7 +35,8 @@ export function secretsCheck({ sql, masterKey }: SecretsDeps): Check {
       // Whatever key: what matters without one is whether there is something to open.
       const { keys, opened } = await tryMasterKey(sql, key ?? Buffer.alloc(32));
       const passwords = await sealedPasswords(sql, MAX_PASSWORDS);
-      if (keys + passwords.length === 0) {
+      const pipelines = await sealedPipelines(sql, MAX_PIPELINES);
+      if (keys + passwords.length + pipelines.length === 0) {
         return [{ level: "ok", code: "OK", message: "nothing is encrypted yet" }];
       }
       if (!key) {
@@ -56,16 +59,38 @@ export function secretsCheck({ sql, masterKey }: SecretsDeps): Check {
           ids: shut,
         });
       }
+      const box = createSecretBox(key, "pipeline secrets");
+      const closed = pipelines.filter(({ id, stages }) =>
+        stages.some((stage) => !succeeds(() => openSecret(box, id, stage))),
+      );
+      if (closed.length > 0) {
+        findings.push({
+          level: "fault",
+          code: "PIPELINE_SEALED",
+          message: `the master key does not open secrets of ${counted(closed.length, "pipeline")}, whose jobs will fail`,
+          advice: `${RESTORE} Else set the secrets of ${agree(closed.length, "this pipeline", "these pipelines")} again.`,
+          count: closed.length,
+          ids: closed.map(({ id }) => id),
+        });
+      }
       if (findings.length > 0) return findings;
-      const and = passwords.length > 0 ? ` and ${counted(passwords.length, "document password")}` : "";
-      return [{ level: "ok", code: "OK", message: `it opens ${counted(keys, "signing key")}${and}` }];
+      const parts = [
+        counted(keys, "signing key"),
+        ...(passwords.length > 0 ? [counted(passwords.length, "document password")] : []),
+        ...(pipelines.length > 0 ? [`the secrets of ${counted(pipelines.length, "pipeline")}`] : []),
+      ];
+      return [{ level: "ok", code: "OK", message: `it opens ${parts.join(" and ")}` }];
     },
   };
 }
 
 function opens(masterKey: Uint8Array, jobId: string, password: Uint8Array): boolean {
+  return succeeds(() => createSecretBox(masterKey, "document passwords").open(password, jobId));
+}
+
+function succeeds(open: () => unknown): boolean {
   try {
-    createSecretBox(masterKey, "document passwords").open(password, jobId);
+    open();
     return true;
   } catch {
     return false;

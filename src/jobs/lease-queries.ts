@@ -215,11 +215,18 @@ export interface Checkpoint {
   readonly objectKey: string | null;
 }
 
+/** What an earlier attempt left of a stage: its output, or that its condition left it out. */
+export interface CheckpointKey {
+  readonly position: number;
+  readonly key: string;
+  readonly skipped: boolean;
+}
+
 /** The keys of the checkpoints that earlier attempts left, in order; contents are read one by one. */
-export async function listCheckpoints(sql: Sql, jobId: string): Promise<{ position: number; key: string }[]> {
-  return await sql<{ position: number; key: string }[]>`
-    select position, checkpoint_key as key from job_stages
-    where job_id = ${jobId} and status = 'SUCCEEDED' and checkpoint_key is not null order by position`;
+export async function listCheckpoints(sql: Sql, jobId: string): Promise<CheckpointKey[]> {
+  return await sql<CheckpointKey[]>`
+    select position, checkpoint_key as key, status = 'SKIPPED' as skipped from job_stages
+    where job_id = ${jobId} and status in ('SUCCEEDED', 'SKIPPED') and checkpoint_key is not null order by position`;
 }
 
 export async function readCheckpoint(sql: Sql, jobId: string, position: number): Promise<Checkpoint | null> {

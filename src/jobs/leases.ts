@@ -6,6 +6,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { LeaseLostError } from "./errors.ts";
 import {
   type Checkpoint,
+  type CheckpointKey,
   type ClaimedJob,
   type Completion,
   completeJob,
@@ -153,7 +154,7 @@ export function createLeases(deps: {
       return await once(lease, events, turn, (after) => recordProgress(db.sql, lease, progress, after));
     },
 
-    async checkpoints(jobId: string): Promise<{ position: number; key: string }[]> {
+    async checkpoints(jobId: string): Promise<CheckpointKey[]> {
       return await listCheckpoints(db.sql, jobId);
     },
 

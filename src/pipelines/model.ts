@@ -1,16 +1,17 @@
 import type { Json } from "../extract/model.ts";
 
-/** How often and how late a failed stage is tried again. */
+/** How a failed run of a stage is followed by another one, within one attempt of the job. */
 export interface RetryPolicy {
-  /** Attempts of the whole job at the most, this stage failing; 0 = the job's own number. */
+  /** Runs in all. */
   maxAttempts: number;
   initialBackoffMs: number;
   maxBackoffMs: number;
   multiplier: number;
 }
 
+/** What a policy that says nothing means; a stage without a policy runs once. */
 export const DEFAULT_RETRY: RetryPolicy = {
-  maxAttempts: 0,
+  maxAttempts: 1,
   initialBackoffMs: 1_000,
   maxBackoffMs: 60_000,
   multiplier: 2,
@@ -19,12 +20,29 @@ export const DEFAULT_RETRY: RetryPolicy = {
 /** One stage as a pipeline configures it; what is absent takes its default. */
 export interface StageConfig {
   name: string;
+  /** Its name in the contract's `oneof`: `extract`, or `custom` for one of the operator's own. */
   type: string;
+  /** In the JSON form of the contract, without secrets. */
   options: { [key: string]: Json };
+  /** CEL; absent = always. */
+  when?: string;
   timeoutMs?: number;
   retry?: Partial<RetryPolicy>;
   onFailure?: "FAIL" | "SKIP";
+  /** Encrypted, in base64: the password of an extract stage, the secret of an http stage. */
+  sealedSecret?: string;
 }
+
+/** A stage as a caller writes it, with its secret, if it brings one. */
+export interface StageDraft extends Omit<StageConfig, "sealedSecret"> {
+  secret?: string;
+}
+
+/** The types that have a secret, and the option that holds it in the contract. */
+export const SECRET_OPTION: Readonly<Record<string, string>> = { extract: "password", http: "secret" };
+
+/** The pipeline that jobs run which name none. */
+export const DEFAULT_PIPELINE = { id: "00000000-0000-7000-8000-000000000001", name: "default" } as const;
 
 export interface Pipeline {
   id: string;

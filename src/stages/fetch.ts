@@ -10,8 +10,13 @@ const MAX_TIMEOUT_MS = 24 * 3_600_000;
 const Options = z.strictObject({
   /** Larger documents are refused; 0 = the server's limit, which also caps it. */
   max_bytes: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
-  /** Milliseconds that a remote source may take. */
-  timeout_ms: z.coerce.number().int().min(1).max(MAX_TIMEOUT_MS).default(60_000),
+  /** How long a remote source may take, as `60s`. */
+  timeout: z
+    .string()
+    .regex(/^\d{1,9}(\.\d{1,9})?s$/, "Write seconds, such as 60s.")
+    .transform((text) => Math.round(Number(text.slice(0, -1)) * 1_000))
+    .refine((ms) => ms >= 1 && ms <= MAX_TIMEOUT_MS, "Give more than 0 s and at most 24 h.")
+    .default(60_000),
 });
 
 /**
@@ -36,17 +41,18 @@ export interface ReceivedSource {
  * Streams a source to a new file at `path` (mode 0600), holding one piece of it at a time. On any error the
  * source is told to stop and what was written is left for the caller to delete with its folder.
  * @throws DocumentFault DOCUMENT_TOO_LARGE above `maxBytes`, DOCUMENT_EMPTY for no bytes at all
+ * @throws the signal's reason as soon as it fires, also when the source gives nothing and hears nothing
  */
 export async function receiveSource(
   body: AsyncIterable<Uint8Array>,
   path: string,
-  { maxBytes }: { maxBytes: number },
+  { maxBytes, signal }: { maxBytes: number; signal?: AbortSignal },
 ): Promise<ReceivedSource> {
   const hash = createHash("sha256");
   let sizeBytes = 0;
   const file = await open(path, "wx", 0o600);
   try {
-    for await (const piece of body) {
+    for await (const piece of signal ? untilAborted(body, signal) : body) {
       sizeBytes += piece.byteLength;
       if (sizeBytes > maxBytes) {
         throw new DocumentFault(
@@ -62,4 +68,29 @@ export async function receiveSource(
   }
   if (sizeBytes === 0) throw new DocumentFault("DOCUMENT_EMPTY", "The document has no bytes. Send it again.");
   return { sizeBytes, sha256: hash.digest("hex") };
+}
+
+async function* untilAborted(
+  body: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const iterator = body[Symbol.asyncIterator]();
+  let abort = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
+  });
+  aborted.catch(() => {});
+  try {
+    while (true) {
+      const { done, value } = await Promise.race([iterator.next(), aborted]);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    signal.removeEventListener("abort", abort);
+    // Not waited for: a source that stands still answers to nothing.
+    void Promise.resolve(iterator.return?.()).catch(() => {});
+  }
 }

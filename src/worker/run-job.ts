@@ -3,6 +3,7 @@ import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline as streamPipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { isConnectionLoss } from "../db/sql.ts";
 import type { ExtractLimits } from "../extract/extractor.ts";
 import type { RemoteDocuments } from "../jobs/documents/remote.ts";
@@ -14,10 +15,15 @@ import { INLINE_RESULT_BYTES, type ResultFormat } from "../jobs/model.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
 import { isStorable, storable } from "../lib/storable.ts";
-import { type PlannedStage, planStages, runPipeline, type StageReport } from "../pipelines/runner.ts";
+import { type PlannedStage, planStages } from "../pipelines/plan.ts";
+import { runPipeline, type StageReport, type Working } from "../pipelines/runner.ts";
+import { openSecret } from "../pipelines/secrets.ts";
+import type { StageCatalogue } from "../stages/catalogue.ts";
+import { conditionFailure } from "../stages/condition.ts";
 import { fetchStage } from "../stages/fetch.ts";
+import { newDocument } from "../stages/host/document-file.ts";
 import type { RenderedFiles, StagePool } from "../stages/host/pool.ts";
-import type { WorkingDocument } from "../stages/stage.ts";
+import { StageFailure, type WorkingDocument } from "../stages/stage.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -34,6 +40,10 @@ export interface RunJobDeps {
   pool: StagePool;
   store: ObjectStore;
   passwords: SecretBox;
+  /** Opens the secrets of pipelines. */
+  secrets: SecretBox;
+  /** The types of stages that this worker can run. */
+  catalogue: StageCatalogue;
   metrics: Metrics;
   logger: Logger;
   /** Folder for the files of running attempts; inside the pool's. */
@@ -50,6 +60,9 @@ export interface RunJobDeps {
 
 /** How an attempt ended, for logs and metrics. */
 export type Outcome = "completed" | "failed" | "retried" | "cancelled" | "released" | "lost";
+
+/** Longest time that evaluating the condition of a stage may take. */
+const CONDITION_MS = 5_000;
 
 /** Checkpoints up to this size stand in the row of their stage. */
 const INLINE_CHECKPOINT_BYTES = 256 * 1024;
@@ -138,7 +151,7 @@ export function createJobRunner(deps: RunJobDeps) {
       if (jobError.reason === "INTERNAL")
         logger.error({ jobId: job.id, err: error }, "a stage failed unexpectedly");
       const retryInMs = nextAttemptInMs(
-        { error: jobError, attempt: job.attempt, maxAttempts: job.maxAttempts, stage: stage?.config ?? null },
+        { error: jobError, attempt: job.attempt, maxAttempts: job.maxAttempts },
         deps.random,
       );
       const ended = await writer.fail({ error: jobError, retryInMs });
@@ -180,45 +193,100 @@ export function createJobRunner(deps: RunJobDeps) {
       documentId: job.documentId,
       path: sourcePath,
       objectKey: `sources/${job.id}/${lease.token}/source`,
-      signal,
     });
-    const receive = ({ max_bytes, timeout_ms } = fetchStage.parseOptions({})) =>
+    const receive = ({ max_bytes, timeout } = fetchStage.parseOptions({}), until = signal) =>
       receiveSource({
         maxBytes: Math.min(max_bytes || Infinity, limits.maxInputBytes),
-        timeoutMs: timeout_ms,
+        timeoutMs: timeout,
+        signal: until,
       });
 
-    const runStage = async (stage: PlannedStage, inputPath: string | null): Promise<string | null> => {
+    /** A resumed attempt skips the fetch stage, and a pipeline may have none. */
+    const received = async (): Promise<WorkingDocument["source"]> => {
+      source ??= await receive();
+      return source;
+    };
+
+    const fetchSource = async ({ options, config }: PlannedStage): Promise<void> => {
+      const timeoutMs = config.timeoutMs ?? deps.defaultStageTimeoutMs;
+      const late = new AbortController();
+      const timer = setTimeout(() => late.abort(stageTimeout(config.name, timeoutMs)), timeoutMs);
+      try {
+        const wanted = options as ReturnType<typeof fetchStage.parseOptions>;
+        source = await receive(wanted, AbortSignal.any([signal, late.signal]));
+      } finally {
+        clearTimeout(timer);
+      }
+    };
+
+    /** The password of the job goes before that of the pipeline. */
+    const passwordOf = (stage: PlannedStage): string | undefined => {
+      if (stage.type !== "extract") return undefined;
+      if (password !== undefined) return password;
+      try {
+        return openSecret(deps.secrets, job.pipelineId, stage.config);
+      } catch {
+        throw new StageFailure(
+          "STAGE_FAILED",
+          `The password of stage ${stage.config.name} cannot be opened with the master key of this worker. Give it the key of the server, or set the password again.`,
+          false,
+        );
+      }
+    };
+
+    const holds = async ({ config }: PlannedStage, { path, warnings }: Working): Promise<boolean> => {
+      try {
+        return await pool.holds({
+          expression: config.when ?? "true",
+          inputPath: path,
+          source: await received(),
+          warnings,
+          timeoutMs: CONDITION_MS,
+          onPeak,
+          signal,
+        });
+      } catch (error) {
+        if (error instanceof StageFailure && error.reason === "STAGE_TIMEOUT")
+          throw conditionFailure(`It took longer than ${CONDITION_MS / 1_000} s.`);
+        throw error;
+      }
+    };
+
+    const jobPercent = (stage: PlannedStage, share: number): number =>
+      Math.round(((stage.position + share) / claimed.stages.length) * 1000) / 10;
+
+    const runStage = async (stage: PlannedStage, { path, warnings }: Working): Promise<string | null> => {
       const startedAt = performance.now();
       if (stage.config.type === fetchStage.type) {
-        source = await receive(stage.options as ReturnType<typeof fetchStage.parseOptions>);
+        await fetchSource(stage);
         return null;
       }
-      // A resumed attempt skips the fetch stage, and a pipeline may have none.
-      source ??= await receive();
+      const from = await received();
+      const own = passwordOf(stage);
       const outputPath = join(folder, `stage-${stage.position}.json`);
       const progress = createProgressWriter({
         write: async (update) =>
           obey(await writer.progress({ ...update, peakMemoryBytes: control.peakMemoryBytes })),
         onError: (error) => stop.abort(error),
         stage: stage.config.name,
-        jobPercent: (share) => Math.round(((stage.position + share) / claimed.stages.length) * 1000) / 10,
+        jobPercent: (share) => jobPercent(stage, share),
       });
       try {
         const outcome = await pool.run({
-          stageType: stage.config.type,
+          stageType: stage.type,
           options: stage.options,
-          inputPath,
+          inputPath: path,
+          warnings,
           outputPath,
           sourcePath,
-          source,
+          source: from,
           limits,
           timeoutMs: stage.config.timeoutMs ?? deps.defaultStageTimeoutMs,
           onProgress: progress.progress,
           onLog: progress.log,
           onPeak,
           signal,
-          ...(password === undefined ? {} : { password }),
+          ...(own === undefined ? {} : { password: own }),
         });
         metrics.stageSeconds.observe(
           { stage: stage.config.type, outcome: "succeeded" },
@@ -243,7 +311,8 @@ export function createJobRunner(deps: RunJobDeps) {
         status,
         error: report.error ? jobErrorOf(report.error, stage.config.name) : null,
         fromCheckpoint: false,
-        checkpointKey: status === "SUCCEEDED" ? stage.key : null,
+        // A stage that its condition left out is left out in the next attempt too; one that failed is tried again.
+        checkpointKey: status === "SUCCEEDED" || (status === "SKIPPED" && !report.error) ? stage.key : null,
       };
       if (!report.outputPath || status !== "SUCCEEDED")
         return { ...base, checkpoint: null, checkpointObject: null };
@@ -261,12 +330,23 @@ export function createJobRunner(deps: RunJobDeps) {
       const plan = planStages(
         claimed.stages,
         document.source === "URI" ? document.id : (document.sha256 ?? document.id),
+        deps.catalogue,
       );
       const finished = await runPipeline(plan, {
         now: deps.now,
-        keys: async () => {
+        random: deps.random,
+        outputs: async () => {
           const checkpoints = await writer.read(() => leases.checkpoints(job.id));
-          return new Map(checkpoints.map(({ position, key }) => [position, key]));
+          return new Map(checkpoints.map((checkpoint) => [checkpoint.position, checkpoint]));
+        },
+        holds,
+        async wait(stage, { run, runs, waitMs, error }) {
+          const why = jobErrorOf(error, stage.config.name);
+          const text = `The stage failed (${why.reason}); run ${run} of ${runs} begins in ${(waitMs / 1_000).toFixed(1)} s.`;
+          const log = newEvent({ type: "log", level: "warn", message: text, stage: stage.config.name });
+          obey(await writer.progress({ share: 0, message: text, events: [log] }));
+          // A lost lease, an order to cancel and the end of the worker all fire the signal.
+          await sleep(waitMs, undefined, { signal }).catch(() => signal.throwIfAborted());
         },
         async restore(position) {
           const checkpoint = await writer.read(() => leases.checkpoint(job.id, position));
@@ -286,8 +366,12 @@ export function createJobRunner(deps: RunJobDeps) {
           const stagesTotal = plan.length;
           const end = ended ? await endOf(ended) : null;
           const events = [
-            ...restored.map((stage) =>
-              finishedEvent(stage, { status: "SUCCEEDED", durationMs: 0, fromCheckpoint: true }),
+            ...restored.map(({ stage, skipped }) =>
+              finishedEvent(stage, {
+                status: skipped ? "SKIPPED" : "SUCCEEDED",
+                durationMs: 0,
+                fromCheckpoint: true,
+              }),
             ),
             ...(ended && end
               ? [
@@ -343,12 +427,12 @@ export function createJobRunner(deps: RunJobDeps) {
       return await complete(finished);
     };
 
-    async function complete(documentPath: string | null): Promise<Outcome> {
-      if (!documentPath) throw new Error("no stage of the pipeline wrote a document");
+    async function complete({ path, warnings }: Working): Promise<Outcome> {
       const output = join(folder, "output");
       await mkdir(output);
       const rendered = await pool.render({
-        documentPath,
+        documentPath: path ?? (await sourceAlone()),
+        warnings,
         folder: output,
         timeoutMs: deps.defaultStageTimeoutMs,
         onPeak,
@@ -366,6 +450,13 @@ export function createJobRunner(deps: RunJobDeps) {
       }
       await removeObjects(done.orphans);
       return "completed";
+    }
+
+    /** A document of which no stage that ran has said anything: all others were left out. */
+    async function sourceAlone(): Promise<string> {
+      const path = join(folder, "source.json");
+      await writeFile(path, JSON.stringify(newDocument(await received())), { mode: 0o600 });
+      return path;
     }
 
     /** Nothing refers to them any more; one that cannot be removed costs space and nothing else. */
@@ -405,6 +496,14 @@ export function createJobRunner(deps: RunJobDeps) {
       };
     }
   }
+}
+
+function stageTimeout(name: string, timeoutMs: number): StageFailure {
+  return new StageFailure(
+    "STAGE_TIMEOUT",
+    `Stage ${name} was not done after ${timeoutMs / 1_000} s. Give the stage a longer timeout.`,
+    true,
+  );
 }
 
 /** A text as its row holds it; size and hash are those of what is held. */

@@ -16,6 +16,13 @@ export interface SourceReceiverDeps {
   readonly path: string;
   /** Of this attempt alone: where a fetched document goes that is too large for a row. */
   readonly objectKey: string;
+}
+
+export interface SourceLimits {
+  readonly maxBytes: number;
+  /** How long a remote source may take. */
+  readonly timeoutMs: number;
+  /** Ends it at any moment. */
   readonly signal: AbortSignal;
 }
 
@@ -25,20 +32,20 @@ export interface SourceReceiverDeps {
  * @throws DocumentFault, StageFailure
  */
 export function createSourceReceiver(deps: SourceReceiverDeps) {
-  const { documents, remote, persist, documentId, path, objectKey, signal } = deps;
+  const { documents, remote, persist, documentId, path, objectKey } = deps;
 
-  const fetchRemote = async (limits: { maxBytes: number; timeoutMs: number }) => {
-    const timeout = AbortSignal.timeout(limits.timeoutMs);
+  const fetchRemote = async ({ maxBytes, timeoutMs, signal }: SourceLimits) => {
+    const timeout = AbortSignal.timeout(timeoutMs);
     const either = AbortSignal.any([signal, timeout]);
     try {
       const { body, mediaType } = await remote.fetch(documentId, either);
-      return { ...(await receiveSource(body, path, limits)), mediaType };
+      return { ...(await receiveSource(body, path, { maxBytes, signal: either })), mediaType };
     } catch (error) {
-      throw failureOf(error, signal, timeout, limits.timeoutMs);
+      throw failureOf(error, signal, timeout, timeoutMs);
     }
   };
 
-  return async (limits: { maxBytes: number; timeoutMs: number }): Promise<WorkingDocument["source"]> => {
+  return async (limits: SourceLimits): Promise<WorkingDocument["source"]> => {
     // A second fetch brings the source anew.
     await rm(path, { force: true });
     const document = await persist(() => documents.find(documentId));
@@ -50,7 +57,7 @@ export function createSourceReceiver(deps: SourceReceiverDeps) {
       }
       await rm(path, { force: true });
     }
-    const { body, document: kept } = await persist(() => documents.open(documentId, signal));
+    const { body, document: kept } = await persist(() => documents.open(documentId, limits.signal));
     const received = await receiveSource(body, path, limits);
     return { filename: kept.filename, declaredMediaType: kept.mediaType, ...received };
   };

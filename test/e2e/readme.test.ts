@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { StageStatus } from "../../gen/sluice/v1/jobs_pb.ts";
 import { MAX_LIFETIME_MS } from "../../src/auth/api-keys.ts";
 import { ACCESS_TOKEN_MS } from "../../src/auth/tokens.ts";
 import { loadConfig, SETTING_NAMES } from "../../src/config.ts";
@@ -103,7 +104,15 @@ test("every example is marked as run here, or says why it is not", () => {
   );
   expect(code.filter(({ mark }) => !/^(example|not run here): /.test(mark))).toEqual([]);
   const names = code.map(({ mark }) => mark).filter((mark) => mark.startsWith("example: "));
-  expect(names.map((mark) => mark.slice(9))).toEqual(["submit", "environment", "grpc", "curl", "sdk"]);
+  expect(names.map((mark) => mark.slice(9))).toEqual([
+    "submit",
+    "environment",
+    "grpc",
+    "curl",
+    "sdk",
+    "pipeline file",
+    "pipeline",
+  ]);
 });
 
 test("a start prints what the page shows", () => {
@@ -171,6 +180,26 @@ test("the TypeScript example passes the type check, and prints progress, score a
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test("the pipeline of the page has no fault, is created by its commands, and runs a job with all its stages", async () => {
+  const file = join(site.folder, "contracts.yaml");
+  writeFileSync(file, block("example: pipeline file"));
+  const { code, stdout, stderr } = await shell(
+    block("example: pipeline").replaceAll("contracts.yaml", `'${file}'`),
+  );
+  expect(code, stderr).toBe(0);
+  expect(stdout).toContain("contracts.yaml has no fault.\n");
+  expect(stdout).toContain("contracts would be created, at version 1. Nothing was changed.\n");
+  expect(stdout).toContain("contracts is created, at version 1.\n");
+  expect(stdout).toContain("Sluice is a service that turns documents into text");
+  const { jobs } = await site.client().jobs.listJobs({ query: "README.md" });
+  const job = jobs.find(({ pipelineName }) => pipelineName === "contracts");
+  const { stages } = await site.client().jobs.get(job?.id ?? "");
+  const done = StageStatus.COMPLETED;
+  expect(stages.map(({ name, status }) => [name, status])).toEqual(
+    ["fetch", "detect", "extract", "normalize", "enrich", "chunk", "quality"].map((name) => [name, done]),
+  );
 });
 
 test("the table of settings names each one with its default and bounds", () => {
@@ -278,7 +307,7 @@ test("every link leads to a file or a heading that is there", () => {
 });
 
 test("the RPCs that the page calls missing are those that the contract's list names", async () => {
-  const missing = ["WatchJobs", "CreatePipeline", "CreateUser", "ListAuditLogs", "CreateWebhook"];
+  const missing = ["WatchJobs", "CreateUser", "ListAuditLogs", "CreateWebhook"];
   const list = readFileSync(join(ROOT, "proto/README.md"), "utf8").split("## Not built yet")[1] ?? "";
   for (const name of missing) expect(list).toContain(name);
   const client = site.client();

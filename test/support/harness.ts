@@ -22,8 +22,13 @@ import type { Caller } from "../../src/lib/caller.ts";
 import { monotonicMs, systemClock } from "../../src/lib/clock.ts";
 import { newId } from "../../src/lib/ids.ts";
 import { createSecretBox } from "../../src/lib/secret-box.ts";
-import { createPipelinesService, type PipelinesService } from "../../src/pipelines/service.ts";
+import {
+  createPipelinesService,
+  type PipelinesDeps,
+  type PipelinesService,
+} from "../../src/pipelines/service.ts";
 import type { Queue } from "../../src/queue/queue.ts";
+import { createStageCatalogue } from "../../src/stages/catalogue.ts";
 import { createStagePool, type StagePool } from "../../src/stages/host/pool.ts";
 import { createFileStore, type FileStore } from "../../src/storage/file-store.ts";
 import type { ObjectStore } from "../../src/storage/object-store.ts";
@@ -62,6 +67,8 @@ export interface Harness extends Services, AsyncDisposable {
   readonly store: FileStore;
   readonly metrics: Metrics;
   readonly retentionMs: number | null;
+  /** What a service of pipelines is made of, but for its clock. */
+  readonly pipelineParts: Omit<PipelinesDeps, "now">;
   /**
    * A further process on the same database and folder, with a memory of its own. `on` may be `db`, and `objects` the
    * store, with faults; the queue is in Postgres unless it is given.
@@ -102,17 +109,27 @@ export async function createHarness(
     clock: systemClock,
   });
   const passwords = createSecretBox(MASTER_KEY, "document passwords");
+  const secrets = createSecretBox(MASTER_KEY, "pipeline secrets");
+  const catalogue = createStageCatalogue();
   const clock = createDatabaseClock({ system: systemClock, logger: silent });
   const { now } = clock;
   // Databases made from one template would else be one installation.
   await db.sql`update queue_state set installation = gen_random_uuid()`;
+  const partsOf = (on: Database) => ({
+    db: on,
+    audit: createAuditor(),
+    secrets,
+    catalogue,
+    requestHashKey: MASTER_KEY,
+    newId,
+  });
   const newProcess = (
     on: Database = db,
     queue = postgresQueueOn(on, bus, leaseMs),
     objects: ObjectStore = store,
   ): Services => {
     const audit = createAuditor();
-    const pipelines = createPipelinesService({ db: on, now });
+    const pipelines = createPipelinesService({ ...partsOf(on), now });
     const documents = createDocumentsService({
       db: on,
       store: objects,
@@ -173,6 +190,7 @@ export async function createHarness(
     store,
     metrics,
     retentionMs,
+    pipelineParts: partsOf(db),
     ...services,
     newProcess,
     caller: (permissions) => callerWith(permissions ?? BUILTIN_ROLES.get("developer")?.permissions ?? []),
@@ -195,6 +213,8 @@ export async function createHarness(
         pool,
         store,
         passwords,
+        secrets,
+        catalogue,
         metrics,
         logger: silent,
         tempDir,

@@ -3,15 +3,18 @@ import { once } from "node:events";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { findStage, stageTypes } from "../registry.ts";
-import type { Stage, StageContext, WorkingDocument } from "../stage.ts";
-import { readDocument, writeDocument } from "./document-file.ts";
+import type { Stage, StageContext } from "../stage.ts";
+import { openDocument, readDocument, withWarnings, writeDocument } from "./document-file.ts";
 import { toWire } from "./faults.ts";
 import {
   type ChildSettings,
+  type ConditionAnswer,
+  type ConditionTask,
   clip,
   type FromChild,
   MAX_LOG_LINES,
   type RenderAnswer,
+  type RenderTask,
   type RunAnswer,
   type RunTask,
   type ToChild,
@@ -56,7 +59,7 @@ function tell(message: FromChild): void {
 async function serve({ id, task }: ToChild): Promise<void> {
   served = true;
   try {
-    const answer = task.kind === "run" ? await runStage(id, task) : await renderTask(task);
+    const answer = await perform(id, task);
     tell({ kind: "done", id, answer, rssBytes: process.memoryUsage.rss() });
   } catch (error) {
     const fault = toWire(error, settings.hiddenPaths);
@@ -64,20 +67,39 @@ async function serve({ id, task }: ToChild): Promise<void> {
   }
 }
 
+async function perform(
+  id: number,
+  task: ToChild["task"],
+): Promise<RunAnswer | ConditionAnswer | RenderAnswer> {
+  switch (task.kind) {
+    case "run":
+      return await runStage(id, task);
+    case "condition":
+      return await conditionTask(task);
+    case "render":
+      return await renderTask(task);
+  }
+}
+
 async function runStage(id: number, task: RunTask): Promise<RunAnswer> {
   const stage = customStages.get(task.stageType) ?? findStage(task.stageType);
   if (stage === undefined) throw new Error(`there is no stage of type ${task.stageType}`);
-  const document: WorkingDocument =
-    task.inputPath === null
-      ? { source: task.source, properties: {}, facts: {}, warnings: [] }
-      : await readDocument(task.inputPath);
+  const document = await openDocument(task);
   const changes = await stage.run(document, stageContext(id, task));
   return await writeDocument(task.outputPath, { ...document, ...changes }, task.limits);
 }
 
-async function renderTask(task: { documentPath: string; folder: string }): Promise<RenderAnswer> {
+async function conditionTask(task: ConditionTask): Promise<ConditionAnswer> {
+  const { evaluateCondition } = await import("../condition.ts");
+  return { holds: evaluateCondition(task.expression, await openDocument(task)) };
+}
+
+async function renderTask(task: RenderTask): Promise<RenderAnswer> {
   const { renderDocument } = await import("./render-document.ts");
-  return await renderDocument(task.documentPath, task.folder);
+  return await renderDocument(
+    withWarnings(await readDocument(task.documentPath), task.warnings),
+    task.folder,
+  );
 }
 
 function stageContext(id: number, task: RunTask): StageContext<unknown> {

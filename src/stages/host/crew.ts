@@ -179,7 +179,14 @@ export function createCrew(options: CrewOptions): Crew {
 
 /** A pool that stops fails what runs in it; another worker takes it up. */
 export function stoppingFailure(): StageFailure {
-  return new StageFailure("STAGE_FAILED", "The worker stops; the stage will run again elsewhere.", true);
+  const failure = new StageFailure(
+    "STAGE_FAILED",
+    "The worker stops; the stage will run again elsewhere.",
+    true,
+  );
+  // No fault of the stage: nothing that a pipeline says about failures applies.
+  failure.name = "StageStopped";
+  return failure;
 }
 
 function track(set: Set<Promise<void>>, work: Promise<void>): void {

@@ -1,13 +1,32 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { DocumentFault } from "../../extract/errors.ts";
 import type { ExtractLimits } from "../../extract/extractor.ts";
-import type { Block } from "../../extract/model.ts";
+import type { Block, Warning } from "../../extract/model.ts";
 import type { WorkingDocument } from "../stage.ts";
-import type { RunAnswer, StageSummary } from "./protocol.ts";
+import type { RunAnswer, StageSummary, TaskInput } from "./protocol.ts";
 
 /** The document as the stage before left it. */
 export async function readDocument(path: string): Promise<WorkingDocument> {
   return JSON.parse(await readFile(path, "utf8")) as WorkingDocument;
+}
+
+/** A document of which nothing but its source is known. */
+export function newDocument(source: WorkingDocument["source"]): WorkingDocument {
+  return { source, properties: {}, facts: {}, warnings: [] };
+}
+
+/** The document that a task is about. */
+export async function openDocument({
+  inputPath,
+  source,
+  warnings = [],
+}: TaskInput): Promise<WorkingDocument> {
+  return withWarnings(inputPath === null ? newDocument(source) : await readDocument(inputPath), warnings);
+}
+
+/** The document with further warnings behind its own. */
+export function withWarnings(document: WorkingDocument, warnings: readonly Warning[] = []): WorkingDocument {
+  return warnings.length === 0 ? document : { ...document, warnings: [...document.warnings, ...warnings] };
 }
 
 /**

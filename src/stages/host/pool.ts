@@ -1,24 +1,29 @@
 import type { ExtractLimits } from "../../extract/extractor.ts";
 import type { Lifecycle } from "../../lib/lifecycle.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import type { WorkingDocument } from "../stage.ts";
 import { createCrew, stoppingFailure } from "./crew.ts";
-import type { RenderAnswer, RenderTask, RunAnswer, RunTask, StageSummary, Task } from "./protocol.ts";
+import type {
+  ConditionAnswer,
+  ConditionTask,
+  RenderAnswer,
+  RenderTask,
+  RunAnswer,
+  RunTask,
+  StageSummary,
+  Task,
+  TaskInput,
+} from "./protocol.ts";
 import { runTask, type Watch } from "./run-task.ts";
 
 /** One stage over one document; files are named, content stays out of the worker. */
-export interface StageJob {
+export interface StageJob extends TaskInput {
   stageType: string;
   /** As `Stage.parseOptions` returned them; JSON. */
   options: unknown;
-  /** The file that the stage before wrote; null for the first stage. */
-  inputPath: string | null;
   /** Where the stage's document goes; inside the pool's `tempDir`. Only whole when `run` resolved. */
   outputPath: string;
   /** The source bytes, inside `tempDir`. */
   sourcePath: string;
-  /** What is known of the source; starts the document when `inputPath` is null. */
-  source: WorkingDocument["source"];
   password?: string;
   limits: ExtractLimits;
   timeoutMs: number;
@@ -36,7 +41,16 @@ export interface StageOutcome {
   summary: StageSummary;
 }
 
-export interface RenderRequest {
+/** A question about a document. */
+export interface ConditionRequest extends TaskInput {
+  /** CEL, as `conditionFault` found nothing wrong with. */
+  expression: string;
+  timeoutMs: number;
+  onPeak(bytes: number): void;
+  signal: AbortSignal;
+}
+
+export interface RenderRequest extends Pick<RenderTask, "warnings"> {
   /** The file that the last stage wrote. */
   documentPath: string;
   /** An existing folder inside `tempDir`; the files are written into it. */
@@ -81,6 +95,8 @@ export interface StagePool extends Lifecycle {
    * @throws the signal's reason when it fires; the child is then already gone
    */
   run(job: StageJob): Promise<StageOutcome>;
+  /** Whether the expression is true of the document. Throws like `run`, and CONDITION_FAILED when it cannot be told. */
+  holds(request: ConditionRequest): Promise<boolean>;
   /** Writes the formats of a finished document; throws like `run`. */
   render(request: RenderRequest): Promise<RenderedFiles>;
   /** Ids of the children that live now. */
@@ -118,6 +134,11 @@ export function createStagePool(options: StagePoolOptions): StagePool {
       const watch = { ...options, timeoutMs, onProgress, onLog, onPeak, signal };
       const { answer, ...measured } = await perform<RunAnswer>(task, job.stageType, watch);
       return { ...answer, ...measured };
+    },
+    async holds({ timeoutMs, onPeak, signal, ...request }) {
+      const task: ConditionTask = { kind: "condition", ...request };
+      const watch = { ...options, timeoutMs, onProgress: () => {}, onLog: () => {}, onPeak, signal };
+      return (await perform<ConditionAnswer>(task, "condition", watch)).answer.holds;
     },
     async render({ timeoutMs, onPeak, signal, ...request }) {
       const task: RenderTask = { kind: "render", ...request };

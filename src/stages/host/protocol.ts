@@ -1,5 +1,5 @@
 import type { ExtractLimits } from "../../extract/extractor.ts";
-import type { Json } from "../../extract/model.ts";
+import type { Json, Warning } from "../../extract/model.ts";
 import type { WorkingDocument } from "../stage.ts";
 
 /** Characters of a log or error sentence that may cross to the worker. */
@@ -9,27 +9,44 @@ export const MAX_LOG_LINES = 200;
 /** Bytes of the metadata of a result, as JSON. */
 export const MAX_METADATA_BYTES = 256 * 1024;
 
+/** The document as it is now: the file that a stage wrote, or nothing but its source. */
+export interface TaskInput {
+  inputPath: string | null;
+  source: WorkingDocument["source"];
+  /** Those that stand in no file yet. */
+  warnings?: readonly Warning[];
+}
+
 /** One stage over one document: paths and options, never content. */
-export interface RunTask {
+export interface RunTask extends TaskInput {
   kind: "run";
   stageType: string;
   options: unknown;
-  inputPath: string | null;
   outputPath: string;
   sourcePath: string;
-  source: WorkingDocument["source"];
   password?: string;
   limits: ExtractLimits;
+}
+
+/** Whether the condition of a stage is met. */
+export interface ConditionTask extends TaskInput {
+  kind: "condition";
+  expression: string;
+}
+
+export interface ConditionAnswer {
+  holds: boolean;
 }
 
 /** The formats of a finished document, written into `folder`. */
 export interface RenderTask {
   kind: "render";
   documentPath: string;
+  warnings?: readonly Warning[];
   folder: string;
 }
 
-export type Task = RunTask | RenderTask;
+export type Task = RunTask | ConditionTask | RenderTask;
 
 /** What one stage left, in numbers. */
 export interface StageSummary {
@@ -78,7 +95,7 @@ export type FromChild =
   | { kind: "start_failed"; message: string }
   | { kind: "progress"; id: number; share: number; message?: string }
   | { kind: "log"; id: number; level: "info" | "warn"; message: string }
-  | { kind: "done"; id: number; answer: RunAnswer | RenderAnswer; rssBytes: number }
+  | { kind: "done"; id: number; answer: RunAnswer | ConditionAnswer | RenderAnswer; rssBytes: number }
   | { kind: "failed"; id: number; fault: WireFault; rssBytes: number };
 
 /** The arguments a child is started with, as one JSON argument. */

@@ -2,13 +2,12 @@ import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { renderMarkdown, renderText } from "../../extract/render.ts";
-import { readDocument } from "./document-file.ts";
+import type { WorkingDocument } from "../stage.ts";
 import type { RenderAnswer, RenderedFile } from "./protocol.ts";
 import { resultMetadata } from "./result-metadata.ts";
 
 /** Writes every format of a finished document into `folder`; runs in a document process. */
-export async function renderDocument(documentPath: string, folder: string): Promise<RenderAnswer> {
-  const document = await readDocument(documentPath);
+export async function renderDocument(document: WorkingDocument, folder: string): Promise<RenderAnswer> {
   const blocks = document.blocks ?? [];
   const { text } = renderText(blocks);
   const chunks = (document.chunks ?? []).map((chunk) => `${JSON.stringify(chunk)}\n`).join("");

@@ -5,6 +5,7 @@ import { examine } from "../../../src/doctor/doctor.ts";
 import { textOf } from "../../../src/doctor/report.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
 import { createSecretBox } from "../../../src/lib/secret-box.ts";
+import { createPipelinesService } from "../../../src/pipelines/service.ts";
 import { textRequest } from "../../support/harness.ts";
 import { connect, createHarness, visit } from "./doctor-harness.ts";
 
@@ -133,4 +134,25 @@ test("a waiting job whose password the master key does not open is named", async
   expect((await visit(h)).of("master key")).toMatchObject([
     { level: "fault", code: "PASSWORD_SEALED", count: 1, ids: [job.id] },
   ]);
+});
+
+test("a pipeline whose secret the master key does not open is named, until it is deleted", async () => {
+  await using h = await createHarness();
+  const stages = [{ name: "extract", type: "extract", options: {}, secret: "open sesame" }];
+  const request = { description: "", stages, isActive: null, requestId: "" };
+  await h.pipelines.create(h.admin, { ...request, name: "mine" });
+  expect((await visit(h)).of("master key")).toMatchObject([
+    { level: "ok", message: "it opens 0 signing keys and the secrets of 1 pipeline" },
+  ]);
+  const other = createPipelinesService({
+    ...h.pipelineParts,
+    secrets: createSecretBox(OTHER_KEY, "pipeline secrets"),
+    now: Date.now,
+  });
+  const { id } = await other.create(h.admin, { ...request, name: "theirs" });
+  expect((await visit(h)).of("master key")).toMatchObject([
+    { level: "fault", code: "PIPELINE_SEALED", count: 1, ids: [id] },
+  ]);
+  await h.pipelines.delete(h.admin, id, 0);
+  expect((await visit(h)).of("master key")).toMatchObject([{ level: "ok" }]);
 });

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { newId } from "../../../src/lib/ids.ts";
 import {
+  PipelineDeletedError,
   PipelineInactiveError,
   PipelineNotFoundError,
   PipelineVersionNotFoundError,
@@ -57,10 +58,10 @@ test("a pipeline that is unknown, deleted, inactive, or without that version tak
     PipelineNotFoundError,
   );
   await db.sql`update pipelines set is_active = false where id = ${id}`;
-  const fresh = () => createPipelinesService({ db, now: Date.now });
+  const fresh = () => createPipelinesService({ ...h.pipelineParts, now: Date.now });
   await expect(fresh().forNewJob(byName("mine"))).rejects.toThrow(PipelineInactiveError);
   await db.sql`update pipelines set deleted_at = now() where id = ${id}`;
-  await expect(fresh().forNewJob(byName("mine"))).rejects.toThrow(PipelineNotFoundError);
+  await expect(fresh().forNewJob(byName("mine"))).rejects.toThrow(PipelineDeletedError);
 });
 
 test("a pipeline that could not be found is found as soon as it is there", async () => {
@@ -73,13 +74,19 @@ test("a pipeline that could not be found is found as soon as it is there", async
 test("what a process knows of a pipeline is at most a second old", async () => {
   await using h = await createHarness();
   let now = 0;
-  const pipelines = createPipelinesService({ db: h.db, now: () => now });
+  const pipelines = createPipelinesService({ ...h.pipelineParts, now: () => now });
   const id = await writePipeline(h, "mine", 1, stages("fetch"));
   expect((await pipelines.forNewJob(byName("mine"))).version).toBe(1);
   await writePipeline(h, "mine", 2, stages("fetch", "detect"), id);
   expect((await pipelines.forNewJob(byName("mine"))).version).toBe(1);
   now = 1_000;
   expect((await pipelines.forNewJob(byName("mine"))).version).toBe(2);
+  // Another process deletes it: by then this one may not know for so long either.
+  await h.pipelines.delete(h.admin, id, 0);
+  now = 1_999;
+  expect((await pipelines.forNewJob(byName("mine"))).version).toBe(2);
+  now = 2_000;
+  await expect(pipelines.forNewJob(byName("mine"))).rejects.toThrow(PipelineDeletedError);
 });
 
 test("a job keeps the version it was created with: changed, switched off or deleted, the pipeline runs as it was", async () => {
@@ -116,7 +123,7 @@ test("a pipeline whose stages a worker cannot run fails its jobs with a sentence
   expect(failed).toMatchObject({
     status: "FAILED",
     attempt: 1,
-    error: { reason: "STAGE_FAILED", retryable: false },
+    error: { reason: "STAGE_UNAVAILABLE", retryable: false },
   });
   expect(failed.error?.message).toContain("nonsense");
 });

@@ -8,6 +8,7 @@ import type { Leases } from "../../../src/jobs/leases.ts";
 import { monotonicMs } from "../../../src/lib/clock.ts";
 import { newId } from "../../../src/lib/ids.ts";
 import { createSecretBox } from "../../../src/lib/secret-box.ts";
+import { createStageCatalogue } from "../../../src/stages/catalogue.ts";
 import { createStagePool, type StageJob, type StagePool } from "../../../src/stages/host/pool.ts";
 import type { ObjectStore } from "../../../src/storage/object-store.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
@@ -73,6 +74,8 @@ export async function startTestWorker(h: Harness, options: TestWorkerOptions = {
     pool,
     store,
     passwords: createSecretBox(Buffer.alloc(32, 7), "document passwords"),
+    secrets: createSecretBox(Buffer.alloc(32, 7), "pipeline secrets"),
+    catalogue: createStageCatalogue(),
     metrics: h.metrics,
     limits: DEFAULT_EXTRACT_LIMITS,
     defaultTimeoutMs: 600_000,

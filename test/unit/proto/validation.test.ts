@@ -127,14 +127,16 @@ test("a pipeline is read by id or name, one of them", () => {
   expect(get({ id, name: "default" })).toEqual([": message.oneof"]);
 });
 
-test("the faults of a pipeline's stages carry their paths, and a dry run leaves them to the handler", () => {
+test("the faults of a pipeline's stages carry their paths, and requests leave them to the handler, which tells all at once", () => {
   const config = { stages: [{ name: "Bad Name", chunk: { maxTokens: 99999 } }, { name: "empty" }] };
-  expect(faults(pipelines.CreatePipelineRequestSchema, { name: "p", config }).sort()).toEqual([
-    "config.stages[0].chunk.max_tokens: int32.gte_lte",
-    "config.stages[0].name: string.pattern",
-    "config.stages[1].type: required",
+  expect(faults(pipelines.PipelineConfigSchema, config).sort()).toEqual([
+    "stages[0].chunk.max_tokens: int32.gte_lte",
+    "stages[0].name: string.pattern",
+    "stages[1].type: required",
   ]);
   expect(faults(pipelines.ValidatePipelineRequestSchema, { config })).toEqual([]);
+  expect(faults(pipelines.CreatePipelineRequestSchema, { name: "p", config })).toEqual([]);
+  expect(faults(pipelines.UpdatePipelineRequestSchema, { id, config })).toEqual([]);
 });
 
 test("new passwords have at least 12 characters, and a login takes any that is not empty", () => {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { fetchStage, receiveSource } from "../../../src/stages/fetch.ts";
 
 let folder: string;
@@ -45,9 +45,33 @@ test("a source without bytes is DOCUMENT_EMPTY, and a file that exists is not ov
   await expect(receiveSource(pieces(1, 1), path, { maxBytes: 1 })).rejects.toMatchObject({ code: "EEXIST" });
 });
 
+test("a source that gives nothing is left as soon as the signal fires, and hears of it when it wakes", async () => {
+  const stop = new AbortController();
+  const woken = Promise.withResolvers<void>();
+  let stopped = false;
+  async function* silence(): AsyncGenerator<Uint8Array> {
+    try {
+      yield new Uint8Array(10);
+      await woken.promise;
+      yield new Uint8Array(10);
+    } finally {
+      stopped = true;
+    }
+  }
+  const receiving = receiveSource(silence(), join(folder, "source"), { maxBytes: 100, signal: stop.signal });
+  stop.abort(new Error("too late"));
+  await expect(receiving).rejects.toThrow("too late");
+  woken.resolve();
+  await vi.waitFor(() => expect(stopped).toBe(true));
+});
+
 test("options have defaults, and all faults are named at once", () => {
-  expect(fetchStage.parseOptions(undefined)).toEqual({ max_bytes: 0, timeout_ms: 60_000 });
-  expect(() => fetchStage.parseOptions({ max_bytes: -1, timeout_ms: 0, url: "x" })).toThrow(
-    /max_bytes.*timeout_ms.*url/,
+  expect(fetchStage.parseOptions(undefined)).toEqual({ max_bytes: 0, timeout: 60_000 });
+  expect(fetchStage.parseOptions({ max_bytes: "5", timeout: "1.5s" })).toEqual({
+    max_bytes: 5,
+    timeout: 1_500,
+  });
+  expect(() => fetchStage.parseOptions({ max_bytes: -1, timeout: "0s", url: "x" })).toThrow(
+    /max_bytes.*timeout.*url/,
   );
 });

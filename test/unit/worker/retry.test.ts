@@ -1,34 +1,25 @@
 import { expect, test } from "vitest";
 import type { JobError } from "../../../src/jobs/model.ts";
-import type { RetryPolicy, StageConfig } from "../../../src/pipelines/model.ts";
 import { nextAttemptInMs } from "../../../src/worker/retry.ts";
 
 const error = (retryable: boolean): JobError => ({ reason: "STAGE_FAILED", message: "m", retryable });
-const stage = (retry: Partial<RetryPolicy>): StageConfig => ({
-  name: "s",
-  type: "extract",
-  options: {},
-  retry,
-});
 const most = () => 0.999999;
 
 test("a failure that trying again cannot mend is final at the first attempt", () => {
-  const failure = { error: error(false), attempt: 1, maxAttempts: 5, stage: null };
-  expect(nextAttemptInMs(failure, most)).toBeNull();
+  expect(nextAttemptInMs({ error: error(false), attempt: 1, maxAttempts: 5 }, most)).toBeNull();
 });
 
-test("the attempts of the job end the trying, or those of the stage when they are fewer", () => {
-  const at = (attempt: number, maxAttempts: number, policy: StageConfig | null) =>
-    nextAttemptInMs({ error: error(true), attempt, maxAttempts, stage: policy }, most) !== null;
-  expect([1, 2, 3].map((attempt) => at(attempt, 3, null))).toEqual([true, true, false]);
-  expect([1, 2].map((attempt) => at(attempt, 3, stage({ maxAttempts: 2 })))).toEqual([true, false]);
-  expect([1, 2, 3].map((attempt) => at(attempt, 3, stage({ maxAttempts: 9 })))).toEqual([true, true, false]);
+test("the attempts of the job end the trying", () => {
+  const at = (attempt: number) =>
+    nextAttemptInMs({ error: error(true), attempt, maxAttempts: 3 }, most) !== null;
+  expect([1, 2, 3].map(at)).toEqual([true, true, false]);
 });
 
-test("the wait grows from attempt to attempt up to the policy's bound", () => {
-  const policy = stage({ initialBackoffMs: 10, maxBackoffMs: 35, multiplier: 2 });
-  const waits = [1, 2, 3, 4].map((attempt) =>
-    nextAttemptInMs({ error: error(true), attempt, maxAttempts: 9, stage: policy }, most),
-  );
-  expect(waits).toEqual([10, 20, 35, 35]);
+test("the wait grows from attempt to attempt up to a minute, and is random below that", () => {
+  const wait = (attempt: number, random: () => number) =>
+    nextAttemptInMs({ error: error(true), attempt, maxAttempts: 99 }, random);
+  expect([1, 2, 3, 7, 20].map((attempt) => wait(attempt, most))).toEqual([
+    1_000, 2_000, 4_000, 60_000, 60_000,
+  ]);
+  expect(wait(3, () => 0)).toBe(0);
 });

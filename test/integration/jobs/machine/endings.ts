@@ -82,7 +82,7 @@ function failing(name: string, retryable: boolean, when: "now" | "later"): Endin
     name,
     call(leases, { attempt, held: { claimed } }, again) {
       const { maxAttempts } = claimed.job;
-      const wait = nextAttemptInMs({ error, attempt, maxAttempts, stage: null }, () => 0);
+      const wait = nextAttemptInMs({ error, attempt, maxAttempts }, () => 0);
       const backoffMs = when === "now" ? 0 : LONG_BACKOFF_MS;
       return leases.fail(claimed, { error, retryInMs: wait === null ? null : backoffMs }, again);
     },

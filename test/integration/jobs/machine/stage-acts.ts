@@ -94,7 +94,11 @@ export const step: fc.Arbitrary<Command> = fc
           const answer = await r.services.leases.step(lease, asked, { after, again: true });
           expect(answer).toEqual(heldOf(job));
         }
-        const keys = STAGES.map((_, position) => ({ position, key: job.stages.get(position)?.key }));
+        const keys = STAGES.map((_, position) => ({
+          position,
+          key: job.stages.get(position)?.key,
+          skipped: false,
+        }));
         expect(await r.services.leases.checkpoints(job.id)).toEqual(keys.filter(({ key }) => key));
       },
     ),

@@ -1,0 +1,34 @@
+import { fetchStage } from "./fetch.ts";
+import { findStage, stageTypes } from "./registry.ts";
+import type { Stage } from "./stage.ts";
+
+/** A type of stage as pipelines see it: how its options are checked, not how it runs. */
+export type StageType = Pick<Stage, "type" | "version" | "description" | "parseOptions" | "optionsSchema">;
+
+/** The types of stages that there are in one process. */
+export interface StageCatalogue {
+  /** The built-in type of that name, if it can run. */
+  find(type: string): StageType | undefined;
+  /** The operator's own type of that name. */
+  findCustom(type: string): StageType | undefined;
+  /** All, by name. */
+  list(): readonly (StageType & { readonly isCustom: boolean })[];
+}
+
+/** @param custom the operator's own types */
+export function createStageCatalogue({
+  custom = [],
+}: {
+  custom?: readonly StageType[];
+} = {}): StageCatalogue {
+  const own = new Map(custom.map((stage) => [stage.type, stage]));
+  return {
+    find: (type) => (type === fetchStage.type ? fetchStage : findStage(type)),
+    findCustom: (type) => own.get(type),
+    list: () =>
+      [
+        ...[fetchStage, ...stageTypes()].map((stage) => ({ ...stage, isCustom: false })),
+        ...custom.map((stage) => ({ ...stage, isCustom: true })),
+      ].sort((a, b) => (a.type < b.type ? -1 : 1)),
+  };
+}
