@@ -31,6 +31,9 @@ export function streamOf(file: CompoundFile, name: string): Buffer | undefined {
 }
 
 const MAX_ENTRIES = 200_000;
+/** Each stream is read once or twice; many entries that name the same sectors would cost their size each time. */
+const MAX_READS = 8;
+const MIN_READ_BYTES = 1024 * 1024;
 const LAST_SECTOR = 0xfffffffa;
 const NO_ENTRY = 0xffffffff;
 
@@ -83,6 +86,7 @@ export function openCompound(bytes: Buffer): CompoundFile {
 
   const miniBytes = 2 ** miniShift;
   const cutoff = bytes.readUInt32LE(56);
+  let read = 0;
   let mini: { data: Buffer; table: Buffer } | undefined;
   const openMini = () => {
     mini ??= { data: readChain(root.start), table: readChain(bytes.readUInt32LE(60)) };
@@ -93,6 +97,8 @@ export function openCompound(bytes: Buffer): CompoundFile {
     read(entry) {
       const { start, size } = entry as Entry;
       if (size === 0) return Buffer.alloc(0);
+      read += size;
+      if (read > bytes.length * MAX_READS + MIN_READ_BYTES) throw corrupt("its streams lie over each other");
       let data: Buffer;
       if (size < cutoff) {
         const small = openMini();

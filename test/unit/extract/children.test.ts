@@ -84,6 +84,24 @@ describe("ZIP archives", () => {
     expect(outer?.at(-1)).toMatchObject({ status: "FAILED", reason: "DOCUMENT_TOO_LARGE" });
   });
 
+  test("what documents within an archive unpack to counts together", async () => {
+    const book = (name: string) => ({
+      name,
+      data: zipOf([
+        { name: "mimetype", data: "application/vnd.oasis.opendocument.text" },
+        { name: "content.xml", data: `<a><!--${"pad ".repeat(100_000)}--></a>` },
+      ]),
+    });
+    const document = await readContent(zipOf([book("1.odt"), book("2.odt"), book("3.odt")]), {
+      limits: { maxInflatedBytes: 1_000_000 },
+    });
+    expect(statuses(document)).toEqual([
+      ["1.odt", "READ"],
+      ["2.odt", "READ"],
+      ["3.odt", "FAILED", "DOCUMENT_TOO_LARGE"],
+    ]);
+  });
+
   test("more files than allowed, within each other too, are not read", async () => {
     const files = (count: number) =>
       zipOf(Array.from({ length: count }, (_, i) => ({ name: `${i}.txt`, data: "x" })));

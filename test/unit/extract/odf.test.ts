@@ -219,13 +219,14 @@ describe("ODP", () => {
   test("slides have their title first, then shapes and tables, then the notes", async () => {
     const frame = (kind: string, content: string) =>
       `<draw:frame presentation:class="${kind}"><draw:text-box>${content}</draw:text-box></draw:frame>`;
-    const table = `<draw:frame><table:table>${row(cell("a") + cell("b"))}${row(`${cell("1", 'table:number-columns-spanned="2"')}<table:covered-table-cell/>`)}</table:table><draw:image/></draw:frame>`;
+    const merged = `${cell("1", 'table:number-columns-spanned="2"')}<table:covered-table-cell/>${cell("z")}`;
+    const table = `<draw:frame><table:table>${row(cell("a") + cell("b") + cell("c"))}${row(merged)}</table:table><draw:image/></draw:frame>`;
     const notes = `<presentation:notes>${frame("notes", p("Say this."))}</presentation:notes>`;
     const body = `<draw:page draw:name="page1">${frame("outline", p("Point"))}${frame("title", p("Title"))}${frame("page-number", p("1"))}${table}${notes}</draw:page>
       <draw:page draw:name="Second"><draw:custom-shape>${p("Shape")}</draw:custom-shape><draw:g><draw:custom-shape>${p("Grouped")}</draw:custom-shape></draw:g></draw:page>`;
     const { blocks, pages } = await read({ kind: "presentation", body });
     expect(renderText(blocks).text).toBe(
-      "Title\n\nPoint\n\na\tb\n1\n\nSay this.\n\nSecond\n\nShape\n\nGrouped",
+      "Title\n\nPoint\n\na\tb\tc\n1\t\tz\n\nSay this.\n\nSecond\n\nShape\n\nGrouped",
     );
     expect(
       blocks.filter(({ type }) => type === "heading" || type === "quote").map(({ page }) => page),

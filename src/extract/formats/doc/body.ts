@@ -23,6 +23,8 @@ const [ENDNOTE_REFS, ENDNOTES] = [46, 47];
 const PARAGRAPH_ENDS = new Set(["\r", "\x07", "\f"]);
 const MAX_LINKS = 10_000;
 const PLAIN: Style = {};
+/** Fields within fields; deeper ones are read as the text around them. */
+const MAX_FIELDS = 32;
 const MAX_NOTES = 50_000;
 
 /** The text of a Word document with its structure: the body, then notes and remarks. */
@@ -41,6 +43,7 @@ export function readBody(word: WordFile, options: BodyOptions): { blocks: Block[
     const story = createStory(options.budget, options.includeTables);
     // Fields within fields: the code of each, and whether its result has begun.
     const fields: { code: string; isResult: boolean; link?: string }[] = [];
+    let deeper = 0;
     let run = "";
     let runStyle: Style = PLAIN;
     let paragraphStart = start;
@@ -78,7 +81,9 @@ export function readBody(word: WordFile, options: BodyOptions): { blocks: Block[
       if (offset !== formatFrom) format = formats.text(offset);
       formatFrom = offset;
       const field = fields.at(-1);
-      if (sign === "\x13") fields.push({ code: "", isResult: false });
+      if (sign === "\x13" && fields.length >= MAX_FIELDS) deeper += 1;
+      else if (sign === "\x13") fields.push({ code: "", isResult: false });
+      else if (sign === "\x15" && deeper > 0) deeper -= 1;
       else if (sign === "\x14" && field) {
         field.isResult = true;
         const link = linkOf(field.code);
@@ -181,9 +186,12 @@ function positions(table: Buffer, entryBytes: number): number[] {
 
 /** Each note's stretch of text. The last position is the end of a paragraph that closes the part. */
 function subTexts(table: Buffer, base: number, length: number): [start: number, end: number][] {
-  const starts = Array.from({ length: Math.min(MAX_NOTES, Math.floor(table.length / 4)) }, (_, i) =>
-    Math.min(length, table.readUInt32LE(i * 4)),
-  );
+  // Positions only rise: notes that lie over each other would be read again and again.
+  let last = 0;
+  const starts = Array.from({ length: Math.min(MAX_NOTES, Math.floor(table.length / 4)) }, (_, i) => {
+    last = Math.max(last, Math.min(length, table.readUInt32LE(i * 4)));
+    return last;
+  });
   return starts
     .slice(0, -2)
     .map((start, i) => [base + start, base + Math.max(start, starts[i + 1] ?? start)]);

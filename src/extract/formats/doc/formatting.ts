@@ -36,7 +36,7 @@ interface Run {
 }
 
 const PAGE = 512;
-const MAX_RUNS = 4_000_000;
+const MAX_RUNS = 1_000_000;
 const CHARACTERS = 12;
 const PARAGRAPHS = 13;
 

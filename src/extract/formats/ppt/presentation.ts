@@ -67,17 +67,19 @@ export function readSlides(file: CompoundFile): PptSlide[] {
 function readPlaces(stream: Buffer, user: Buffer | undefined) {
   const places = new Map<number, number>();
   let document: number | undefined;
+  let left = MAX_OBJECTS;
   let at = user !== undefined && user.length >= 20 ? user.readUInt32LE(16) : 0;
   for (let i = 0; i < MAX_EDITS && at > 0; i++) {
     const edit = recordAt(stream, at);
     if (edit?.type !== TYPE.userEdit || edit.data.length < 20) break;
     if (i === 0) document = edit.data.readUInt32LE(16);
     const table = recordAt(stream, edit.data.readUInt32LE(12))?.data ?? Buffer.alloc(0);
-    for (let from = 0; from + 4 <= table.length && places.size < MAX_OBJECTS; ) {
+    for (let from = 0; from + 4 <= table.length && left > 0; ) {
       const head = table.readUInt32LE(from);
       const [first, count] = [head & 0xfffff, head >>> 20];
       from += 4;
       for (let j = 0; j < count && from + 4 <= table.length; j++, from += 4) {
+        left -= 1;
         // The newest table comes first.
         if (!places.has(first + j)) places.set(first + j, table.readUInt32LE(from));
       }
@@ -98,17 +100,17 @@ function findDocument(stream: Buffer): PptRecord | undefined {
 /** What a list of slides names, each with the records that follow its name. */
 function listed(document: PptRecord, kind: number, places: ReadonlyMap<number, number>) {
   const entries: { place: number; id: number; texts: PptRecord[] }[] = [];
+  // A slide that is named twice is read once.
+  const named = new Set<number>();
   for (const list of records(document.data)) {
     if (list.type !== TYPE.slideList || list.instance !== kind) continue;
     for (const record of records(list.data)) {
       if (record.type !== TYPE.slidePersist) entries.at(-1)?.texts.push(record);
       else if (record.data.length >= 16) {
-        const place = places.get(record.data.readUInt32LE(0)) ?? -1;
-        entries.push({
-          place: place < 0 ? Number.MAX_SAFE_INTEGER : place,
-          id: record.data.readUInt32LE(12),
-          texts: [],
-        });
+        const place = places.get(record.data.readUInt32LE(0)) ?? Number.MAX_SAFE_INTEGER;
+        if (named.has(place)) continue;
+        named.add(place);
+        entries.push({ place, id: record.data.readUInt32LE(12), texts: [] });
       }
     }
   }
