@@ -103,17 +103,17 @@ function mayBegin(sql: Sql): Fragment {
  */
 function placed(sql: Sql): Fragment {
   return sql`
-    keys as materialized (
-      select owner_id, concurrency_key, max(concurrency_limit) as most from front
-      where concurrency_key is not null group by owner_id, concurrency_key
-    ), taken as materialized (
-      select k.*, coalesce((select array_agg(r.concurrency_slot) from jobs r where r.owner_id = k.owner_id
-        and r.concurrency_key = k.concurrency_key and r.status in ('PROCESSING', 'CANCELLING')), '{}') as slots
-      from keys k where pg_try_advisory_xact_lock(hashtextextended(k.owner_id || ' ' || k.concurrency_key, ${CLAIM_LOCKS}))
-    ), free as materialized (
+    free as materialized (
       select t.owner_id, t.concurrency_key, f.slot, cardinality(t.slots) as running,
         row_number() over (partition by t.owner_id, t.concurrency_key order by f.slot) as nth
-      from taken t cross join lateral (
+      from (
+        select k.*, coalesce((select array_agg(r.concurrency_slot) from jobs r where r.owner_id = k.owner_id
+          and r.concurrency_key = k.concurrency_key and r.status in ('PROCESSING', 'CANCELLING')), '{}') as slots
+        from (
+          select owner_id, concurrency_key, max(concurrency_limit) as most from front
+          where concurrency_key is not null group by owner_id, concurrency_key
+        ) as k where pg_try_advisory_xact_lock(hashtextextended(k.owner_id || ' ' || k.concurrency_key, ${CLAIM_LOCKS}))
+      ) as t cross join lateral (
         select s::smallint as slot from generate_series(1, t.most) as s except select unnest(t.slots)
       ) as f
     ), picked as (
