@@ -8,7 +8,7 @@ import { type Auth, createAuth } from "./auth/auth.ts";
 import { UnauthenticatedError } from "./auth/errors.ts";
 import { loadMasterKey, readMasterKey } from "./auth/master-key.ts";
 import { createPasswords } from "./auth/passwords.ts";
-import { type Config, ConfigError } from "./config.ts";
+import type { Config } from "./config.ts";
 import { connectDatabase, type FoundDatabase, startFailure } from "./database.ts";
 import { createDatabaseClock, type DatabaseClock } from "./db/clock.ts";
 import type { EmbeddedPostgres } from "./db/embedded.ts";
@@ -18,7 +18,7 @@ import { createChecks, createChecksWithout, type MachineDeps } from "./doctor/ch
 import { examine } from "./doctor/doctor.ts";
 import type { Outcome, Report } from "./doctor/model.ts";
 import { createEgress } from "./egress/egress.ts";
-import { type EgressPolicy, type OwnAddress, parseAllowed } from "./egress/policy.ts";
+import type { OwnAddress } from "./egress/policy.ts";
 import { createEventBus, type EventBus } from "./events/bus.ts";
 import { createNotifyTransport, createRedisTransport } from "./events/transport.ts";
 import { DEFAULT_EXTRACT_LIMITS } from "./extract/extractor.ts";
@@ -189,7 +189,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     maxBytes: config.maxDocumentBytes,
   });
   const egress = createEgress({
-    policy: egressPolicy(config),
+    policy: config.egress,
     own: () => ownAddresses(config, publicUrl.current),
   });
   cleanup.add("egress", () => egress.close());
@@ -238,17 +238,6 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     processId,
     publicUrl,
   };
-}
-
-/** @throws ConfigError naming the entries that are neither a range nor a name */
-function egressPolicy(config: Config): EgressPolicy {
-  const { wrong, ...allowed } = parseAllowed(config.egressAllow);
-  if (wrong.length > 0) {
-    throw new ConfigError([
-      `SLUICE_EGRESS_ALLOW: ${wrong.join(", ")} is neither a range of addresses, e.g. 10.0.0.0/8, nor the name of a host`,
-    ]);
-  }
-  return { ...allowed, allowHttp: config.egressAllowHttp };
 }
 
 /** Where this process listens, for the guard that keeps callers from using it against itself. */

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
+import { parsePlaces } from "./lib/address-ranges.ts";
 import { SluiceError } from "./lib/errors.ts";
 
 /** One or more settings are at fault; the message names all of them and never shows a value. */
@@ -148,6 +149,13 @@ export function loadConfig(environment: Environment = process.env) {
       "SLUICE_ADDR: credentials would cross the network in plain text; set SLUICE_TLS_CERT and SLUICE_TLS_KEY, or SLUICE_BEHIND_PROXY=true when a proxy in front speaks TLS",
     );
   }
+  const { ranges, hosts, wrong } = parsePlaces(data.SLUICE_EGRESS_ALLOW);
+  if (wrong.length > 0) {
+    const places = wrong.map((entry) => data.SLUICE_EGRESS_ALLOW.indexOf(entry) + 1).join(", ");
+    faults.push(
+      `SLUICE_EGRESS_ALLOW: what stands at place ${places} of the list is neither a range of addresses, e.g. 10.0.0.0/8, nor the name of a host`,
+    );
+  }
   if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze({
     host: bare(host),
@@ -171,8 +179,8 @@ export function loadConfig(environment: Environment = process.env) {
     retentionMs: data.SLUICE_RETENTION_DAYS === 0 ? null : data.SLUICE_RETENTION_DAYS * 86_400_000,
     maxDocumentBytes: data.SLUICE_MAX_DOCUMENT_BYTES,
     parserMemoryBytes: data.SLUICE_PARSER_MEMORY_BYTES,
-    egressAllow: data.SLUICE_EGRESS_ALLOW,
-    egressAllowHttp: data.SLUICE_EGRESS_ALLOW_HTTP,
+    /** What outgoing calls may reach beyond public https addresses. */
+    egress: { ranges, hosts, allowHttp: data.SLUICE_EGRESS_ALLOW_HTTP },
     auth: data.SLUICE_AUTH,
     corsOrigins: data.SLUICE_CORS_ORIGINS,
     logLevel: data.SLUICE_LOG_LEVEL,

@@ -54,7 +54,18 @@ export function registerPipelines(program: Command, context: CliContext, run: Ru
     .description("list pipelines")
     .addOption(jsonOption())
     .action(({ json }: Json) =>
-      act(async (sluice) => await showAll(context, await allPipelines(sluice), "NAME", json)),
+      act(
+        async (sluice) =>
+          await showAll(
+            context,
+            await allOf(async (page) => {
+              const { pipelines: found, nextPageToken } = await sluice.pipelines.listPipelines(page);
+              return { found, nextPageToken };
+            }),
+            "NAME",
+            json,
+          ),
+      ),
     );
   pipelines
     .command("get")
@@ -79,7 +90,14 @@ export function registerPipelines(program: Command, context: CliContext, run: Ru
     .action((name: string, { json }: Json) =>
       act(async (sluice) => {
         const { id } = await find(sluice, name);
-        return await showAll(context, await allVersions(sluice, id), "MADE", json);
+        const all = await allOf(async (page) => {
+          const { versions: found, nextPageToken } = await sluice.pipelines.listPipelineVersions({
+            id,
+            ...page,
+          });
+          return { found, nextPageToken };
+        });
+        return await showAll(context, all, "MADE", json);
       }),
     );
   pipelines
@@ -201,23 +219,18 @@ async function showAll(
   return 0;
 }
 
-async function allPipelines(sluice: Sluice): Promise<Pipeline[]> {
+/** Every entry of a list, up to 10,000, whose pages `read` brings. */
+async function allOf(
+  read: (page: {
+    pageSize: number;
+    pageToken: string;
+  }) => Promise<{ found: Pipeline[]; nextPageToken: string }>,
+): Promise<Pipeline[]> {
   const all: Pipeline[] = [];
   for (let pageToken = ""; all.length < MAX_ENTRIES; ) {
-    const page = await sluice.pipelines.listPipelines({ pageSize: 500, pageToken });
-    all.push(...page.pipelines);
-    pageToken = page.nextPageToken;
-    if (!pageToken) break;
-  }
-  return all;
-}
-
-async function allVersions(sluice: Sluice, id: string): Promise<Pipeline[]> {
-  const all: Pipeline[] = [];
-  for (let pageToken = ""; all.length < MAX_ENTRIES; ) {
-    const page = await sluice.pipelines.listPipelineVersions({ id, pageSize: 500, pageToken });
-    all.push(...page.versions);
-    pageToken = page.nextPageToken;
+    const { found, nextPageToken } = await read({ pageSize: 500, pageToken });
+    all.push(...found);
+    pageToken = nextPageToken;
     if (!pageToken) break;
   }
   return all;

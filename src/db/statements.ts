@@ -85,9 +85,9 @@ export function createStatementPool(
 
   const answered = (line: Line, statement: Statement): void => {
     line.unanswered.delete(statement);
-    if (line.lost || closed || line.unanswered.size > 0) return;
+    if (line.lost || line.unanswered.size > 0) return;
     if (!lines.includes(line)) retire(line);
-    else {
+    else if (!closed) {
       line.idle = setTimeout(() => retire(line), idleMs);
       line.idle.unref();
     }

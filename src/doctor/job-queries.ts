@@ -22,7 +22,9 @@ export async function documentBreaches(sql: Sql, ids: readonly string[]): Promis
     select j.id, case when j.status in ('CREATED', 'PROCESSING', 'CANCELLING') then 'BYTES_MISSING'
       else 'BYTES_MISSING_ENDED' end as problem
     from jobs j join documents d on d.id = j.document_id
-    where j.id = any(${array(ids)}::text::uuid[]) and d.content is null and d.object_key is null order by j.id`;
+    where j.id = any(${array(ids)}::text::uuid[]) and d.content is null and d.object_key is null
+      -- One that is fetched by its address has none until a worker comes to it.
+      and not (d.source = 'URI' and d.sha256 is null) order by j.id`;
 }
 
 /** Completed jobs without a whole result, and others with one. A result that has expired may be gone. */

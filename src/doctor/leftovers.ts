@@ -15,11 +15,11 @@ export interface LeftoversDeps {
   readonly repairHint: string;
 }
 
-/** Where workers put what they make, before a row names it: `results/<job>/<lease>/<file>`. */
-const FOLDERS = ["checkpoints", "results", "sources"];
+/** Where bytes are put before a row names them: `results/<job>/<lease>/<file>`, `documents/<document>`. */
+const FOLDERS = ["checkpoints", "documents", "results", "sources"];
 const OURS =
-  /^(?:checkpoints|results|sources)\/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\//;
-/** An attempt puts its objects moments before the row that names them; a day later no row will. */
+  /^(?:checkpoints|documents|results|sources)\/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?:\/|$)/;
+/** Objects are put moments before the row that names them; a day later no row will. */
 const LEFT_AFTER_MS = 24 * 3_600_000;
 const BATCH = 500;
 /** What one repair removes at the most, and what one transaction does. */
@@ -67,7 +67,7 @@ export function leftoversCheck({ sql, store, mend, now, limit, repairHint }: Lef
         bytes += object.size;
         if (ids.length < 100) ids.push(object.key);
       }
-      const among = `the ${cut ? "first " : ""}${counted(looked, "object")} of attempts`;
+      const among = `the ${cut ? "first " : ""}${counted(looked, "object")} of attempts and documents`;
       if (count === 0) return [{ level: "ok", code: "OK", message: `none among ${among}` }];
       return [
         {

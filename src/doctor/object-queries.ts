@@ -28,7 +28,7 @@ export async function objectsOf(sql: Sql, ids: readonly string[]): Promise<Objec
     ) as u order by u.place, u.key`;
 }
 
-/** Those of these keys of results, checkpoints and fetched sources that no row names. Each is known with the job that its name tells. */
+/** Those of these keys that no row names. Each is known with the job that its name tells; those of documents name theirs. */
 export async function unusedKeys(
   sql: Sql,
   keys: readonly { readonly key: string; readonly jobId: string }[],

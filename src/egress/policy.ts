@@ -1,12 +1,12 @@
-import { type AddressRange, isIn, isPublicAddress, parseRange } from "./addresses.ts";
+import { type AddressRange, isHostName, isIn, type Places, parseRange } from "../lib/address-ranges.ts";
+import { isPublicAddress } from "./addresses.ts";
 import { EgressDeniedError } from "./errors.ts";
 
-/** What calls may reach beyond public https addresses. */
-export interface EgressPolicy {
-  /** Ranges that may be reached although they are private, on every port and without TLS. */
-  readonly ranges: readonly AddressRange[];
-  /** Names that may be reached whatever they resolve to, likewise; in lower case. */
-  readonly hosts: ReadonlySet<string>;
+/**
+ * What calls may reach beyond public https addresses: places that may be reached although they are private, on every port
+ * and without TLS.
+ */
+export interface EgressPolicy extends Places {
   /** Public addresses may be called without TLS. */
   readonly allowHttp: boolean;
 }
@@ -25,24 +25,6 @@ const SERVICE_PORTS = new Set([
   7000, 7001, 8086, 9042, 9092, 9200, 9300, 10250, 10255, 11211, 15672, 25672, 26379, 27017, 27018, 27019,
   50000, 50070,
 ]);
-const HOST = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i;
-
-/** Ranges and names, as an operator writes them. Answers also the entries that are neither. */
-export function parseAllowed(entries: readonly string[]): Pick<EgressPolicy, "ranges" | "hosts"> & {
-  readonly wrong: readonly string[];
-} {
-  const ranges: AddressRange[] = [];
-  const hosts = new Set<string>();
-  const wrong: string[] = [];
-  for (const entry of entries) {
-    const range = parseRange(entry);
-    if (range) ranges.push(range);
-    else if (HOST.test(entry) && !/^[\d.]+$/.test(entry)) hosts.add(entry.toLowerCase());
-    else wrong.push(entry);
-  }
-  return { ranges, hosts, wrong };
-}
-
 /**
  * A web address in its one spelling, checked as far as can be without asking a name server. Forms such as
  * `http://0x7f.1` and `http://①②⑦.1` are what they stand for from here on.
@@ -111,7 +93,9 @@ function portOf(url: URL): number {
 /** A name with a dot, none of those that never lead outside (RFC 6761, 6762, 8375, 9476). */
 function isResolvable(host: string): boolean {
   return (
-    HOST.test(host) && /\./.test(host) && !/(^|\.)(localhost|local|internal|home\.arpa|alt|onion)$/.test(host)
+    isHostName(host) &&
+    /\./.test(host) &&
+    !/(^|\.)(localhost|local|internal|home\.arpa|alt|onion)$/.test(host)
   );
 }
 

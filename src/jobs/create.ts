@@ -98,7 +98,7 @@ export function createJobCreator(deps: CreatorDeps) {
             });
     const documentId =
       document?.id ??
-      (source.kind === "document" ? (await documents.getReady(caller, source.documentId)).id : "");
+      (source.kind === "document" ? (await documents.getUsable(caller, source.documentId)).id : "");
     return {
       caller,
       document,

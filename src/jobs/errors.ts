@@ -186,7 +186,7 @@ export class SourceUnavailableError extends SluiceError {
   readonly kind = "unavailable";
   readonly reason = "SOURCE_UNREACHABLE";
   constructor(uri: string, status: number) {
-    super(`${uri} answered with the HTTP status ${status}; it is tried again.`, {
+    super(`${uri} answered with the HTTP status ${status}. Try again when it gives the document.`, {
       uri,
       status: String(status),
     });

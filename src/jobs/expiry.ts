@@ -3,6 +3,7 @@ import { systemActor } from "../audit/model.ts";
 import type { Database } from "../db/sql.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Lifecycle } from "../lib/lifecycle.ts";
+import { createPeriodic } from "../lib/periodic.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import {
@@ -103,8 +104,6 @@ export function createExpirySweeper(deps: {
   readonly logger: Logger;
 }): Lifecycle {
   const { expiry, intervalMs, logger } = deps;
-  let timer: NodeJS.Timeout | null = null;
-  let sweeping: Promise<void> | null = null;
 
   const sweep = async (): Promise<void> => {
     try {
@@ -115,17 +114,5 @@ export function createExpirySweeper(deps: {
     }
   };
 
-  return {
-    async start() {
-      timer = setInterval(() => {
-        sweeping ??= sweep().finally(() => {
-          sweeping = null;
-        });
-      }, intervalMs);
-    },
-    async stop() {
-      if (timer) clearInterval(timer);
-      await sweeping;
-    },
-  };
+  return createPeriodic(sweep, intervalMs);
 }

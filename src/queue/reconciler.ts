@@ -1,6 +1,7 @@
 import type { Database } from "../db/sql.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Lifecycle } from "../lib/lifecycle.ts";
+import { createPeriodic } from "../lib/periodic.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Claimed, Queue } from "./queue.ts";
 import { takeReconcileTurn } from "./reconcile-queries.ts";
@@ -19,8 +20,6 @@ export function createReconciler<C extends Claimed>(deps: {
   logger: Logger;
 }): Lifecycle {
   const { db, queue, intervalMs, logger } = deps;
-  let timer: NodeJS.Timeout | null = null;
-  let working: Promise<void> | null = null;
   let nextTurnAt = 0;
 
   const isMyTurn = async (): Promise<boolean> => {
@@ -43,17 +42,5 @@ export function createReconciler<C extends Claimed>(deps: {
     }
   };
 
-  return {
-    async start() {
-      timer = setInterval(() => {
-        working ??= look().finally(() => {
-          working = null;
-        });
-      }, LOOK_MS);
-    },
-    async stop() {
-      if (timer) clearInterval(timer);
-      await working;
-    },
-  };
+  return createPeriodic(look, LOOK_MS);
 }

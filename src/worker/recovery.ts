@@ -1,13 +1,12 @@
 import type { Leases } from "../jobs/leases.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Lifecycle } from "../lib/lifecycle.ts";
+import { createPeriodic } from "../lib/periodic.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
 /** Takes back jobs whose worker is gone, again and again; any number of processes may do so. */
 export function createRecovery(deps: { leases: Leases; intervalMs: number; logger: Logger }): Lifecycle {
   const { leases, intervalMs, logger } = deps;
-  let timer: NodeJS.Timeout | null = null;
-  let sweeping: Promise<void> | null = null;
 
   const sweep = async (): Promise<void> => {
     try {
@@ -22,17 +21,5 @@ export function createRecovery(deps: { leases: Leases; intervalMs: number; logge
     }
   };
 
-  return {
-    async start() {
-      timer = setInterval(() => {
-        sweeping ??= sweep().finally(() => {
-          sweeping = null;
-        });
-      }, intervalMs);
-    },
-    async stop() {
-      if (timer) clearInterval(timer);
-      await sweeping;
-    },
-  };
+  return createPeriodic(sweep, intervalMs);
 }

@@ -7,7 +7,6 @@ import { createDatabaseClock, type DatabaseClock } from "../../src/db/clock.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import { type Database, openDatabase } from "../../src/db/sql.ts";
 import { createEgress } from "../../src/egress/egress.ts";
-import { parseAllowed } from "../../src/egress/policy.ts";
 import { createEventBus, type EventBus } from "../../src/events/bus.ts";
 import { createNotifyTransport } from "../../src/events/transport.ts";
 import { DEFAULT_EXTRACT_LIMITS } from "../../src/extract/extractor.ts";
@@ -18,6 +17,7 @@ import { createExpiry, type Expiry } from "../../src/jobs/expiry.ts";
 import { createHeartbeats, type Heartbeats } from "../../src/jobs/heartbeats.ts";
 import { type ClaimedJob, createLeases, type Leases } from "../../src/jobs/leases.ts";
 import { createJobsService, type JobsService } from "../../src/jobs/service.ts";
+import { parsePlaces } from "../../src/lib/address-ranges.ts";
 import type { Caller } from "../../src/lib/caller.ts";
 import { monotonicMs, systemClock } from "../../src/lib/clock.ts";
 import { newId } from "../../src/lib/ids.ts";
@@ -141,7 +141,7 @@ export async function createHarness(
     const remote = createRemoteDocuments({
       db: on,
       store: objects,
-      egress: createEgress({ policy: { ...parseAllowed(["127.0.0.0/8"]), allowHttp: false }, own: () => [] }),
+      egress: createEgress({ policy: { ...parsePlaces(["127.0.0.0/8"]), allowHttp: false }, own: () => [] }),
       uris: passwords,
       newId,
     });

@@ -25,7 +25,8 @@ create function jobs_ahead_of_key(owner uuid, key text, before smallint) returns
   select (select count(*) from jobs where owner_id = owner and concurrency_key = key
       and status in ('PROCESSING', 'CANCELLING'))
     + (select count(*) from (select from jobs where owner_id = owner and concurrency_key = key
-        and concurrency_key is not null and status = 'CREATED' and coalesce(parked, false) = false and priority <= before and run_time <= now() limit 1001) as standing)
+        and concurrency_key is not null and status = 'CREATED' and coalesce(parked, false) = false
+        and priority <= before and run_time <= now() limit 1001) as standing)
 $$;
 
 -- Lets into the line, of each key, as many parked jobs as there are places; the most urgent first, of these the longest
@@ -70,7 +71,8 @@ begin
         and status in ('PROCESSING', 'CANCELLING')
     ) as r cross join lateral (
       select id from jobs where owner_id = k."ownerId" and concurrency_key = k."concurrencyKey" and status = 'CREATED'
-        and concurrency_key is not null and coalesce(parked, false) = false and run_time <= now() and concurrency_limit <= r.running
+        and concurrency_key is not null and coalesce(parked, false) = false and run_time <= now()
+        and concurrency_limit <= r.running
       order by priority, run_time, id limit most for update skip locked
     ) as b
   )

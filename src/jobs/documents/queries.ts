@@ -1,10 +1,14 @@
-import { array, type Sql } from "../../db/sql.ts";
+import { array, type Fragment, type Sql } from "../../db/sql.ts";
 import type { Scope } from "../../lib/caller.ts";
 import { storable, storableJson } from "../../lib/storable.ts";
 import { expiryFromNow } from "../expiry-queries.ts";
 import type { Document, DocumentBody, DocumentSource } from "./model.ts";
 
 type DocumentRow = Omit<Document, "sizeBytes"> & { sizeBytes: string };
+
+const documentColumns = (sql: Sql): Fragment =>
+  sql`id, owner_id, filename, media_type, size_bytes, sha256, source, uri, created_at as create_time,
+    expires_at as expire_time`;
 
 const fromRow = (row: DocumentRow): Document => ({ ...row, sizeBytes: Number(row.sizeBytes) });
 
@@ -152,7 +156,7 @@ export async function findExpectedHash(sql: Sql, uploadKey: string): Promise<str
 
 export async function findDocument(sql: Sql, scope: Scope, id: string): Promise<Document | null> {
   const [row] = await sql<DocumentRow[]>`
-    select id, owner_id, filename, media_type, size_bytes, sha256, source, uri, created_at as create_time, expires_at as expire_time from documents
+    select ${documentColumns(sql)} from documents
     where id = ${id} and (${scope.ownerId}::uuid is null or owner_id = ${scope.ownerId})`;
   return row ? fromRow(row) : null;
 }
@@ -160,7 +164,7 @@ export async function findDocument(sql: Sql, scope: Scope, id: string): Promise<
 /** The documents of these jobs, for listings. */
 export async function findDocuments(sql: Sql, ids: readonly string[]): Promise<Document[]> {
   const rows = await sql<DocumentRow[]>`
-    select id, owner_id, filename, media_type, size_bytes, sha256, source, uri, created_at as create_time, expires_at as expire_time from documents
+    select ${documentColumns(sql)} from documents
     where id = any(${array(ids)}::text::uuid[])`;
   return rows.map(fromRow);
 }
@@ -168,7 +172,7 @@ export async function findDocuments(sql: Sql, ids: readonly string[]): Promise<D
 /** Where the bytes of a document lie; null when it is gone or was never uploaded. */
 export async function findBody(sql: Sql, id: string): Promise<(Document & { body: DocumentBody }) | null> {
   const [row] = await sql<(DocumentRow & { content: Uint8Array | null; objectKey: string | null })[]>`
-    select id, owner_id, filename, media_type, size_bytes, sha256, source, uri, created_at as create_time, expires_at as expire_time, content, object_key
+    select ${documentColumns(sql)}, content, object_key
     from documents where id = ${id}`;
   if (!row) return null;
   const { content, objectKey, ...document } = row;

@@ -225,10 +225,13 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
       return document;
     },
 
-    /** @throws DocumentNotFoundError, DocumentNotUploadedError when its bytes are not there */
-    async getReady(caller: Caller, id: string): Promise<Document> {
+    /**
+     * A document that a job can be made of: one whose bytes are there, or that a worker can fetch.
+     * @throws DocumentNotFoundError, DocumentNotUploadedError
+     */
+    async getUsable(caller: Caller, id: string): Promise<Document> {
       const document = await this.get(caller, id);
-      if (document.sha256 === null) throw new DocumentNotUploadedError(id);
+      if (document.sha256 === null && document.source !== "URI") throw new DocumentNotUploadedError(id);
       return document;
     },
 

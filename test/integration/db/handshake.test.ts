@@ -1,9 +1,13 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { createServer, type Socket } from "node:net";
+import postgres from "postgres";
 import { expect, onTestFinished, test } from "vitest";
+import { type Connection, createSockets } from "../../../src/db/socket.ts";
 import { type Database, isConnectionLoss, openDatabase } from "../../../src/db/sql.ts";
+import { createStatementPool } from "../../../src/db/statements.ts";
 import { createTestDatabase } from "../../support/postgres.ts";
+import { until } from "../../support/until.ts";
 
 /** Something that takes connections where a database is expected. */
 async function listen(
@@ -49,6 +53,31 @@ test.each(["postgres", "postgres with TLS"])(
     expect(there.connections()).toBeLessThan(10);
   },
 );
+
+test("a connection that is retired ends when its last statement is answered, also when everything is closed meanwhile", async () => {
+  const database = await createTestDatabase();
+  onTestFinished(() => database.drop());
+  const db = open(database.url);
+  const name = `retired ${database.name}`;
+  const connect = (connection: Connection) =>
+    postgres(database.url, {
+      max: 1,
+      idle_timeout: 0,
+      connection: { application_name: name },
+      ...{ socket: createSockets(60_000, connection) },
+    });
+  const pool = createStatementPool(connect, { max: 2, idleMs: 60_000, oldMs: 0 });
+  const alive = async () =>
+    (await db.sql`select from pg_stat_activity where application_name = ${name}`).length;
+  const slow = pool.sql`select pg_sleep(0.5)`.then(() => "answered");
+  await until(async () => (await alive()) === 1, "it is under way");
+  // The next statement finds the first connection too old.
+  await pool.sql`select 1`;
+  const closed = pool.close();
+  expect(await slow).toBe("answered");
+  await closed;
+  await until(async () => (await alive()) === 0, "no connection is left");
+});
 
 test("a statement that was given up is not carried out when the database is well again", async () => {
   const database = await createTestDatabase();

@@ -86,28 +86,39 @@ test("a job that is deleted while its objects are looked for is no fault", async
   expect((await visit(h, { store: () => store })).of("objects")).toMatchObject([{ level: "ok" }]);
 });
 
-test("objects of attempts that nothing names are removed a day later, with an audit row each, and no others", async () => {
+test("objects of attempts and documents that nothing names are removed a day later, with an audit row each, and no others", async () => {
   await using h = await createHarness();
-  const kept = [(await storedResult(h)).key, (await storedCheckpoint(h)).key];
+  const large = await h.documents.upload(
+    h.admin,
+    { filename: "", mediaType: "", sizeBytes: 0, sha256: "" },
+    (async function* () {
+      yield Buffer.from("named by its row");
+    })(),
+  );
+  const kept = [(await storedResult(h)).key, (await storedCheckpoint(h)).key, `documents/${large.id}`];
   const orphanOf = (folder: string, job = newId()) => `${folder}/${job}/${newId()}/a.json`;
   const orphans = [
     orphanOf("results"),
     orphanOf("checkpoints"),
     // Of an attempt that lost its lease, beside the result of the one that completed.
     orphanOf("results", kept[0]?.split("/")[1]),
+    // Of uploads and fetches whose rows were never written.
+    `documents/${newId()}`,
+    orphanOf("documents"),
+    orphanOf("sources"),
   ];
   const foreign = ["results/readme.txt", "documents/abc", "checkpoints/not-a-job/x"];
   for (const key of [...orphans, ...foreign]) await h.store.put(key, Buffer.from("left"));
 
   expect((await visit(h, { repair: true })).of("leftovers")).toMatchObject([
-    { level: "ok", message: "none among the 7 objects of attempts" },
+    { level: "ok", message: "none among the 12 objects of attempts and documents" },
   ]);
   const found = await visit(h, { now: later });
-  expect(found.of("leftovers")).toMatchObject([{ level: "warn", code: "OBJECTS_LEFT", count: 3 }]);
+  expect(found.of("leftovers")).toMatchObject([{ level: "warn", code: "OBJECTS_LEFT", count: 6 }]);
   expect(found.of("leftovers")[0]?.ids?.toSorted()).toEqual(orphans.toSorted());
 
   const { mends, of } = await visit(h, { now: later, repair: true });
-  expect(mends("leftovers")).toMatchObject([{ count: 3, message: "3 objects removed that nothing named" }]);
+  expect(mends("leftovers")).toMatchObject([{ count: 6, message: "6 objects removed that nothing named" }]);
   expect(of("leftovers")).toMatchObject([{ level: "ok" }]);
   for (const key of orphans) expect([key, await h.store.head(key)]).toEqual([key, null]);
   for (const key of [...kept, ...foreign]) expect(await h.store.head(key), key).not.toBeNull();
@@ -124,7 +135,9 @@ test("more leftovers than one transaction takes are all removed", async () => {
   );
   const { mends, of } = await visit(h, { now: later, repair: true });
   expect(mends("leftovers")).toMatchObject([{ count: 120 }]);
-  expect(of("leftovers")).toMatchObject([{ level: "ok", message: "none among the 0 objects of attempts" }]);
+  expect(of("leftovers")).toMatchObject([
+    { level: "ok", message: "none among the 0 objects of attempts and documents" },
+  ]);
 });
 
 test("a store that cannot be written is a fault, and its objects are not looked for", async () => {

@@ -4,7 +4,8 @@ import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { createEgress, type Egress } from "../../../src/egress/egress.ts";
 import { EgressDeniedError, EgressFailedError } from "../../../src/egress/errors.ts";
-import { type OwnAddress, parseAllowed } from "../../../src/egress/policy.ts";
+import type { OwnAddress } from "../../../src/egress/policy.ts";
+import { parsePlaces } from "../../../src/lib/address-ranges.ts";
 
 async function serve(listener: RequestListener): Promise<{ port: number; server: Server }> {
   const server = createServer(listener).listen(0, "127.0.0.1");
@@ -23,7 +24,7 @@ function open(
     resolve?: (host: string) => Promise<readonly string[]>;
   } = {},
 ): Egress {
-  const { ranges, hosts } = parseAllowed(options.allow ?? ["127.0.0.0/8"]);
+  const { ranges, hosts } = parsePlaces(options.allow ?? ["127.0.0.0/8"]);
   const egress = createEgress({
     policy: { ranges, hosts, allowHttp: false },
     own: () => options.own ?? [],

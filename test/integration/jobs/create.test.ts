@@ -211,12 +211,12 @@ test("a document that is deleted between the look at it and the insert is one th
     yield Buffer.from("bytes");
   };
   const document = await h.documents.upload(h.admin, header, body());
-  const { getReady } = h.documents;
+  const { getUsable } = h.documents;
   const racing = otherProcess(h, {
     documents: {
       ...h.documents,
-      async getReady(caller, id) {
-        const found = await getReady.call(h.documents, caller, id);
+      async getUsable(caller, id) {
+        const found = await getUsable.call(h.documents, caller, id);
         await h.db.sql`delete from documents where id = ${id}`;
         return found;
       },

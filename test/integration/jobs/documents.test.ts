@@ -156,7 +156,7 @@ test("bytes whose upload was committed stay when the answer is lost, and the sam
   await lost;
   expect(await h.store.head(key)).toEqual({ size: stored.size });
   await documents.uploaded(key, key, stored);
-  const { sha256 } = await h.documents.getReady(h.admin, documentId);
+  const { sha256 } = await h.documents.get(h.admin, documentId);
   expect(sha256).toBe(stored.sha256);
   expect(await h.store.head(key)).toEqual({ size: stored.size });
   await db.close();

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
+import { documentBreaches } from "../../../src/doctor/job-queries.ts";
 import { createHarness, type Harness, textRequest, until } from "../../support/harness.ts";
 import { startTestWorker } from "../worker/worker-harness.ts";
 
@@ -73,6 +74,21 @@ test("a large document goes to the object store, and away with its job", async (
   expect((await h.store.head(row?.key ?? ""))?.size).toBe(text.length);
   await h.jobs.delete(h.admin, job.id);
   expect(await h.store.head(row?.key ?? "")).toBeNull();
+});
+
+test("a job of a document that nobody has fetched yet has it fetched, and the doctor finds no fault in one that waits", async () => {
+  await using h = await createHarness();
+  const url = await serve((_, response) => response.end("fetched in the end"));
+  const first = await h.jobs.create(h.admin, uriRequest(`${url}/late.txt`));
+  expect(await documentBreaches(h.db.sql, [first.job.id])).toEqual([]);
+  await h.jobs.cancel(h.admin, first.job.id, "");
+  const source = { kind: "document" as const, documentId: first.job.documentId };
+  const { job } = await h.jobs.create(h.admin, textRequest("", { source }));
+  await using _w = await startTestWorker(h);
+  expect((await ended(h, job.id)).job.status).toBe("COMPLETED");
+  // Once it was fetched, its bytes must be there.
+  await h.db.sql`update documents set content = null where id = ${job.documentId}`;
+  expect(await documentBreaches(h.db.sql, [job.id])).toHaveLength(1);
 });
 
 test("a source that answers with an error that passes is asked again, one that refuses is not", async () => {

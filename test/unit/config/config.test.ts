@@ -58,6 +58,17 @@ test("every fault is named at once, and no value is shown", () => {
   expect(message).not.toMatch(/value|hunter2|secret-mail|99999/);
 });
 
+test("places that outgoing calls may reach are ranges and names, and what is neither is told by its place in the list", () => {
+  const { egress } = loadConfig({
+    SLUICE_EGRESS_ALLOW: "10.0.0.0/8, Minio.example",
+    SLUICE_EGRESS_ALLOW_HTTP: "true",
+  });
+  expect([egress.ranges.length, [...egress.hosts], egress.allowHttp]).toEqual([1, ["minio.example"], true]);
+  const wrong = () => loadConfig({ SLUICE_EGRESS_ALLOW: "10.0.0.0/8,10.0.0.0/99,se cret" });
+  expect(wrong).toThrow("SLUICE_EGRESS_ALLOW: what stands at place 2, 3 of the list");
+  expect(wrong).not.toThrow(/se cret|99/);
+});
+
 test("a worker's name is what names of pods and hosts are made of", () => {
   for (const name of ["worker-0", "sluice_worker.2", "7"]) {
     expect(loadConfig({ SLUICE_WORKER_ID: name }).workerId).toBe(name);

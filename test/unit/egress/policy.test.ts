@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { isPublicAddress } from "../../../src/egress/addresses.ts";
 import { EgressDeniedError } from "../../../src/egress/errors.ts";
-import { checkAddress, checkUrl, type EgressPolicy, parseAllowed } from "../../../src/egress/policy.ts";
+import { checkAddress, checkUrl, type EgressPolicy } from "../../../src/egress/policy.ts";
+import { parsePlaces } from "../../../src/lib/address-ranges.ts";
 
 const STRICT: EgressPolicy = { ranges: [], hosts: new Set(), allowHttp: false };
-const allowing = (...entries: string[]): EgressPolicy => ({ ...parseAllowed(entries), allowHttp: false });
+const allowing = (...entries: string[]): EgressPolicy => ({ ...parsePlaces(entries), allowHttp: false });
 
 /** What becomes of a literal address in a URL: the message of the refusal, or "allowed". */
 function judged(url: string, policy: EgressPolicy): string {
@@ -147,6 +148,6 @@ test("the server itself is refused, whatever is allowed", () => {
 
 test("entries of the list that are neither a range nor a name are named", () => {
   expect(
-    parseAllowed(["10.0.0.0/8", "10.0.0.0/99", "host.example", "bad host", "1.2.3", "::1"]).wrong,
+    parsePlaces(["10.0.0.0/8", "10.0.0.0/99", "host.example", "bad host", "1.2.3", "::1"]).wrong,
   ).toEqual(["10.0.0.0/99", "bad host", "1.2.3"]);
 });

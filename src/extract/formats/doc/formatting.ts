@@ -56,7 +56,7 @@ export function readFormatting(word: WordFile): Formatting {
       const run = paragraphs(offset);
       let format = known.get(run);
       if (format === undefined) {
-        format = paragraphFormat(run);
+        format = paragraphFormat(run?.list ?? NOTHING, run?.style ?? 0);
         known.set(run, format);
       }
       return format;
@@ -124,9 +124,10 @@ function finder(runs: readonly Run[]): (offset: number) => Run | undefined {
   };
 }
 
-function paragraphFormat(run: Run | undefined): ParagraphFormat {
+/** What a list of changes makes of a paragraph of `style`. */
+export function paragraphFormat(changes: Buffer, style: number): ParagraphFormat {
   const format: ParagraphFormat = {
-    style: run?.style ?? 0,
+    style,
     outlineLevel: undefined,
     list: undefined,
     level: 0,
@@ -137,12 +138,12 @@ function paragraphFormat(run: Run | undefined): ParagraphFormat {
     cells: [],
     isHeaderRow: false,
   };
-  for (const { code, operand } of sprms(run?.list ?? NOTHING)) applyParagraph(format, code, operand);
+  for (const { code, operand } of sprms(changes)) applyParagraph(format, code, operand);
   return format;
 }
 
 /** Sets what one change says; styles use it too. */
-export function applyParagraph(format: ParagraphFormat, code: number, operand: Buffer): void {
+function applyParagraph(format: ParagraphFormat, code: number, operand: Buffer): void {
   const on = operand[0] === 1;
   switch (code) {
     case 0x4600:

@@ -1,4 +1,4 @@
-import { formatNumber } from "../ooxml/list-number.ts";
+import { FORMAT_BY_CODE, formatNumber } from "../ooxml/list-number.ts";
 import type { WordFile } from "./fib.ts";
 
 interface ListLevel {
@@ -9,15 +9,6 @@ interface ListLevel {
 }
 
 const [LISTS, OVERRIDES] = [73, 74];
-const FORMATS: Readonly<Record<number, string>> = {
-  0: "decimal",
-  1: "upperRoman",
-  2: "lowerRoman",
-  3: "upperLetter",
-  4: "lowerLetter",
-  5: "ordinal",
-  22: "decimalZero",
-};
 const MAX_LISTS = 20_000;
 
 /** Counts the items of the document's lists. */
@@ -35,7 +26,7 @@ export function readLists(word: WordFile): WordLists {
       const id = overrides[list - 1] ?? Number.NaN;
       const levels = lists.get(id);
       const own = levels?.[level];
-      const format = own === undefined ? undefined : FORMATS[own.format];
+      const format = own === undefined ? undefined : FORMAT_BY_CODE[own.format];
       if (levels === undefined || own === undefined || format === undefined)
         return { marker: "-", ordered: false };
       const numbers = counts.get(id) ?? [];
@@ -47,7 +38,11 @@ export function readLists(word: WordFile): WordLists {
       for (const sign of own.template) {
         const place = sign.charCodeAt(0);
         if (place > 8) marker += sign;
-        else marker += formatNumber(numbers[place] ?? 1, FORMATS[levels[place]?.format ?? 0] ?? "decimal");
+        else
+          marker += formatNumber(
+            numbers[place] ?? 1,
+            FORMAT_BY_CODE[levels[place]?.format ?? 0] ?? "decimal",
+          );
       }
       return { marker: marker.trim() || `${numbers[level]}.`, ordered: true };
     },

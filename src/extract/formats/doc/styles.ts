@@ -1,6 +1,5 @@
 import type { WordFile } from "./fib.ts";
-import { applyParagraph, type ParagraphFormat } from "./formatting.ts";
-import { sprms } from "./sprm.ts";
+import { paragraphFormat } from "./formatting.ts";
 
 /** What a style makes of a paragraph, with all that it inherits. */
 export interface WordStyle {
@@ -80,23 +79,12 @@ function definition(style: Buffer, baseBytes: number): Definition | undefined {
   const nameAt = baseBytes + 2;
   if (kind !== 1 || nameAt > style.length) return undefined;
   const nameBytes = style.readUInt16LE(baseBytes) * 2;
-  const format: ParagraphFormat = {
-    style: 0,
-    outlineLevel: undefined,
-    list: undefined,
-    level: 0,
-    tables: 0,
-    endsRow: false,
-    endsInnerCell: false,
-    endsInnerRow: false,
-    cells: [],
-    isHeaderRow: false,
-  };
   const changesAt = nameAt + nameBytes + 2;
-  if (changesAt + 4 <= style.length) {
-    const changes = style.subarray(changesAt + 4, changesAt + 2 + style.readUInt16LE(changesAt));
-    for (const { code, operand } of sprms(changes)) applyParagraph(format, code, operand);
-  }
+  const hasChanges = changesAt + 4 <= style.length;
+  const changes = hasChanges
+    ? style.subarray(changesAt + 4, changesAt + 2 + style.readUInt16LE(changesAt))
+    : Buffer.alloc(0);
+  const format = paragraphFormat(changes, 0);
   return {
     builtIn: style.readUInt16LE(0) & 0x0fff,
     base: style.readUInt16LE(2) >> 4,

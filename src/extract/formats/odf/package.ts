@@ -1,22 +1,11 @@
 import { DocumentFault } from "../../errors.ts";
 import type { ExtractInput } from "../../extractor.ts";
-import {
-  descendants,
-  elements,
-  parseXml,
-  treeHandlers,
-  type XmlElement,
-  type XmlTreeOptions,
-  type XmlTreeVisitor,
-} from "../../xml.ts";
+import { descendants, elements, type XmlTreeOptions } from "../../xml.ts";
+import { createXmlParts, type XmlParts } from "../../xml-parts.ts";
 import { openZip } from "../../zip.ts";
 
 /** An OpenDocument file: parts in a ZIP container, told by a manifest. */
-export interface OdfPackage {
-  /** The part as a tree, or undefined when it is not there. For parts of a modest size. */
-  tree(part: string): Promise<XmlElement | undefined>;
-  /** Streams a part in trees of bounded size. @returns whether the part is there */
-  stream(part: string, visitor: XmlTreeVisitor): Promise<boolean>;
+export interface OdfPackage extends XmlParts {
   /** Folders of embedded objects of this media type, without the slash at the end. */
   objects(mediaType: RegExp): string[];
   close(): void;
@@ -57,17 +46,7 @@ export async function openOdf(input: ExtractInput): Promise<OdfPackage> {
     signal: input.signal,
     keepsBlanks: (name) => !STRUCTURE.test(name),
   };
-  const stream = async (part: string, visitor: XmlTreeVisitor) => {
-    const member = archive.find(part);
-    if (member === undefined) return false;
-    await parseXml(archive.read(member), treeHandlers(visitor, options), options);
-    return true;
-  };
-  const tree = async (part: string) => {
-    let root: XmlElement | undefined;
-    await stream(part, { visit: () => "tree", tree: (element) => (root = element) });
-    return root;
-  };
+  const { stream, tree } = createXmlParts(archive, options);
   try {
     const entries = [...elements(await tree("META-INF/manifest.xml"), "manifest:file-entry")];
     // An encrypted package (ODF 1.3) is one member; before, each part is encrypted by itself.

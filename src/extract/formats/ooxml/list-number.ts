@@ -14,6 +14,17 @@ const ROMAN: readonly [value: number, sign: string][] = [
   [1, "i"],
 ];
 
+/** Formats of numbers by their codes in Word's binary files and RTF ([MS-OSHARED] MSONFC), by their names in OOXML. */
+export const FORMAT_BY_CODE: Readonly<Record<number, string>> = {
+  0: "decimal",
+  1: "upperRoman",
+  2: "lowerRoman",
+  3: "upperLetter",
+  4: "lowerLetter",
+  5: "ordinal",
+  22: "decimalZero",
+};
+
 /** A number in lower-case Roman digits; above 3999 in Arabic ones. */
 export function roman(value: number): string {
   if (value < 1 || value > 3999) return String(value);

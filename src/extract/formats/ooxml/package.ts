@@ -1,14 +1,8 @@
 import { open } from "node:fs/promises";
 import { DocumentFault } from "../../errors.ts";
 import type { ExtractInput } from "../../extractor.ts";
-import {
-  elements,
-  parseXml,
-  treeHandlers,
-  type XmlElement,
-  type XmlTreeOptions,
-  type XmlTreeVisitor,
-} from "../../xml.ts";
+import { elements, type XmlElement, type XmlTreeOptions } from "../../xml.ts";
+import { createXmlParts, type XmlParts } from "../../xml-parts.ts";
 import { openZip, type ZipArchive } from "../../zip.ts";
 import { OFFICE_NAMESPACES } from "./namespaces.ts";
 
@@ -23,15 +17,11 @@ export interface Relationship {
 export type Relationships = ReadonlyMap<string, Relationship>;
 
 /** An Office document: parts in a ZIP container, with relationships between them. */
-export interface OfficePackage {
+export interface OfficePackage extends XmlParts {
   readonly archive: ZipArchive;
   has(part: string): boolean;
   /** Relationships of a part by their id; of the package itself for `""`. */
   relationships(part: string): Promise<Relationships>;
-  /** The part as a tree, or undefined when it is not there. For parts of a modest size. */
-  tree(part: string): Promise<XmlElement | undefined>;
-  /** Streams a part in trees of bounded size. @returns whether the part is there */
-  stream(part: string, visitor: XmlTreeVisitor): Promise<boolean>;
   /** The part that the package calls its document. */
   mainPart(fallback: string): Promise<string>;
   close(): void;
@@ -56,17 +46,7 @@ export async function openPackage(input: ExtractInput): Promise<OfficePackage> {
   };
   const known = new Map<string, Relationships>();
 
-  const stream = async (part: string, visitor: XmlTreeVisitor) => {
-    const member = archive.find(part);
-    if (member === undefined) return false;
-    await parseXml(archive.read(member), treeHandlers(visitor, options), options);
-    return true;
-  };
-  const tree = async (part: string) => {
-    let root: XmlElement | undefined;
-    await stream(part, { visit: () => "tree", tree: (element) => (root = element) });
-    return root;
-  };
+  const { stream, tree } = createXmlParts(archive, options);
   const relationships = async (part: string) => {
     let found = known.get(part);
     if (found === undefined) {

@@ -1,14 +1,5 @@
-import { formatNumber } from "../ooxml/list-number.ts";
+import { FORMAT_BY_CODE, formatNumber } from "../ooxml/list-number.ts";
 
-const FORMATS: Readonly<Record<number, string>> = {
-  0: "decimal",
-  1: "upperRoman",
-  2: "lowerRoman",
-  3: "upperLetter",
-  4: "lowerLetter",
-  5: "ordinal",
-  22: "decimalZero",
-};
 const BULLET = 23;
 const MAX_LISTS = 10_000;
 
@@ -56,13 +47,13 @@ export function createLists(): RtfLists {
     },
     next(list, level) {
       const known = levelOf(list, level);
-      if (known === undefined || FORMATS[known.format] === undefined) return "-";
+      if (known === undefined || FORMAT_BY_CODE[known.format] === undefined) return "-";
       const id = overrides.get(list) ?? list;
       const numbers = counts.get(id) ?? [];
       numbers.length = Math.min(numbers.length, level + 1);
       numbers[level] = (numbers[level] ?? known.start - 1) + 1;
       counts.set(id, numbers);
-      return `${formatNumber(numbers[level] ?? 1, FORMATS[known.format] ?? "decimal")}.`;
+      return `${formatNumber(numbers[level] ?? 1, FORMAT_BY_CODE[known.format] ?? "decimal")}.`;
     },
   };
 }
