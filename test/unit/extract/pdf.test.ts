@@ -19,6 +19,8 @@ const OPTIONS: ExtractOptions = {
   includeTables: true,
   includeHeadersFooters: false,
   mainContentOnly: false,
+  ocr: "never",
+  languages: [],
 };
 let folder: string;
 beforeAll(async () => {
