@@ -28,7 +28,7 @@ export const DEFAULT_EXTRACT_LIMITS: ExtractLimits = {
   maxDepth: 200,
   maxMembers: 10_000,
   maxOutputCharacters: 256 * 1024 * 1024,
-  maxImagePixels: 50_000_000,
+  maxImagePixels: 40_000_000,
 };
 
 /** Options of the extract stage that concern every format. */

@@ -7,7 +7,7 @@ import { createTesseract, type Tesseract, type TesseractApi } from "./tesseract.
 const MIB = 1024 * 1024;
 /** What Tesseract takes beside the pixels: its code, its languages, the text it finds. */
 const BASE_HEAP_BYTES = 160 * MIB;
-/** A picture in colour and the copies of it that are made on the way, measured at 12. */
+/** A picture in colour and the copies of it that are made on the way; with transparency they are most. */
 const HEAP_BYTES_PER_PIXEL = 14;
 /** WebAssembly ends at 2 GiB here. */
 const MAX_HEAP_BYTES = 2048 * MIB;
@@ -111,7 +111,7 @@ async function build(languages: string, maxPixels: number): Promise<Engine> {
         if (api.SetImageFile(how.orientation, 0, 0) !== 0) return undefined;
         tesseract.layOnWhite(api);
         if (how.dpi > 0) api.SetSourceResolution(how.dpi);
-        if (api.Recognize(null) !== 0) throw new OcrFailedError();
+        if (api.Recognize(null) !== 0) return undefined;
         const tsv = api.GetTSVText(0);
         api.Clear();
         return tsv;
@@ -136,14 +136,15 @@ async function openApi(tesseract: Tesseract, languages: string, mode: number): P
   for (const language of languages.split("+")) {
     tesseract.writeFile(`/${language}.traineddata`, await languageData(language));
   }
-  return guarded(tesseract, () => {
-    const api = tesseract.createApi();
-    if (api.Init("/", languages, mode) !== 0) throw new Error(`Tesseract cannot load ${languages}.`);
-    api.SetPageSegMode(AUTOMATIC_LAYOUT);
-    // Words of one page are no hint for the next: the same page reads the same, whatever came before it.
-    api.SetVariable("tessedit_enable_doc_dict", "0");
-    return api;
+  const api = guarded(tesseract, () => {
+    const created = tesseract.createApi();
+    return created.Init("/", languages, mode) === 0 ? created : undefined;
   });
+  if (api === undefined) throw new Error(`Tesseract cannot load its data for ${languages}.`);
+  api.SetPageSegMode(AUTOMATIC_LAYOUT);
+  // Words of one page are no hint for the next: the same page reads the same, whatever came before it.
+  api.SetVariable("tessedit_enable_doc_dict", "0");
+  return api;
 }
 
 /** Tesseract goes on without the memory it did not get, and then reports success: that is a failure here. */
@@ -152,8 +153,8 @@ function guarded<Result>(tesseract: Tesseract, call: () => Result): Result {
   try {
     result = call();
   } catch (error) {
-    if (tesseract.ranOut()) throw new OcrMemoryError(error);
-    throw error instanceof WebAssembly.RuntimeError ? new OcrFailedError(error) : error;
+    const isAllocation = error instanceof RangeError && /allocation/i.test(error.message);
+    throw tesseract.ranOut() || isAllocation ? new OcrMemoryError(error) : new OcrFailedError(error);
   }
   if (tesseract.ranOut()) throw new OcrMemoryError();
   return result;

@@ -82,7 +82,11 @@ export async function createTesseract(
     instantiateWasm(imports, done) {
       const instance = new WebAssembly.Instance(compiled, imports);
       memory = Object.values(instance.exports).find((value) => value instanceof WebAssembly.Memory);
-      if (memory !== undefined) noteRefusals(memory, () => void (ranOut = true));
+      if (memory !== undefined) {
+        noteRefusals(memory, () => {
+          ranOut = true;
+        });
+      }
       done(instance, compiled);
       return {};
     },

@@ -187,7 +187,7 @@ test("running headers are read only on request, and before the text", async () =
     includeTables: true,
     includeHeadersFooters: true,
     mainContentOnly: false,
-    ocr: "never",
+    ocr: "never" as const,
     languages: [],
   };
   expect((await read(parts, { options })).blocks).toMatchObject([{ text: "Running head" }, { text: "text" }]);

@@ -201,7 +201,7 @@ test("only as many sheets are read as asked for", async () => {
     includeTables: true,
     includeHeadersFooters: false,
     mainContentOnly: false,
-    ocr: "never",
+    ocr: "never" as const,
     languages: [],
   };
   const document = await read({ sheets: { A: grid([["a"]]), B: grid([["b"]]) } }, { options });

@@ -10,12 +10,12 @@ import { decodePage, needsDecoding } from "./tiff-pixels.ts";
  */
 export function tiffPictures(bytes: Buffer, most: number, maxPixels: number): Picture[] {
   return tiffPages(bytes, most).map((page) => {
-    const valueOf = (tag: number) => page.tags.get(tag)?.[0] ?? 0;
+    const tagValue = (tag: number) => page.tags.get(tag)?.[0] ?? 0;
     const encoded = !needsDecoding(page);
-    const orientation = valueOf(TAG.orientation);
+    const orientation = tagValue(TAG.orientation);
     return {
-      width: valueOf(TAG.width),
-      height: valueOf(TAG.height),
+      width: tagValue(TAG.width),
+      height: tagValue(TAG.height),
       // Whoever decodes a page turns it, too.
       orientation: encoded || orientation < 1 || orientation > 8 ? 1 : orientation,
       encode() {

@@ -22,6 +22,8 @@ export interface Engine {
   u32(address: number): number;
   /** Copies bytes in; returns 0 when there is no room. The caller frees. */
   put(bytes: Uint8Array): number;
+  /** Copies bytes out. */
+  take(address: number, size: number): Uint8Array;
   free(address: number): void;
   loadDocument(address: number, size: number, password: string): number;
   metaText(document: number, key: string): string;
@@ -119,6 +121,7 @@ async function build(): Promise<Engine> {
       if (address !== 0) new Uint8Array(memory.buffer, address, bytes.byteLength).set(bytes);
       return address;
     },
+    take: (address, size) => new Uint8Array(memory.buffer, address, size).slice(),
     free: (address) => void exports.free(address),
     loadDocument: (address, size, password) => module.FPDF_LoadMemDocument(address, size, password),
     metaText: (document, key) =>
