@@ -231,6 +231,21 @@ describe("pages", () => {
     ]);
   });
 
+  it("does not draw a page whose picture has more pixels than are read by OCR, and says so", async () => {
+    const jpeg = await readFile(join(FIXTURES, "../images/progressive.jpg"));
+    const bytes = buildPdf({ pages: [{ scan: { jpeg, width: 760, height: 130 } }] });
+    const limits = { ...DEFAULT_EXTRACT_LIMITS, maxImagePixels: 50_000 };
+    const { pages, warnings } = await extract(bytes, { ocr: "auto" }, { limits });
+    expect(pages).toEqual([{ page: 1, characters: 0, images: 1 }]);
+    expect(warnings).toEqual([
+      {
+        code: "PART_SKIPPED",
+        message: "Page 1 shows a picture of 98800 pixels; at most 50000 are read.",
+        page: 1,
+      },
+    ]);
+  });
+
   it("stops after the pages asked for and says so; each page is named before it is worked on", async () => {
     const seen: unknown[][] = [];
     const bytes = buildPdf({ pages: [1, 2, 3].map(numbered) });
