@@ -317,7 +317,11 @@ async function startWorker(core: Core, cleanup: Cleanup): Promise<Worker> {
     path: config.path,
     logger,
   });
-  const limits = { ...DEFAULT_EXTRACT_LIMITS, maxInputBytes: config.maxDocumentBytes };
+  const limits = {
+    ...DEFAULT_EXTRACT_LIMITS,
+    maxInputBytes: config.maxDocumentBytes,
+    maxImagePixels: config.maxImagePixels,
+  };
   const runJob = createJobRunner({
     leases,
     documents,
@@ -402,7 +406,7 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
     now,
     facts: {
       version: VERSION,
-      features: [queue.backend],
+      features: ["ocr", queue.backend],
       startTime,
       maxMessageBytes: MAX_MESSAGE_BYTES,
       maxDocumentBytes: config.maxDocumentBytes,

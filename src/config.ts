@@ -72,6 +72,8 @@ const SETTINGS = z.object({
   SLUICE_RETENTION_DAYS: number(0, 36_500).default(0),
   /** Largest document, in bytes. */
   SLUICE_MAX_DOCUMENT_BYTES: number(1, 64 * 1024 * MIB).default(512 * MIB),
+  /** Pixels of one picture that is read by OCR. The recognition has 2 GiB at most, and takes up to 14 bytes for each. */
+  SLUICE_MAX_IMAGE_PIXELS: number(1_000_000, 130_000_000).default(40_000_000),
   /** Memory at which a document process is ended, in bytes. */
   SLUICE_PARSER_MEMORY_BYTES: number(256 * MIB, 64 * 1024 * MIB).default(1024 * MIB),
   /** Ranges of addresses and names that outgoing calls may reach although they are private. */
@@ -178,6 +180,7 @@ export function loadConfig(environment: Environment = process.env) {
     graceMs: data.SLUICE_GRACE_MS,
     retentionMs: data.SLUICE_RETENTION_DAYS === 0 ? null : data.SLUICE_RETENTION_DAYS * 86_400_000,
     maxDocumentBytes: data.SLUICE_MAX_DOCUMENT_BYTES,
+    maxImagePixels: data.SLUICE_MAX_IMAGE_PIXELS,
     parserMemoryBytes: data.SLUICE_PARSER_MEMORY_BYTES,
     /** What outgoing calls may reach beyond public https addresses. */
     egress: { ranges, hosts, allowHttp: data.SLUICE_EGRESS_ALLOW_HTTP },

@@ -16,7 +16,7 @@ export interface PlannedStage {
 /**
  * The stages with their options checked, and the key of every output: a hash over all that makes it, so
  * that the keys are known before anything runs.
- * @throws StageFailure STAGE_UNAVAILABLE for a type that is not there, STAGE_FAILED for an option at fault
+ * @throws StageFailure STAGE_UNAVAILABLE for a type or an option that is not there
  */
 export function planStages(
   stages: readonly StageConfig[],
@@ -54,8 +54,8 @@ function parseOptions(config: StageConfig, kind: StageType, raw: unknown): unkno
   } catch (error) {
     if (!(error instanceof StageOptionsError)) throw error;
     throw new StageFailure(
-      "STAGE_FAILED",
-      `The options of stage ${config.name} are at fault: ${error.message}`,
+      "STAGE_UNAVAILABLE",
+      `Stage ${config.name} has options that this worker cannot run with: ${error.message}`,
       false,
     );
   }

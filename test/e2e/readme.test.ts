@@ -252,6 +252,7 @@ test("the table of limits says what the code holds to", async () => {
     ],
     "Pages of a document": [`${limits?.maxPages}`],
     "Text in `GetJobResult`": [mebibytes(limits?.maxInlineResultBytes)],
+    "Pixels of a picture": [`${plain.maxImagePixels / 1e6} million`],
     "Memory of a document process": [`${plain.parserMemoryBytes / MIB / 1024} GiB`],
     "Jobs of one `BatchCreateJobs`": [`${limits?.maxBatchSize}`],
     "Entries of a page": [`${limits?.maxPageSize}`, `${DEFAULT_PAGE_SIZE} if`],

@@ -352,7 +352,7 @@ export type ExtractStage = Message<"sluice.v1.ExtractStage"> & {
   ocr: OcrMode;
 
   /**
-   * Languages for recognition as ISO 639-3 codes, at most 10; empty = English.
+   * Languages for recognition as ISO 639-3 codes, at most 10, of those that the server has installed; empty = English.
    *
    * @generated from field: repeated string languages = 2;
    */
