@@ -21,7 +21,6 @@ import { createEgress } from "./egress/egress.ts";
 import type { OwnAddress } from "./egress/policy.ts";
 import { createEventBus, type EventBus } from "./events/bus.ts";
 import { createNotifyTransport, createRedisTransport } from "./events/transport.ts";
-import { DEFAULT_EXTRACT_LIMITS } from "./extract/extractor.ts";
 import { createClaims } from "./jobs/claims.ts";
 import { createRemoteDocuments, type RemoteDocuments } from "./jobs/documents/remote.ts";
 import { createDocumentsService, type DocumentsService } from "./jobs/documents/service.ts";
@@ -310,18 +309,13 @@ async function startWorker(core: Core, cleanup: Cleanup): Promise<Worker> {
   const pool = createStagePool({
     size: config.workerConcurrency,
     maxRssBytes: config.parserMemoryBytes,
-    idleProgressTimeoutMs: 2 * 60_000,
+    idleProgressTimeoutMs: config.parserSilenceMs,
     maxDocumentsPerProcess: 200,
     oldSpaceMb: Math.floor(config.parserMemoryBytes / 1024 / 1024 / 2),
     tempDir,
     path: config.path,
     logger,
   });
-  const limits = {
-    ...DEFAULT_EXTRACT_LIMITS,
-    maxInputBytes: config.maxDocumentBytes,
-    maxImagePixels: config.maxImagePixels,
-  };
   const runJob = createJobRunner({
     leases,
     documents,
@@ -334,7 +328,7 @@ async function startWorker(core: Core, cleanup: Cleanup): Promise<Worker> {
     metrics,
     logger,
     tempDir,
-    limits,
+    limits: config.limits,
     defaultTimeoutMs: DEFAULT_JOB_TIMEOUT_MS,
     defaultStageTimeoutMs: DEFAULT_STAGE_TIMEOUT_MS,
     now: monotonicMs,
@@ -413,7 +407,7 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
       maxInlineResultBytes: INLINE_RESULT_BYTES,
       maxBatchSize: MAX_BATCH_SIZE,
       maxPageSize: MAX_PAGE_SIZE,
-      maxPages: DEFAULT_EXTRACT_LIMITS.maxPages,
+      maxPages: config.limits.maxPages,
       maxJobTimeoutMs: MAX_JOB_TIMEOUT_MS,
       resultRetentionMs: config.retentionMs,
     },

@@ -203,7 +203,8 @@ export const ErrorReason = {
   PARSER_CRASHED: 25,
 
   /**
-   * Pages, inflated bytes, nesting, archive members or output exceed a limit that the metadata names. [job]
+   * Pages, inflated bytes, nesting, archive members or output exceed a limit; `JobError.limit` names
+   * the setting, unless it is a fixed one. [job]
    *
    * @generated from enum value: ERROR_REASON_LIMIT_EXCEEDED = 26;
    */

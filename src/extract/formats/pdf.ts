@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { DocumentFault } from "../errors.ts";
+import { DocumentFault, LimitFault } from "../errors.ts";
 import type { ExtractInput, Extractor } from "../extractor.ts";
 import type { Block, ExtractedDocument, PageFacts, Warning } from "../model.ts";
 import { toBlocks } from "./pdf/blocks.ts";
@@ -30,9 +30,10 @@ async function extractPdf(input: ExtractInput): Promise<ExtractedDocument> {
   input.signal.throwIfAborted();
   if (input.size === 0) throw new DocumentFault("DOCUMENT_EMPTY", "This file has no content: 0 bytes.");
   if (input.size > input.limits.maxInputBytes) {
-    throw new DocumentFault(
-      "DOCUMENT_TOO_LARGE",
+    throw new LimitFault(
+      "maxInputBytes",
       `This PDF has ${input.size} bytes; the limit is ${input.limits.maxInputBytes}. Split it and send the parts.`,
+      "DOCUMENT_TOO_LARGE",
     );
   }
   const bytes = await readFile(input.path);

@@ -83,7 +83,7 @@ export interface RenderAnswer {
 
 /** A throw, made small enough and clean enough to cross the boundary. */
 export type WireFault =
-  | { type: "document"; reason: string; message: string }
+  | { type: "document"; reason: string; message: string; limit?: string }
   | { type: "stage"; reason: string; message: string; retryable: boolean }
   | { type: "memory" }
   | { type: "other"; message: string };

@@ -2,7 +2,7 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DEFAULT_EXTRACT_LIMITS } from "../../../src/extract/extractor.ts";
+import { DEFAULT_EXTRACT_LIMITS, type ExtractLimits } from "../../../src/extract/extractor.ts";
 import type { DocumentsService } from "../../../src/jobs/documents/service.ts";
 import type { Leases } from "../../../src/jobs/leases.ts";
 import { monotonicMs } from "../../../src/lib/clock.ts";
@@ -33,6 +33,8 @@ export interface TestWorkerOptions {
   /** Where its heartbeats go. */
   databaseUrl?: string;
   store?: ObjectStore;
+  /** Bounds on documents other than the usual ones. */
+  limits?: Partial<ExtractLimits>;
   /** Called before a stage goes to its process; a rejection is the stage's. */
   beforeStage?: (stage: StageJob) => Promise<void>;
 }
@@ -77,7 +79,7 @@ export async function startTestWorker(h: Harness, options: TestWorkerOptions = {
     secrets: createSecretBox(Buffer.alloc(32, 7), "pipeline secrets"),
     catalogue: createStageCatalogue(),
     metrics: h.metrics,
-    limits: DEFAULT_EXTRACT_LIMITS,
+    limits: { ...DEFAULT_EXTRACT_LIMITS, ...options.limits },
     defaultTimeoutMs: 600_000,
     defaultStageTimeoutMs: 60_000,
   });

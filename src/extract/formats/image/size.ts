@@ -1,4 +1,4 @@
-import { DocumentFault } from "../../errors.ts";
+import { DocumentFault, LimitFault } from "../../errors.ts";
 
 /** What a picture says of itself before it is decoded. */
 export interface ImageHeader {
@@ -32,9 +32,10 @@ export function checkSize({ width, height }: { width: number; height: number }, 
     );
   }
   if (width * height > maxPixels) {
-    throw new DocumentFault(
-      "DOCUMENT_TOO_LARGE",
+    throw new LimitFault(
+      "maxImagePixels",
       `A picture has ${width} × ${height} pixels; at most ${maxPixels} are read. Send it with a lower resolution.`,
+      "DOCUMENT_TOO_LARGE",
     );
   }
 }
