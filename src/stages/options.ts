@@ -9,7 +9,7 @@ export interface OptionsOf<Options> {
 
 /**
  * Options from a strict zod schema in the names of the proto. Missing options (undefined or null) are filled
- * with defaults, unknown ones refused. `enums` names the options that hold a value of a proto enum with its
+ * with defaults, unknown ones refused. `enums` names the options that hold a value of a proto enum, or a list of them, with its
  * prefix: `CHUNK_STRATEGY_TOKENS`, `TOKENS` and `tokens` are then the same, and `…_UNSPECIFIED` the default.
  */
 export function stageOptions<Schema extends z.ZodType>(
@@ -32,10 +32,15 @@ function withoutUnset(raw: unknown, enums: Readonly<Record<string, string>>): un
   const set: [string, unknown][] = [];
   for (const [key, value] of Object.entries(raw)) {
     const prefix = enums[key];
-    const plain = typeof value === "string" && prefix !== undefined ? enumValue(value, prefix) : value;
+    const plain = prefix === undefined ? value : withoutPrefix(value, prefix);
     if (plain !== undefined && plain !== null) set.push([key, plain]);
   }
   return Object.fromEntries(set);
+}
+
+function withoutPrefix(value: unknown, prefix: string): unknown {
+  if (Array.isArray(value)) return value.map((item) => withoutPrefix(item, prefix));
+  return typeof value === "string" ? enumValue(value, prefix) : value;
 }
 
 function enumValue(value: string, prefix: string): string | undefined {
