@@ -17,7 +17,7 @@ import type { Database } from "./db/sql.ts";
 import { createChecks, createChecksWithout, type MachineDeps } from "./doctor/checks.ts";
 import { examine } from "./doctor/doctor.ts";
 import type { Outcome, Report } from "./doctor/model.ts";
-import { createEgress } from "./egress/egress.ts";
+import { createEgress, type Egress } from "./egress/egress.ts";
 import type { OwnAddress } from "./egress/policy.ts";
 import { createEventBus, type EventBus } from "./events/bus.ts";
 import { createNotifyTransport, createRedisTransport } from "./events/transport.ts";
@@ -62,6 +62,7 @@ import { createSystemService } from "./system/service.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { VERSION } from "./version.ts";
+import { createHttpStage } from "./worker/http-stage.ts";
 import { removeLeftovers } from "./worker/leftovers.ts";
 import { createRecovery } from "./worker/recovery.ts";
 import { createJobRunner } from "./worker/run-job.ts";
@@ -99,6 +100,7 @@ interface Core {
   pipelines: PipelinesService;
   catalogue: StageCatalogue;
   documents: DocumentsService;
+  egress: Egress;
   remote: RemoteDocuments;
   expiry: Expiry;
   leases: Leases;
@@ -231,6 +233,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     pipelines,
     catalogue,
     documents,
+    egress,
     remote,
     expiry,
     leases,
@@ -323,6 +326,7 @@ async function startWorker(core: Core, cleanup: Cleanup): Promise<Worker> {
     documents,
     remote: core.remote,
     pool,
+    runHttp: createHttpStage({ egress: core.egress, pool, now: core.clock.now }),
     store,
     passwords: createSecretBox(core.masterKey, "document passwords"),
     secrets: createSecretBox(core.masterKey, PIPELINE_SECRETS),

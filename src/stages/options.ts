@@ -1,6 +1,24 @@
 import { z } from "zod";
 import { StageOptionsError } from "./stage.ts";
 
+/** A duration in the JSON form of the contract, as `60s`, read as milliseconds: more than 0, up to `mostMs`. */
+export function durationOption({
+  mostMs,
+  most,
+  fallbackMs,
+}: {
+  mostMs: number;
+  most: string;
+  fallbackMs: number;
+}) {
+  return z
+    .string()
+    .regex(/^\d{1,9}(\.\d{1,9})?s$/, "Write seconds, such as 60s.")
+    .transform((text) => Math.round(Number(text.slice(0, -1)) * 1_000))
+    .refine((ms) => ms >= 1 && ms <= mostMs, `Give more than 0 s and at most ${most}.`)
+    .default(fallbackMs);
+}
+
 /** The two views of a stage's options schema: a check for what comes in, and JSON Schema for catalogues. */
 export interface OptionsOf<Options> {
   parseOptions(raw: unknown): Options;

@@ -7,7 +7,9 @@ import type { Stage, StageContext } from "../stage.ts";
 import { openDocument, readDocument, withWarnings, writeDocument } from "./document-file.ts";
 import { toWire } from "./faults.ts";
 import {
+  type AnswerTask,
   type ChildSettings,
+  type ComposeTask,
   type ConditionAnswer,
   type ConditionTask,
   clip,
@@ -17,6 +19,7 @@ import {
   type RenderTask,
   type RunAnswer,
   type RunTask,
+  type TaskAnswer,
   type ToChild,
 } from "./protocol.ts";
 
@@ -67,15 +70,16 @@ async function serve({ id, task }: ToChild): Promise<void> {
   }
 }
 
-async function perform(
-  id: number,
-  task: ToChild["task"],
-): Promise<RunAnswer | ConditionAnswer | RenderAnswer> {
+async function perform(id: number, task: ToChild["task"]): Promise<TaskAnswer> {
   switch (task.kind) {
     case "run":
       return await runStage(id, task);
     case "condition":
       return await conditionTask(task);
+    case "compose":
+      return await composeTask(task);
+    case "answer":
+      return await answerTask(task);
     case "render":
       return await renderTask(task);
   }
@@ -92,6 +96,19 @@ async function runStage(id: number, task: RunTask): Promise<RunAnswer> {
 async function conditionTask(task: ConditionTask): Promise<ConditionAnswer> {
   const { evaluateCondition } = await import("../condition.ts");
   return { holds: evaluateCondition(task.expression, await openDocument(task)) };
+}
+
+async function composeTask(task: ComposeTask): Promise<null> {
+  const { composeRequest } = await import("../http/request.ts");
+  await composeRequest(await openDocument(task), task);
+  return null;
+}
+
+async function answerTask(task: AnswerTask): Promise<RunAnswer> {
+  const { takeAnswer } = await import("../http/answer.ts");
+  const document = await openDocument(task);
+  const changes = await takeAnswer(document, task);
+  return await writeDocument(task.outputPath, { ...document, ...changes }, task.limits);
 }
 
 async function renderTask(task: RenderTask): Promise<RenderAnswer> {
