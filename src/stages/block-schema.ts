@@ -30,11 +30,3 @@ export const blocksSchema: z.ZodType<Block[]> = z.array(
     z.strictObject({ type: z.literal("page_break"), page: z.int().min(1) }),
   ]),
 ) as z.ZodType<Block[]>;
-
-/** The first faults of a value, each with its path. */
-export function sentenceOf({ issues }: z.ZodError): string {
-  return issues
-    .slice(0, 5)
-    .map(({ path, message }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`))
-    .join("; ");
-}

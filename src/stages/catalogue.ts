@@ -16,6 +16,15 @@ export interface StageCatalogue {
   list(): readonly (StageType & { readonly isCustom: boolean })[];
 }
 
+/** Whether a stage of the operator's may not be called so. */
+export function isBuiltInType(type: string): boolean {
+  return builtIn(type) !== undefined;
+}
+
+function builtIn(type: string): StageType | undefined {
+  return WORKER_STAGES.find((stage) => stage.type === type) ?? findStage(type);
+}
+
 /** Those that a worker runs itself, since they need the network. */
 const WORKER_STAGES: readonly StageType[] = [fetchStage, httpStage];
 
@@ -27,7 +36,7 @@ export function createStageCatalogue({
 } = {}): StageCatalogue {
   const own = new Map(custom.map((stage) => [stage.type, stage]));
   return {
-    find: (type) => WORKER_STAGES.find((stage) => stage.type === type) ?? findStage(type),
+    find: builtIn,
     findCustom: (type) => own.get(type),
     list: () =>
       [

@@ -39,6 +39,8 @@ export interface WorkingDocument {
 
 /** What a stage may use besides its input. */
 export interface StageContext<Options> {
+  /** The name of the stage in its pipeline. */
+  stage: string;
   options: Options;
   limits: ExtractLimits;
   signal: AbortSignal;

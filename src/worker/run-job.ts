@@ -78,7 +78,10 @@ const FORMAT_OF: Record<RenderedFiles["files"][number]["name"], ResultFormat> = 
 };
 
 /** What the runs of all stages have in common. */
-type StageTask = Omit<StageJob, "stageType" | "options" | "onProgress" | "onLog" | "signal" | "password">;
+type StageTask = Omit<
+  StageJob,
+  "stage" | "stageType" | "options" | "onProgress" | "onLog" | "signal" | "password"
+>;
 
 /** What an attempt under way shares with whoever started it. */
 export interface AttemptControl {
@@ -316,6 +319,7 @@ export function createJobRunner(deps: RunJobDeps) {
       try {
         await pool.run({
           ...task,
+          stage: stage.config.name,
           stageType: stage.type,
           options: stage.options,
           onProgress: progress.progress,

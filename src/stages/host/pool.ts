@@ -19,6 +19,8 @@ import { runTask, type Watch } from "./run-task.ts";
 
 /** One stage over one document; files are named, content stays out of the worker. */
 export interface StageJob extends TaskInput {
+  /** The name of the stage in its pipeline. */
+  stage: string;
   stageType: string;
   /** As `Stage.parseOptions` returned them; JSON. */
   options: unknown;
@@ -143,7 +145,7 @@ export function createStagePool(options: StagePoolOptions): StagePool {
     async run({ timeoutMs, onProgress, onLog, onPeak, signal, ...job }) {
       const task: RunTask = { kind: "run", ...job };
       const watch = { ...options, timeoutMs, onProgress, onLog, onPeak, signal };
-      const { answer, ...measured } = await perform<RunAnswer>(task, job.stageType, watch);
+      const { answer, ...measured } = await perform<RunAnswer>(task, job.stage, watch);
       return { ...answer, ...measured };
     },
     async holds(request) {

@@ -1,5 +1,6 @@
 import type { ExtractLimits } from "../../extract/extractor.ts";
 import type { Json, Warning } from "../../extract/model.ts";
+import type { CustomStageFacts } from "../custom/types.ts";
 import type { WorkingDocument } from "../stage.ts";
 
 /** Characters of a log or error sentence that may cross to the worker. */
@@ -20,6 +21,8 @@ export interface TaskInput {
 /** One stage over one document: paths and options, never content. */
 export interface RunTask extends TaskInput {
   kind: "run";
+  /** The name of the stage in its pipeline. */
+  stage: string;
   stageType: string;
   options: unknown;
   outputPath: string;
@@ -114,7 +117,7 @@ export type WireFault =
 export type ToChild = { id: number; task: Task };
 
 export type FromChild =
-  | { kind: "ready" }
+  | { kind: "ready"; customStages: readonly CustomStageFacts[] }
   | { kind: "start_failed"; message: string }
   | { kind: "progress"; id: number; share: number; message?: string }
   | { kind: "log"; id: number; level: "info" | "warn"; message: string }

@@ -72,7 +72,7 @@ test("the document is posted, signed as Standard Webhooks are, and the answer be
   const { result } = await h.jobs.result(h.admin, job.id);
   expect(result.extractedText).toBe("Another text.\n\n- one\n- two");
   expect(result.metadata).toMatchObject({
-    facts: { services: { rate: { score: 7 } }, words: 4 },
+    facts: { stages: { rate: { score: 7 } }, words: 4 },
     warnings: [{ code: "CHUNKS_LEFT_OUT" }],
     chunkCount: 0,
   });
