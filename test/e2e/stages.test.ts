@@ -12,6 +12,7 @@ stages:
   - detect
   - extract
   - custom: { type: glossary, options: { terms: [lease, tenant], mark: true } }
+    name: glossary
   - redact: { kinds: [EMAIL] }
 `;
 

@@ -630,7 +630,7 @@ export const RedactStageSchema: GenMessage<RedactStage> = /*@__PURE__*/
  * Standard Webhooks are, in `webhook-signature`, over `webhook-id`, `webhook-timestamp` and the body.
  *
  * The answer is JSON, at most 64 MiB and not compressed, or nothing: `text` or `blocks` in place of the document's, and `metadata` (an
- * object of up to 64 KiB), which becomes `facts.services.NAME` in the result's metadata, NAME being that of the stage.
+ * object of up to 64 KiB), which becomes `facts.stages.NAME` in the result's metadata, NAME being that of the stage.
  *
  * Failures of the network and the statuses 408, 425, 429 and 5xx are `SERVICE_UNAVAILABLE`, and retried by `retry`, not before
  * `Retry-After`, of which no more than `max_backoff` is waited. Other statuses, redirects among them, and other answers are
