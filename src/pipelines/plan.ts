@@ -39,12 +39,13 @@ function kindOf(config: StageConfig, catalogue: StageCatalogue): { kind: StageTy
   const kind = custom ? catalogue.findCustom(String(type)) : catalogue.find(config.type);
   if (kind) return { kind, raw: custom ? options : config.options };
   const advice = custom
-    ? "Start the workers with the --stages that have it."
+    ? "Start every worker with the --stages that have it, as the server."
     : "This version of the worker cannot run it yet: take it out of the pipeline, or use newer workers.";
   throw new StageFailure(
     "STAGE_UNAVAILABLE",
     `Stage ${config.name} has the type ${custom ? String(type) : config.type}, which this worker does not have. ${advice}`,
-    false,
+    // Another worker may have it.
+    custom,
   );
 }
 

@@ -12,6 +12,7 @@ import { createStageCatalogue } from "../../../src/stages/catalogue.ts";
 import { createStagePool, type StageJob, type StagePool } from "../../../src/stages/host/pool.ts";
 import type { ObjectStore } from "../../../src/storage/object-store.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
+import { createHttpStage } from "../../../src/worker/http-stage.ts";
 import { createJobRunner } from "../../../src/worker/run-job.ts";
 import { createWorker, type Worker } from "../../../src/worker/worker.ts";
 import type { Harness } from "../../support/harness.ts";
@@ -74,6 +75,7 @@ export async function startTestWorker(h: Harness, options: TestWorkerOptions = {
     documents: options.documents ?? h.documents,
     remote: h.remote,
     pool,
+    runHttp: createHttpStage({ egress: h.egress, pool, now: Date.now }),
     store,
     passwords: createSecretBox(Buffer.alloc(32, 7), "document passwords"),
     secrets: createSecretBox(Buffer.alloc(32, 7), "pipeline secrets"),
