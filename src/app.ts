@@ -53,9 +53,10 @@ import { createRequestValidator } from "./rpc/validation.ts";
 import { removeServerFile, writeServerFile } from "./server-file.ts";
 import { createStageCatalogue, type StageCatalogue } from "./stages/catalogue.ts";
 import { createStagePool } from "./stages/host/pool.ts";
-import { createObjectStore, folderOfStore } from "./storage/create-store.ts";
+import { createObjectStore, placeOfStore } from "./storage/create-store.ts";
 import { createFileRoutes } from "./storage/file-routes.ts";
 import type { FileStore } from "./storage/file-store.ts";
+import type { ObjectStore } from "./storage/object-store.ts";
 import { createQueueRoute } from "./system/queue-route.ts";
 import { systemRoutes } from "./system/rpc.ts";
 import { createSystemService } from "./system/service.ts";
@@ -95,7 +96,9 @@ interface Core {
   embedded: EmbeddedPostgres | null;
   bus: EventBus;
   queue: Queue<ClaimedJob>;
-  store: FileStore;
+  store: ObjectStore;
+  /** The same when its links lead to this service. */
+  files: FileStore | null;
   pipelines: PipelinesService;
   catalogue: StageCatalogue;
   documents: DocumentsService;
@@ -158,13 +161,15 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   await clock.look(db.sql);
   const masterKey = config.masterKey ?? (await loadMasterKey(config.dataDir));
   const publicUrl = { current: config.publicUrl ?? "" };
-  const store = createObjectStore(config.storageUrl, {
+  const { store, files } = createObjectStore(config.storageUrl, {
+    s3Credentials: config.s3Credentials,
     get publicUrl() {
       return publicUrl.current;
     },
     signingSecret: deriveKey(masterKey, "file links"),
     clock,
   });
+  await store.check();
   const redis = config.redisUrls ? await findRedis(config.redisUrls, db, logger) : null;
   const transport = redis ? createRedisTransport({ ...redis, logger }) : createNotifyTransport(db);
   const bus = createEventBus({ transport, processId, logger });
@@ -228,6 +233,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     bus,
     queue,
     store,
+    files,
     pipelines,
     catalogue,
     documents,
@@ -402,7 +408,7 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
     now,
     facts: {
       version: VERSION,
-      features: [queue.backend],
+      features: [queue.backend, ...(core.files ? [] : ["s3"])].sort(),
       startTime,
       maxMessageBytes: MAX_MESSAGE_BYTES,
       maxDocumentBytes: config.maxDocumentBytes,
@@ -459,7 +465,7 @@ async function startRpc(
       await system.checkWorkers();
     }),
     http: [
-      createFileRoutes(core.store, { onUploaded: documents.uploaded, logger }),
+      ...(core.files ? [createFileRoutes(core.files, { onUploaded: documents.uploaded, logger })] : []),
       auth.jwks,
       createQueueRoute(system),
     ],
@@ -655,7 +661,8 @@ export async function runDoctor(
 function machineOf(config: Config): MachineDeps {
   let files: string | null = null;
   try {
-    files = folderOfStore(config.storageUrl);
+    const place = placeOfStore(config.storageUrl);
+    if ("folder" in place) files = place.folder;
   } catch {
     // The check of the store says what is wrong.
   }
@@ -666,7 +673,8 @@ function machineOf(config: Config): MachineDeps {
         publicUrl: "",
         signingSecret: randomBytes(32),
         clock: systemClock,
-      }),
+        s3Credentials: config.s3Credentials,
+      }).store,
     storeFolder: files,
     places: [
       { name: "the data folder", path: config.dataDir },
