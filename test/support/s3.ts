@@ -34,8 +34,11 @@ export async function startS3() {
   const answer = rver.callback();
   const sockets = new Set<Socket>();
   const asked: string[] = [];
+  let answering = 0;
   const server = createServer((req, res) => {
     const url = new URL(req.url ?? "", "http://s3");
+    answering++;
+    res.once("close", () => answering--);
     asked.push(`${req.method} ${decodeURIComponent(url.pathname)}`);
     if (url.searchParams.has("X-Amz-Signature") && !isSigned(req, url)) {
       refuse(res, 403, "SignatureDoesNotMatch");
@@ -65,9 +68,9 @@ export async function startS3() {
     uploads,
     /** Method and path of each request so far. */
     asked,
-    /** Connections that are open now. */
-    connections: () => sockets.size,
-    /** Breaks them off. */
+    /** Requests whose answers are not at their end. */
+    answering: () => answering,
+    /** Breaks off the connections that are open now. */
     cut() {
       for (const socket of sockets) socket.resetAndDestroy();
     },

@@ -2,8 +2,8 @@ import {
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
-  paginateListObjectsV2,
   PutObjectCommand,
+  paginateListObjectsV2,
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import type { PutOptions, StoredObject } from "../object-store.ts";
@@ -51,7 +51,11 @@ export interface Bucket {
   ): AsyncIterable<Uint8Array>;
   list(prefix: string): AsyncIterable<BucketEntry>;
   delete(name: string): Promise<void>;
-  linkToGet(name: string, time: LinkTime, answer: { disposition: string; mediaType: string }): Promise<string>;
+  linkToGet(
+    name: string,
+    time: LinkTime,
+    answer: { disposition: string; mediaType: string },
+  ): Promise<string>;
   /** @param size the only length that is taken; null for any */
   linkToPut(name: string, time: LinkTime, size: number | null): Promise<string>;
   abortOldUploads(prefix: string, before: Date): Promise<void>;

@@ -1,3 +1,4 @@
+import { SluiceError } from "../../lib/errors.ts";
 import { StorageUnavailableError } from "../errors.ts";
 import type { S3Place } from "./place.ts";
 
@@ -27,19 +28,26 @@ const KEYS = "Correct SLUICE_S3_ACCESS_KEY_ID and SLUICE_S3_SECRET_ACCESS_KEY.";
 
 /** Why the bucket does not do what it is asked, in plain sentences. */
 export function unavailable(place: Pick<S3Place, "bucket" | "endpoint">, error: unknown): Error {
-  if (error instanceof StorageUnavailableError) return error;
+  if (error instanceof SluiceError) return error;
   const [what, advice] = toldAs(error as S3Failure, place);
   return new StorageUnavailableError(`s3://${place.bucket}`, what, error, advice);
 }
 
-function toldAs(error: S3Failure, { bucket, endpoint }: Pick<S3Place, "bucket" | "endpoint">): [string, string] {
+function toldAs(
+  error: S3Failure,
+  { bucket, endpoint }: Pick<S3Place, "bucket" | "endpoint">,
+): [string, string] {
   const name = error.name ?? "Error";
   const status = statusOf(error);
-  if (name === "NoSuchBucket") return [`there is no bucket ${bucket}`, "Make it, or correct SLUICE_STORAGE_URL."];
+  if (name === "NoSuchBucket")
+    return [`there is no bucket ${bucket}`, "Make it, or correct SLUICE_STORAGE_URL."];
   if (name === "InvalidAccessKeyId") return ["it does not know the access key", KEYS];
   if (name === "SignatureDoesNotMatch") return ["the secret of the access key is not the right one", KEYS];
   if (name === "CredentialsProviderError") {
-    return ["there are no credentials for it", "Set SLUICE_S3_ACCESS_KEY_ID and SLUICE_S3_SECRET_ACCESS_KEY."];
+    return [
+      "there are no credentials for it",
+      "Set SLUICE_S3_ACCESS_KEY_ID and SLUICE_S3_SECRET_ACCESS_KEY.",
+    ];
   }
   if (status === 403) {
     return [

@@ -41,7 +41,9 @@ export function parseS3Place(text: string, setting: string, service: S3Service =
     );
   }
   if (!BUCKET.test(url.hostname) || url.port || url.hash) {
-    throw fault("the bucket's name has 3 to 63 letters, digits, dots and hyphens, and nothing follows it but / or ?");
+    throw fault(
+      "the bucket's name has 3 to 63 letters, digits, dots and hyphens, and nothing follows it but / or ?",
+    );
   }
   const prefix = url.pathname.replace(/^\/+|\/+$/g, "");
   if (prefix !== "" && !isObjectKey(prefix))
@@ -52,7 +54,8 @@ export function parseS3Place(text: string, setting: string, service: S3Service =
   const region = given("region") ?? service.region;
   if (!REGION.test(region)) throw fault("the region must be a name such as eu-central-1");
   const style = given("path_style");
-  if (style !== null && style !== "true" && style !== "false") throw fault("path_style must be true or false");
+  if (style !== null && style !== "true" && style !== "false")
+    throw fault("path_style must be true or false");
   const origin = (name: string): string | null => {
     const value = given(name);
     const parsed = value === null ? null : originOf(value);
