@@ -57,6 +57,7 @@ import { createObjectStore, placeOfStore } from "./storage/create-store.ts";
 import { createFileRoutes } from "./storage/file-routes.ts";
 import type { FileStore } from "./storage/file-store.ts";
 import type { ObjectStore } from "./storage/object-store.ts";
+import { createS3Sources, type S3Sources } from "./storage/s3/sources.ts";
 import { createQueueRoute } from "./system/queue-route.ts";
 import { systemRoutes } from "./system/rpc.ts";
 import { createSystemService } from "./system/service.ts";
@@ -202,6 +203,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     db,
     store,
     egress,
+    buckets: s3SourcesOf(config),
     uris: createSecretBox(masterKey, "document addresses"),
     newId: () => newId(clock.now()),
   });
@@ -215,7 +217,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     leaseMs: config.leaseMs,
     retentionMs: config.retentionMs,
   });
-  const expiry = createExpiry({ db, store, audit: createAuditor() });
+  const expiry = createExpiry({ db, store, audit: createAuditor(), documents });
   const expirySweeper = createExpirySweeper({ expiry, intervalMs: EXPIRY_MS, logger });
   await expirySweeper.start();
   cleanup.add("expiry", () => expirySweeper.stop());
@@ -244,6 +246,12 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     processId,
     publicUrl,
   };
+}
+
+/** Where an entry does not say where its bucket is, it is where the objects are. */
+function s3SourcesOf({ s3Sources, s3Credentials, storageUrl }: Config): S3Sources {
+  const place = placeOfStore(storageUrl);
+  return createS3Sources(s3Sources, s3Credentials, "s3" in place ? place.s3 : undefined);
 }
 
 /** Where this process listens, for the guard that keeps callers from using it against itself. */

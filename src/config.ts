@@ -50,6 +50,8 @@ const SETTINGS = z.object({
   /** Key for buckets; without it Amazon's usual places are looked into. */
   SLUICE_S3_ACCESS_KEY_ID: z.string().optional(),
   SLUICE_S3_SECRET_ACCESS_KEY: z.string().optional(),
+  /** Buckets and prefixes in them that documents may be fetched from, in the form of the storage's address. */
+  SLUICE_S3_SOURCES: list.default([]),
   /** The first administrator, used only while there are no users. */
   SLUICE_ADMIN_EMAIL: z.email("must be an e-mail address").optional(),
   SLUICE_ADMIN_PASSWORD: z.string().min(12, "must have at least 12 characters").max(1024).optional(),
@@ -182,6 +184,7 @@ export function loadConfig(environment: Environment = process.env) {
     redisUrls: data.REDIS_URL ?? null,
     databaseConnections: data.SLUICE_DATABASE_CONNECTIONS,
     storageUrl: data.SLUICE_STORAGE_URL ?? join(dataDir, "files"),
+    s3Sources: data.SLUICE_S3_SOURCES,
     s3Credentials: accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : null,
     adminEmail: data.SLUICE_ADMIN_EMAIL ?? null,
     adminPassword: data.SLUICE_ADMIN_PASSWORD ?? null,

@@ -38,6 +38,13 @@ export async function doomObjects(sql: Sql, keys: readonly string[]): Promise<vo
   await sql`insert into doomed_objects (key) select unnest(${array(keys)}::text::text[]) on conflict do nothing`;
 }
 
+/** Notes an object that is of no use from `inMs` on, or later if that was noted before. */
+export async function doomObjectLater(sql: Sql, key: string, inMs: number): Promise<void> {
+  await sql`
+    insert into doomed_objects (key, since) values (${key}, ${expiryFromNow(sql, inMs)})
+    on conflict (key) do update set since = greatest(doomed_objects.since, excluded.since)`;
+}
+
 /** The next of them, longest doomed first, of those that are at least `ageMs` old. */
 export async function doomedObjects(sql: Sql, ageMs: number, limit: number): Promise<string[]> {
   const rows = await sql<{ key: string }[]>`

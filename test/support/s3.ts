@@ -5,9 +5,8 @@ import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import S3rver from "s3rver";
+import { S3_CREDENTIALS } from "./s3-credentials.ts";
 
-/** What s3rver knows; it takes no other key. */
-export const S3_CREDENTIALS = { accessKeyId: "S3RVER", secretAccessKey: "S3RVER" };
 export const S3_BUCKET = "sluice-test";
 
 /**
@@ -35,12 +34,15 @@ export async function startS3() {
   const sockets = new Set<Socket>();
   const asked: string[] = [];
   let answering = 0;
+  let refusing = false;
   const server = createServer((req, res) => {
     const url = new URL(req.url ?? "", "http://s3");
     answering++;
     res.once("close", () => answering--);
     asked.push(`${req.method} ${decodeURIComponent(url.pathname)}`);
-    if (url.searchParams.has("X-Amz-Signature") && !isSigned(req, url)) {
+    if (refusing) {
+      refuse(res, 403, "AccessDenied");
+    } else if (url.searchParams.has("X-Amz-Signature") && !isSigned(req, url)) {
       refuse(res, 403, "SignatureDoesNotMatch");
     } else if (req.method === "DELETE" && url.searchParams.has("uploadId")) {
       rmSync(join(unfinished, url.searchParams.get("uploadId") ?? "none"), { recursive: true });
@@ -70,6 +72,10 @@ export async function startS3() {
     asked,
     /** Requests whose answers are not at their end. */
     answering: () => answering,
+    /** Whether every request is refused. */
+    refuseAll(on: boolean) {
+      refusing = on;
+    },
     /** Breaks off the connections that are open now. */
     cut() {
       for (const socket of sockets) socket.resetAndDestroy();

@@ -137,6 +137,21 @@ export async function completeUpload(
   return rows.length > 0;
 }
 
+/** The key of the upload that a document waits for; null when it waits for none. */
+export async function findAwaitedUpload(sql: Sql, id: string): Promise<string | null> {
+  const [row] = await sql<{ uploadKey: string }[]>`
+    select upload_key from documents where id = ${id} and upload_key is not null and sha256 is null`;
+  return row?.uploadKey ?? null;
+}
+
+/** Up to `limit` documents whose upload has not been noted by the time that they are forgotten. */
+export async function lateUploads(sql: Sql, limit: number): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    select id from documents where expires_at <= now() and upload_key is not null and sha256 is null
+    order by expires_at limit ${limit}`;
+  return rows.map(({ id }) => id);
+}
+
 /** What an upload has brought; null while it is awaited. */
 export async function findUploaded(
   sql: Sql,

@@ -160,7 +160,10 @@ test("a store that cannot be written is a fault, and its objects are not looked 
       { level: "fault", message: expect.stringMatching(/ftp:\/\/ is not known/) },
     ]);
     const missing = join(folder, "not", "there");
-    const fresh = await visit(h, { store: () => createObjectStore(missing, deps).store, storeFolder: missing });
+    const fresh = await visit(h, {
+      store: () => createObjectStore(missing, deps).store,
+      storeFolder: missing,
+    });
     expect(fresh.of("storage")).toMatchObject([
       { level: "ok", message: `nothing is stored yet; the folder ${missing} can be made` },
     ]);

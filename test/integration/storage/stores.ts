@@ -1,6 +1,7 @@
 import { createObjectStore } from "../../../src/storage/create-store.ts";
 import type { ObjectStore } from "../../../src/storage/object-store.ts";
-import { S3_BUCKET, S3_CREDENTIALS, startS3 } from "../../support/s3.ts";
+import { S3_BUCKET, startS3 } from "../../support/s3.ts";
+import { S3_CREDENTIALS } from "../../support/s3-credentials.ts";
 import { startFileServer } from "./storage-harness.ts";
 
 /** A store of its own for a test. */
