@@ -31,7 +31,7 @@ export function createS3Sources(
   service?: S3Service,
 ): S3Sources {
   const sources = entries.map((entry): Source => {
-    const text = /^s3:\/\//i.test(entry) ? entry : `s3://${entry}`;
+    const text = /^[^/?]*:\/\//.test(entry) ? entry : `s3://${entry}`;
     const place = parseS3Place(text, "SLUICE_S3_SOURCES", service);
     let reader: ReturnType<Source["read"]> | undefined;
     const read = () => {
