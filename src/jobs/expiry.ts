@@ -6,15 +6,10 @@ import type { Lifecycle } from "../lib/lifecycle.ts";
 import { createPeriodic } from "../lib/periodic.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { removeObjects } from "./documents/objects.ts";
 import { lateUploads } from "./documents/queries.ts";
 import type { DocumentsService } from "./documents/service.ts";
-import {
-  deleteExpiredDocuments,
-  doomedObjects,
-  doomObjects,
-  forgetObjects,
-  lockExpiredJobs,
-} from "./expiry-queries.ts";
+import { deleteExpiredDocuments, doomedObjects, doomObjects, lockExpiredJobs } from "./expiry-queries.ts";
 import { deleteJob } from "./queries.ts";
 
 /** Jobs, and documents, of one transaction. */
@@ -40,14 +35,7 @@ export type Expiry = ReturnType<typeof createExpiry>;
  * in between: a process may die anywhere, and neither a row lacks its object nor stays an object for ever.
  */
 export function createExpiry({ db, store, audit, documents }: ExpiryDeps) {
-  /** Removes objects that nothing names. What the store refuses is tried again by a later turn. */
-  const removeObjects = async (keys: readonly string[]): Promise<void> => {
-    const ends = await Promise.allSettled(keys.map((key) => store.delete(key)));
-    await forgetObjects(
-      db.sql,
-      keys.filter((_, i) => ends[i]?.status === "fulfilled"),
-    );
-  };
+  const remove = (keys: readonly string[]): Promise<void> => removeObjects({ db, store }, keys);
 
   const deleteJobs = async (): Promise<{ ids: string[]; keys: string[] }> =>
     await db.begin(async (tx) => {
@@ -94,7 +82,8 @@ export function createExpiry({ db, store, audit, documents }: ExpiryDeps) {
   };
 
   return {
-    removeObjects,
+    /** Removes those of these objects that nothing names; what fails is tried again by a later turn. */
+    removeObjects: remove,
 
     /** One turn: what is over at this moment, as far as one turn takes it, and objects that others have left. */
     async sweep(): Promise<{ jobs: number; documents: number; objects: number }> {
@@ -105,13 +94,13 @@ export function createExpiry({ db, store, audit, documents }: ExpiryDeps) {
       ] as const) {
         for (let batch = 0; batch < MAX_BATCHES; batch++) {
           const { ids, keys } = await work();
-          await removeObjects(keys);
+          await remove(keys);
           done[what] += ids.length;
           if (ids.length < BATCH) break;
         }
       }
       const left = await doomedObjects(db.sql, LEFT_TO_OTHERS_MS, OBJECTS);
-      await removeObjects(left);
+      await remove(left);
       return { ...done, objects: left.length };
     },
   };

@@ -100,15 +100,13 @@ export function createRemoteDocuments({ db, store, egress, buckets, uris, newId 
     ): Promise<boolean> {
       const { path, ...facts } = fetched;
       if (facts.sizeBytes <= INLINE_DOCUMENT_BYTES) {
-        const kept = await keepBytes(db.sql, id, {
-          ...facts,
-          content: await readFile(path),
-          objectKey: null,
-        });
+        const content = await readFile(path);
+        const kept = await db.begin((tx) => keepBytes(tx, id, { ...facts, content, objectKey: null }));
         return kept?.sha256 === facts.sha256;
       }
       await store.put(key, createReadStream(path));
-      const kept = await keepBytes(db.sql, id, { ...facts, content: null, objectKey: key });
+      const kept = await db.begin((tx) => keepBytes(tx, id, { ...facts, content: null, objectKey: key }));
+      // Of an attempt before this one, or of another document with the same bytes.
       if (kept?.objectKey !== key) await store.delete(key);
       return kept?.sha256 === facts.sha256;
     },

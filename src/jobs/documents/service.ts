@@ -17,6 +17,7 @@ import {
 import { doomObjectLater } from "../expiry-queries.ts";
 import { createUploadIntake } from "./intake.ts";
 import { type Document, type DocumentSource, documentObjectKey, INLINE_DOCUMENT_BYTES } from "./model.ts";
+import { removeObjects } from "./objects.ts";
 import {
   completeUpload,
   deleteDocuments,
@@ -110,7 +111,7 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
       const expected = await findExpectedHash(db.sql, uploadKey);
       if (expected !== null && expected !== sha256) throw new DocumentHashMismatchError(expected, sha256);
       const bytes = { objectKey, sizeBytes: size, sha256, retentionMs };
-      if (await completeUpload(db.sql, uploadKey, bytes)) return;
+      if (await db.begin((tx) => completeUpload(tx, uploadKey, bytes))) return;
       const kept = await findUploaded(db.sql, uploadKey);
       if (kept?.sha256 !== sha256) throw new UploadNotAwaitedError();
       if (kept.objectKey !== objectKey) await store.delete(objectKey);
@@ -159,10 +160,10 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
       if (documents.length > 0) await insertDocuments(sql, documents);
     },
 
-    /** Removes the objects of prepared documents that no row names, as far as the store lets it. */
+    /** Removes the objects of prepared documents that no row names, as far as database and store let it. */
     async forget(documents: readonly NewDocument[]): Promise<void> {
       const keys = documents.flatMap(({ body }) => ("objectKey" in body ? body.objectKey : []));
-      await Promise.allSettled(keys.map((key) => store.delete(key)));
+      await removeObjects({ db, store }, keys).catch(() => {});
     },
 
     /** Takes back what `insert` wrote in the same transaction. */

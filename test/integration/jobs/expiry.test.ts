@@ -92,11 +92,11 @@ test("without a retention nothing expires", async () => {
 test("an upload that no job uses expires, one that is used stays as long as its jobs, one that never came is forgotten", async () => {
   await using h = await createHarness({ retentionMs: DAY_MS });
   const header = { filename: "a.txt", mediaType: "", sizeBytes: 0, sha256: "" };
-  const bytes = async function* () {
-    yield Buffer.from("some bytes");
+  const bytes = async function* (text: string) {
+    yield Buffer.from(text);
   };
-  const unused = await h.documents.upload(h.admin, header, bytes());
-  const used = await h.documents.upload(h.admin, header, bytes());
+  const unused = await h.documents.upload(h.admin, header, bytes("of no use"));
+  const used = await h.documents.upload(h.admin, header, bytes("of use"));
   const awaited = await h.documents.createUpload(h.admin, header, "");
   const source = { kind: "document" as const, documentId: used.id };
   const { job } = await h.jobs.create(h.admin, textRequest("", { source }));
