@@ -29,8 +29,8 @@ export async function shareObjects(
 }
 
 /**
- * Those of these objects that nothing names, and that nothing can begin to name once this transaction has ended. The
- * others are no longer noted to be removed.
+ * Those of these objects that nothing names or awaits, and that nothing can begin to name once this transaction has ended.
+ * Those that a document names are no longer noted to be removed.
  */
 export async function releaseObjects(sql: Sql, keys: readonly string[]): Promise<string[]> {
   const wanted = array(keys);
@@ -44,6 +44,7 @@ export async function releaseObjects(sql: Sql, keys: readonly string[]): Promise
     and exists (select from documents d where d.object_key = o.key)`;
   const rows = await sql<{ key: string }[]>`
     select key from unnest(${wanted}::text::text[]) as key
-    where not exists (select from documents d where d.object_key = key)`;
+    where not exists (select from documents d where d.object_key = key)
+      and not exists (select from documents d where d.upload_key = key and d.sha256 is null)`;
   return rows.map(({ key }) => key);
 }
