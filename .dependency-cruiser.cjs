@@ -75,6 +75,7 @@ module.exports = {
       { path: "^src/", pathNot: "^src/(redis|queue)/" },
       { path: "node_modules/ioredis/" },
     ),
+    no("one-door-to-s3", { path: "^src/", pathNot: "^src/storage/s3/" }, { path: "node_modules/@aws-sdk/" }),
     no(
       "clients-use-the-public-api",
       { path: `^(sdk|src/(${CLIENTS}))/` },

@@ -53,9 +53,11 @@ import { removeServerFile, writeServerFile } from "./server-file.ts";
 import { createStageCatalogue, type StageCatalogue, type StageType } from "./stages/catalogue.ts";
 import { describeCustomStages } from "./stages/custom/describe.ts";
 import { createStagePool } from "./stages/host/pool.ts";
-import { createObjectStore, folderOfStore } from "./storage/create-store.ts";
+import { createObjectStore, placeOfStore } from "./storage/create-store.ts";
 import { createFileRoutes } from "./storage/file-routes.ts";
 import type { FileStore } from "./storage/file-store.ts";
+import type { ObjectStore } from "./storage/object-store.ts";
+import { createS3Sources, type S3Sources } from "./storage/s3/sources.ts";
 import { createQueueRoute } from "./system/queue-route.ts";
 import { systemRoutes } from "./system/rpc.ts";
 import { createSystemService } from "./system/service.ts";
@@ -96,7 +98,9 @@ interface Core {
   embedded: EmbeddedPostgres | null;
   bus: EventBus;
   queue: Queue<ClaimedJob>;
-  store: FileStore;
+  store: ObjectStore;
+  /** The same when its links lead to this service. */
+  files: FileStore | null;
   pipelines: PipelinesService;
   catalogue: StageCatalogue;
   documents: DocumentsService;
@@ -162,13 +166,15 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   await clock.look(db.sql);
   const masterKey = config.masterKey ?? (await loadMasterKey(config.dataDir));
   const publicUrl = { current: config.publicUrl ?? "" };
-  const store = createObjectStore(config.storageUrl, {
+  const { store, files } = createObjectStore(config.storageUrl, {
+    s3Credentials: config.s3Credentials,
     get publicUrl() {
       return publicUrl.current;
     },
     signingSecret: deriveKey(masterKey, "file links"),
     clock,
   });
+  await store.check();
   const redis = config.redisUrls ? await findRedis(config.redisUrls, db, logger) : null;
   const transport = redis ? createRedisTransport({ ...redis, logger }) : createNotifyTransport(db);
   const bus = createEventBus({ transport, processId, logger });
@@ -201,6 +207,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     db,
     store,
     egress,
+    buckets: s3SourcesOf(config),
     uris: createSecretBox(masterKey, "document addresses"),
     newId: () => newId(clock.now()),
   });
@@ -214,7 +221,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     leaseMs: config.leaseMs,
     retentionMs: config.retentionMs,
   });
-  const expiry = createExpiry({ db, store, audit: createAuditor() });
+  const expiry = createExpiry({ db, store, audit: createAuditor(), documents });
   const expirySweeper = createExpirySweeper({ expiry, intervalMs: EXPIRY_MS, logger });
   await expirySweeper.start();
   cleanup.add("expiry", () => expirySweeper.stop());
@@ -232,6 +239,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     bus,
     queue,
     store,
+    files,
     pipelines,
     catalogue,
     documents,
@@ -250,6 +258,12 @@ async function customStages({ config, stages: modules = [] }: StartOptions): Pro
   const tempDir = join(config.dataDir, "tmp");
   if (modules.length > 0) await mkdir(tempDir, { recursive: true, mode: 0o700 });
   return await describeCustomStages({ modules, tempDir, path: config.path });
+}
+
+/** Where an entry does not say where its bucket is, it is where the objects are. */
+function s3SourcesOf({ s3Sources, s3Credentials, storageUrl }: Config): S3Sources {
+  const place = placeOfStore(storageUrl);
+  return createS3Sources(s3Sources, s3Credentials, "s3" in place ? place.s3 : undefined);
 }
 
 /** Where this process listens, for the guard that keeps callers from using it against itself. */
@@ -415,7 +429,7 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
     now,
     facts: {
       version: VERSION,
-      features: ["ocr", queue.backend],
+      features: ["ocr", queue.backend, ...(core.files ? [] : ["s3"])].sort(),
       startTime,
       maxMessageBytes: MAX_MESSAGE_BYTES,
       maxDocumentBytes: config.maxDocumentBytes,
@@ -472,7 +486,7 @@ async function startRpc(
       await system.checkWorkers();
     }),
     http: [
-      createFileRoutes(core.store, { onUploaded: documents.uploaded, logger }),
+      ...(core.files ? [createFileRoutes(core.files, { onUploaded: documents.uploaded, logger })] : []),
       auth.jwks,
       createQueueRoute(system),
     ],
@@ -668,7 +682,8 @@ export async function runDoctor(
 function machineOf(config: Config): MachineDeps {
   let files: string | null = null;
   try {
-    files = folderOfStore(config.storageUrl);
+    const place = placeOfStore(config.storageUrl);
+    if ("folder" in place) files = place.folder;
   } catch {
     // The check of the store says what is wrong.
   }
@@ -679,7 +694,8 @@ function machineOf(config: Config): MachineDeps {
         publicUrl: "",
         signingSecret: randomBytes(32),
         clock: systemClock,
-      }),
+        s3Credentials: config.s3Credentials,
+      }).store,
     storeFolder: files,
     places: [
       { name: "the data folder", path: config.dataDir },

@@ -45,8 +45,13 @@ const SETTINGS = z.object({
   REDIS_URL: list
     .pipe(z.array(z.url({ protocol: /^rediss?$/, error: REDIS_FORM })).min(1, REDIS_FORM))
     .optional(),
-  /** Where documents and large results lie; without it the folder `files` in the data folder. */
+  /** Where documents and large results lie, a folder or a bucket; without it the folder `files` in the data folder. */
   SLUICE_STORAGE_URL: z.string().optional(),
+  /** Key for buckets; without it Amazon's usual places are looked into. */
+  SLUICE_S3_ACCESS_KEY_ID: z.string().optional(),
+  SLUICE_S3_SECRET_ACCESS_KEY: z.string().optional(),
+  /** Buckets and prefixes in them that documents may be fetched from, in the form of the storage's address. */
+  SLUICE_S3_SOURCES: list.default([]),
   /** The first administrator, used only while there are no users. */
   SLUICE_ADMIN_EMAIL: z.email("must be an e-mail address").optional(),
   SLUICE_ADMIN_PASSWORD: z.string().min(12, "must have at least 12 characters").max(1024).optional(),
@@ -115,7 +120,14 @@ const SETTINGS = z.object({
 });
 
 /** Settings that may stand in a file named by `<NAME>_FILE`. */
-const SECRETS = ["SLUICE_ADMIN_PASSWORD", "SLUICE_MASTER_KEY", "DATABASE_URL", "REDIS_URL"] as const;
+const SECRETS = [
+  "SLUICE_ADMIN_PASSWORD",
+  "SLUICE_MASTER_KEY",
+  "SLUICE_S3_ACCESS_KEY_ID",
+  "SLUICE_S3_SECRET_ACCESS_KEY",
+  "DATABASE_URL",
+  "REDIS_URL",
+] as const;
 
 /** The names of all settings, for documentation and for checks of deployment files. */
 export const SETTING_NAMES: readonly string[] = [
@@ -149,6 +161,10 @@ export function loadConfig(environment: Environment = process.env) {
     faults.push("SLUICE_WORKER_ADDR: the port must be at most 65535");
   if ((data.SLUICE_TLS_CERT === undefined) !== (data.SLUICE_TLS_KEY === undefined)) {
     faults.push("SLUICE_TLS_CERT and SLUICE_TLS_KEY: set both or neither");
+  }
+  const { SLUICE_S3_ACCESS_KEY_ID: accessKeyId, SLUICE_S3_SECRET_ACCESS_KEY: secretAccessKey } = data;
+  if ((accessKeyId === undefined) !== (secretAccessKey === undefined)) {
+    faults.push("SLUICE_S3_ACCESS_KEY_ID and SLUICE_S3_SECRET_ACCESS_KEY: set both or neither");
   }
   const masterKey = data.SLUICE_MASTER_KEY === undefined ? null : parseKey(data.SLUICE_MASTER_KEY);
   if (data.SLUICE_MASTER_KEY !== undefined && !masterKey) {
@@ -184,6 +200,8 @@ export function loadConfig(environment: Environment = process.env) {
     redisUrls: data.REDIS_URL ?? null,
     databaseConnections: data.SLUICE_DATABASE_CONNECTIONS,
     storageUrl: data.SLUICE_STORAGE_URL ?? join(dataDir, "files"),
+    s3Sources: data.SLUICE_S3_SOURCES,
+    s3Credentials: accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : null,
     adminEmail: data.SLUICE_ADMIN_EMAIL ?? null,
     adminPassword: data.SLUICE_ADMIN_PASSWORD ?? null,
     masterKey,

@@ -1,4 +1,5 @@
 import { hash, verify } from "@node-rs/argon2";
+import { createLimiter } from "../lib/limiter.ts";
 import { PasswordsBusyError } from "./errors.ts";
 
 /** argon2id (the library's default) as the OWASP Password Storage Cheat Sheet has it: 19 MiB, 2 passes. */
@@ -28,7 +29,7 @@ export interface PasswordsOptions {
 }
 
 export function createPasswords({ concurrency, maxWaiting = 32 }: PasswordsOptions): Passwords {
-  const limited = limiter(concurrency, maxWaiting);
+  const limited = createLimiter(concurrency, { maxWaiting, full: () => new PasswordsBusyError() });
   // Made at once, so that the first unknown user is not told by a longer wait.
   const dummy = hash("no password hashes to this on purpose", PARAMETERS);
   dummy.catch(() => {});
@@ -45,25 +46,4 @@ export function createPasswords({ concurrency, maxWaiting = 32 }: PasswordsOptio
 /** The same password typed on another keyboard is the same password. */
 function normalize(password: string): string {
   return password.normalize("NFC");
-}
-
-function limiter(concurrency: number, maxWaiting: number): <T>(work: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = [];
-  let running = 0;
-  return async (work) => {
-    if (running >= concurrency) {
-      if (waiting.length >= maxWaiting) throw new PasswordsBusyError();
-      // The one that ends hands its place over, so `running` stays as it is.
-      await new Promise<void>((resolve) => waiting.push(resolve));
-    } else {
-      running++;
-    }
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else running--;
-    }
-  };
 }

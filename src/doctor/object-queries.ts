@@ -38,6 +38,8 @@ export async function unusedKeys(
       ${array(keys.map(({ jobId }) => jobId))}::text::uuid[]) as k(key, job_id)
     where not exists (select from job_result_contents c where c.job_id = k.job_id and c.object_key = k.key)
       and not exists (select from job_stages s where s.job_id = k.job_id and s.checkpoint_object = k.key)
-      and not exists (select from documents d where d.object_key = k.key)`;
+      and not exists (select from documents d where d.object_key = k.key)
+      and not exists (select from stored_objects o where o.key = k.key)
+      and not exists (select from documents d where d.upload_key = k.key and d.sha256 is null)`;
   return rows.map(({ key }) => key);
 }

@@ -121,6 +121,16 @@ export class UploadNotAwaitedError extends SluiceError {
   }
 }
 
+/** More uploads wait to be taken than this process holds. */
+export class DocumentsBusyError extends SluiceError {
+  override name = "DocumentsBusyError";
+  readonly kind = "unavailable";
+  readonly reason = "STORAGE_UNAVAILABLE";
+  constructor() {
+    super("Too many uploads are being taken at this moment. Try again.", {}, { retryAfterMs: 1_000 });
+  }
+}
+
 export class DocumentEmptyError extends SluiceError {
   override name = "DocumentEmptyError";
   readonly kind = "invalid_argument";
@@ -156,13 +166,15 @@ export class DocumentHashMismatchError extends SluiceError {
   }
 }
 
-export class UriSourceUnsupportedError extends SluiceError {
-  override name = "UriSourceUnsupportedError";
-  readonly kind = "unimplemented";
-  readonly reason = "UNIMPLEMENTED";
-  constructor() {
+/** The address names a bucket that is not open for documents, or no object in it. */
+export class SourceNotAllowedError extends SluiceError {
+  override name = "SourceNotAllowedError";
+  readonly kind = "invalid_argument";
+  readonly reason = "EGRESS_DENIED";
+  constructor(uri: string) {
     super(
-      "This version does not fetch documents from s3:// yet. Give a presigned https address, or send the bytes by UploadDocument.",
+      `${uri} names no object that documents may be fetched from. Write s3://bucket/key, percent-encoded; whoever runs the service opens buckets with SLUICE_S3_SOURCES.`,
+      { uri },
     );
   }
 }
@@ -180,16 +192,15 @@ export class SourceRefusedError extends SluiceError {
   }
 }
 
-/** The source answered, and may give the document later. */
+/** The source may give the document later. */
 export class SourceUnavailableError extends SluiceError {
   override name = "SourceUnavailableError";
   readonly kind = "unavailable";
   readonly reason = "SOURCE_UNREACHABLE";
+  /** @param status of its answer; 0 when there was none */
   constructor(uri: string, status: number) {
-    super(`${uri} answered with the HTTP status ${status}. Try again when it gives the document.`, {
-      uri,
-      status: String(status),
-    });
+    const what = status === 0 ? "does not answer" : `answered with the HTTP status ${status}`;
+    super(`${uri} ${what}. Try again when it gives the document.`, { uri, status: String(status) });
   }
 }
 

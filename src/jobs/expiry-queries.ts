@@ -32,10 +32,20 @@ export async function deleteExpiredDocuments(
     returning d.id, d.object_key`;
 }
 
-/** Notes objects that nothing names from the end of this transaction on. */
+/** Notes objects that this transaction, or a document that it deletes, has named last. */
 export async function doomObjects(sql: Sql, keys: readonly string[]): Promise<void> {
   if (keys.length === 0) return;
-  await sql`insert into doomed_objects (key) select unnest(${array(keys)}::text::text[]) on conflict do nothing`;
+  // DO UPDATE, so that one who is about to take a key off the list waits for this transaction. In one order for all.
+  await sql`
+    insert into doomed_objects (key) select distinct unnest(${array(keys)}::text::text[]) as key order by key
+    on conflict (key) do update set since = least(doomed_objects.since, excluded.since)`;
+}
+
+/** Notes an object that is of no use from `inMs` on, or later if that was noted before. */
+export async function doomObjectLater(sql: Sql, key: string, inMs: number): Promise<void> {
+  await sql`
+    insert into doomed_objects (key, since) values (${key}, ${expiryFromNow(sql, inMs)})
+    on conflict (key) do update set since = greatest(doomed_objects.since, excluded.since)`;
 }
 
 /** The next of them, longest doomed first, of those that are at least `ageMs` old. */

@@ -1,18 +1,15 @@
 import type { Auditor } from "../audit/auditor.ts";
 import { systemActor } from "../audit/model.ts";
 import type { Database } from "../db/sql.ts";
-import { messageOf } from "../lib/errors.ts";
+import { messageOf, SluiceError } from "../lib/errors.ts";
 import type { Lifecycle } from "../lib/lifecycle.ts";
 import { createPeriodic } from "../lib/periodic.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import {
-  deleteExpiredDocuments,
-  doomedObjects,
-  doomObjects,
-  forgetObjects,
-  lockExpiredJobs,
-} from "./expiry-queries.ts";
+import { removeObjects } from "./documents/objects.ts";
+import { lateUploads } from "./documents/queries.ts";
+import type { DocumentsService } from "./documents/service.ts";
+import { deleteExpiredDocuments, doomedObjects, doomObjects, lockExpiredJobs } from "./expiry-queries.ts";
 import { deleteJob } from "./queries.ts";
 
 /** Jobs, and documents, of one transaction. */
@@ -24,21 +21,21 @@ const OBJECTS = 500;
 const LEFT_TO_OTHERS_MS = 30_000;
 const ANY_OWNER = { ownerId: null };
 
+export interface ExpiryDeps {
+  readonly db: Database;
+  readonly store: ObjectStore;
+  readonly audit: Auditor;
+  readonly documents: Pick<DocumentsService, "takeUpload">;
+}
+
 export type Expiry = ReturnType<typeof createExpiry>;
 
 /**
  * Deletes jobs with their results, and documents, when their time is over. Rows go first and their objects after, noted
  * in between: a process may die anywhere, and neither a row lacks its object nor stays an object for ever.
  */
-export function createExpiry({ db, store, audit }: { db: Database; store: ObjectStore; audit: Auditor }) {
-  /** Removes objects that nothing names. What the store refuses is tried again by a later turn. */
-  const removeObjects = async (keys: readonly string[]): Promise<void> => {
-    const ends = await Promise.allSettled(keys.map((key) => store.delete(key)));
-    await forgetObjects(
-      db.sql,
-      keys.filter((_, i) => ends[i]?.status === "fulfilled"),
-    );
-  };
+export function createExpiry({ db, store, audit, documents }: ExpiryDeps) {
+  const remove = (keys: readonly string[]): Promise<void> => removeObjects({ db, store }, keys);
 
   const deleteJobs = async (): Promise<{ ids: string[]; keys: string[] }> =>
     await db.begin(async (tx) => {
@@ -50,8 +47,9 @@ export function createExpiry({ db, store, audit }: { db: Database; store: Object
       return { ids, keys };
     });
 
-  const deleteDocuments = async (): Promise<{ ids: string[]; keys: string[] }> =>
-    await db.begin(async (tx) => {
+  const deleteDocuments = async (): Promise<{ ids: string[]; keys: string[] }> => {
+    await takeLateUploads();
+    return await db.begin(async (tx) => {
       const documents = await deleteExpiredDocuments(tx, BATCH);
       const keys = documents.flatMap(({ objectKey }) => objectKey ?? []);
       const ids = documents.map(({ id }) => id);
@@ -59,6 +57,16 @@ export function createExpiry({ db, store, audit }: { db: Database; store: Object
       await recordAll(tx, "documents.expire", "document", ids);
       return { ids, keys };
     });
+  };
+
+  /** Documents that have come and that no job has asked for. Those that cannot be looked at must not be forgotten. */
+  const takeLateUploads = async (): Promise<void> => {
+    for (const id of await lateUploads(db.sql, BATCH)) {
+      await documents.takeUpload(id).catch((error: unknown) => {
+        if (!(error instanceof SluiceError) || error.kind === "unavailable") throw error;
+      });
+    }
+  };
 
   const recordAll = async (
     tx: Parameters<Auditor["recordMany"]>[0],
@@ -74,7 +82,8 @@ export function createExpiry({ db, store, audit }: { db: Database; store: Object
   };
 
   return {
-    removeObjects,
+    /** Removes those of these objects that nothing names; what fails is tried again by a later turn. */
+    removeObjects: remove,
 
     /** One turn: what is over at this moment, as far as one turn takes it, and objects that others have left. */
     async sweep(): Promise<{ jobs: number; documents: number; objects: number }> {
@@ -85,13 +94,13 @@ export function createExpiry({ db, store, audit }: { db: Database; store: Object
       ] as const) {
         for (let batch = 0; batch < MAX_BATCHES; batch++) {
           const { ids, keys } = await work();
-          await removeObjects(keys);
+          await remove(keys);
           done[what] += ids.length;
           if (ids.length < BATCH) break;
         }
       }
       const left = await doomedObjects(db.sql, LEFT_TO_OTHERS_MS, OBJECTS);
-      await removeObjects(left);
+      await remove(left);
       return { ...done, objects: left.length };
     },
   };

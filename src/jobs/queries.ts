@@ -264,10 +264,7 @@ export async function deleteJob(sql: Sql, scope: Scope, id: string): Promise<str
     delete from documents d where d.id = ${job.documentId}
       and not exists (select from jobs where document_id = d.id)
     returning object_key`;
-  const orphans = await sql<{ key: string }[]>`
-    select key from unnest(${array(documents.flatMap((row) => row.objectKey ?? []))}::text::text[]) as key
-    where not exists (select from documents where object_key = key)`;
-  return [...keys, ...orphans].map(({ key }) => key);
+  return [...keys.map(({ key }) => key), ...documents.flatMap(({ objectKey }) => objectKey ?? [])];
 }
 
 export async function findResult(sql: Sql, jobId: string): Promise<JobResult | null> {

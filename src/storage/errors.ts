@@ -70,26 +70,24 @@ export class StorageUnavailableError extends SluiceError {
   override name = "StorageUnavailableError";
   readonly kind = "unavailable";
   readonly reason = "STORAGE_UNAVAILABLE";
-  constructor(where: string, what: string, cause: unknown) {
-    super(
-      `The object store at ${where} does not work: ${what}. Check that it exists, is writable and has space.`,
-      { where, what },
-      { cause },
-    );
+  /** @param advice what whoever runs the service can do */
+  constructor(
+    where: string,
+    what: string,
+    cause: unknown,
+    advice = "Check that it exists, is writable and has space.",
+  ) {
+    super(`The object store at ${where} does not work: ${what}. ${advice}`, { where, what }, { cause });
   }
 }
 
-/** A store address that this build cannot use. */
+/** A store address that cannot be used. */
 export class StorageUrlError extends SluiceError {
   override name = "StorageUrlError";
   readonly kind = "failed_precondition";
   readonly reason = "STORAGE_URL_NOT_SUPPORTED";
-  constructor(scheme: string) {
-    super(
-      scheme === "s3"
-        ? "An object store at s3:// is not supported yet by this build; use a folder, e.g. file:///var/lib/sluice/objects."
-        : `An object store at ${scheme}:// is not known; use a folder, e.g. file:///var/lib/sluice/objects.`,
-      { scheme },
-    );
+  /** @param problem a sentence without what may be secret */
+  constructor(problem: string) {
+    super(`${problem}.`);
   }
 }

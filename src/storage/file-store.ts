@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { stat, unlink } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Clock } from "../lib/clock.ts";
@@ -8,7 +7,9 @@ import { listFiles } from "./file-list.ts";
 import { readFileRange } from "./file-reader.ts";
 import { createFileWriter } from "./file-writer.ts";
 import { fileOfKey, isObjectKey } from "./keys.ts";
+import { headerType, linkTime } from "./link-terms.ts";
 import type { ObjectStore } from "./object-store.ts";
+import { probe } from "./probe.ts";
 import { createLinkSigner, type Link } from "./signed-links.ts";
 
 export interface FileStoreDeps {
@@ -28,9 +29,6 @@ export interface FileStore extends ObjectStore {
   /** What a link allows. @throws LinkRefusedError when altered or expired */
   verifyLink(method: "GET" | "PUT", key: string, query: URLSearchParams): Link;
 }
-
-const MAX_LINK_SECONDS = 7 * 24 * 3600;
-const MEDIA_TYPE = /^[\w.+-]{1,80}\/[\w.+-]{1,80}(?:; ?charset=[\w-]{1,40})?$/;
 
 /** The object store in a folder: durable, atomic, streaming; see ObjectStore for what it promises. */
 export function createFileStore(deps: FileStoreDeps): FileStore {
@@ -66,13 +64,11 @@ export function createFileStore(deps: FileStoreDeps): FileStore {
     seconds: number,
     rest: Pick<Link, "method" | "filename" | "mediaType" | "maxBytes">,
   ) => {
-    const file = fileOfKey(objects, key);
-    if (!file || !Number.isInteger(seconds) || seconds < 1 || seconds > MAX_LINK_SECONDS) {
-      throw new RangeError(`expiresInSeconds must be 1 to ${MAX_LINK_SECONDS}`);
-    }
-    const expires = Math.floor(deps.clock.now() / 1_000) + seconds;
-    const query = signer.sign({ ...rest, key, expires });
-    return { url: `${base()}${key}?${query}`, expireTime: new Date(expires * 1_000) };
+    // An invalid key makes no link.
+    fileOfKey(objects, key);
+    const { expireTime } = linkTime(deps.clock.now(), seconds);
+    const query = signer.sign({ ...rest, key, expires: expireTime.getTime() / 1_000 });
+    return { url: `${base()}${key}?${query}`, expireTime };
   };
 
   const store: FileStore = {
@@ -110,23 +106,19 @@ export function createFileStore(deps: FileStoreDeps): FileStore {
         await writer.pruneAbove(file);
       }),
     async signGet(key, { expiresInSeconds, filename, mediaType }) {
-      const type = mediaType !== undefined && MEDIA_TYPE.test(mediaType) ? mediaType : null;
+      const type = headerType(mediaType);
       const rest = { method: "GET", filename: filename ?? null, mediaType: type, maxBytes: null } as const;
       return link(key, expiresInSeconds, rest);
     },
-    async signPut(key, { expiresInSeconds, maxBytes, mediaType }) {
-      const type = mediaType !== undefined && MEDIA_TYPE.test(mediaType) ? mediaType : null;
-      const rest = { method: "PUT", filename: null, mediaType: null, maxBytes } as const;
+    async signPut(key, { expiresInSeconds, maxBytes, sizeBytes = maxBytes, mediaType }) {
+      const type = headerType(mediaType);
+      const cap = Math.min(maxBytes, sizeBytes);
+      const rest = { method: "PUT", filename: null, mediaType: null, maxBytes: cap } as const;
       return { ...link(key, expiresInSeconds, rest), headers: type ? { "content-type": type } : {} };
     },
     async check() {
-      const key = `health-check/${randomUUID()}`;
       try {
-        await store.put(key, Buffer.from(key));
-        const read: Uint8Array[] = [];
-        for await (const chunk of (await store.get(key)).body) read.push(chunk);
-        if (Buffer.concat(read).toString() !== key) throw new Error("a probe came back changed");
-        await store.delete(key);
+        await probe(store);
       } catch (error) {
         if (error instanceof StorageUnavailableError) throw error;
         throw new StorageUnavailableError(root, messageOf(error), error);

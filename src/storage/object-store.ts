@@ -31,6 +31,8 @@ export interface SignPutOptions {
   /** 1 second to 7 days. */
   readonly expiresInSeconds: number;
   readonly maxBytes: number;
+  /** As announced: the link takes no more. Where the store cannot cap what comes, it takes no other length. */
+  readonly sizeBytes?: number;
   readonly mediaType?: string;
 }
 
@@ -43,7 +45,8 @@ export interface ObjectStore {
    */
   put(key: string, body: AsyncIterable<Uint8Array> | Uint8Array, options?: PutOptions): Promise<StoredObject>;
   /**
-   * The bytes [offset, offset + length), cut at the end of the object, read as they are consumed.
+   * The bytes [offset, offset + length), cut at the end of the object, read as they are consumed; nothing is held open
+   * before, after, or once `signal` has fired.
    * `size` is that of the whole object.
    * @throws ObjectNotFoundError, ObjectRangeError if `offset` lies behind the end
    */
@@ -63,7 +66,11 @@ export interface ObjectStore {
   delete(key: string): Promise<void>;
   /** A link that lets whoever holds it read the object until it expires; the object need not exist yet. */
   signGet(key: string, options: SignGetOptions): Promise<{ url: string; expireTime: Date }>;
-  /** A link that takes one PUT of at most `maxBytes`; `headers` must be sent with it. */
+  /**
+   * A link that takes a PUT until it expires; `headers` must be sent with it. A link that leads to this service takes at
+   * most `maxBytes`, and its route tells where the bytes lie. Without `sizeBytes` one that leads to a bucket takes any
+   * number; they lie under `key`, and whoever uses them has to look at them.
+   */
   signPut(
     key: string,
     options: SignPutOptions,

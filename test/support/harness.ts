@@ -30,8 +30,9 @@ import {
 import type { Queue } from "../../src/queue/queue.ts";
 import { createStageCatalogue } from "../../src/stages/catalogue.ts";
 import { createStagePool, type StagePool } from "../../src/stages/host/pool.ts";
-import { createFileStore, type FileStore } from "../../src/storage/file-store.ts";
+import { createObjectStore } from "../../src/storage/create-store.ts";
 import type { ObjectStore } from "../../src/storage/object-store.ts";
+import { createS3Sources } from "../../src/storage/s3/sources.ts";
 import { createSystemService, type ServerFacts, type SystemService } from "../../src/system/service.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
@@ -40,6 +41,7 @@ import { createJobRunner } from "../../src/worker/run-job.ts";
 import { createWorker, type Worker } from "../../src/worker/worker.ts";
 import { createTestDatabase } from "./postgres.ts";
 import { postgresQueueOn, redisQueueOn, type TestQueueRedis } from "./queues.ts";
+import { S3_CREDENTIALS } from "./s3-credentials.ts";
 
 export { until } from "./until.ts";
 
@@ -65,7 +67,7 @@ export interface Harness extends Services, AsyncDisposable {
   readonly db: Database;
   readonly clock: DatabaseClock;
   readonly bus: EventBus;
-  readonly store: FileStore;
+  readonly store: ObjectStore;
   /** Reaches this machine, and public addresses. */
   readonly egress: Egress;
   readonly metrics: Metrics;
@@ -88,10 +90,18 @@ export interface Harness extends Services, AsyncDisposable {
 /**
  * @param options.leaseMs how long a lease holds; short ones let a test see it run out
  * @param options.retentionMs how long ended jobs are kept; without it until they are deleted
+ * @param options.storageUrl the store; without it a folder
+ * @param options.s3Sources buckets that documents may be fetched from
  * @param options.redis holds the queue; without it Postgres does
  */
 export async function createHarness(
-  options: { leaseMs?: number; redis?: TestQueueRedis; retentionMs?: number | null } = {},
+  options: {
+    leaseMs?: number;
+    redis?: TestQueueRedis;
+    retentionMs?: number | null;
+    storageUrl?: string;
+    s3Sources?: readonly string[];
+  } = {},
 ): Promise<Harness> {
   const { leaseMs = 30_000, redis, retentionMs = null } = options;
   const database = await createTestDatabase({ migrate: migrateUrl });
@@ -105,11 +115,11 @@ export async function createHarness(
   const bus = createEventBus({ transport: createNotifyTransport(db), processId: newId(), logger: silent });
   await bus.start();
   const metrics = createMetrics();
-  const store = createFileStore({
-    root: join(folder, "files"),
+  const { store } = createObjectStore(options.storageUrl ?? join(folder, "files"), {
     publicUrl: "http://127.0.0.1:1",
     signingSecret: MASTER_KEY,
     clock: systemClock,
+    s3Credentials: S3_CREDENTIALS,
   });
   const passwords = createSecretBox(MASTER_KEY, "document passwords");
   const secrets = createSecretBox(MASTER_KEY, "pipeline secrets");
@@ -149,11 +159,12 @@ export async function createHarness(
       db: on,
       store: objects,
       egress,
+      buckets: createS3Sources(options.s3Sources ?? [], S3_CREDENTIALS),
       uris: passwords,
       newId,
     });
     const leases = createLeases({ db: on, bus, queue, metrics, clock, leaseMs, retentionMs });
-    const expiry = createExpiry({ db: on, store: objects, audit });
+    const expiry = createExpiry({ db: on, store: objects, audit, documents });
     const heartbeats = createHeartbeats(on, leaseMs);
     const jobs = createJobsService({
       db: on,

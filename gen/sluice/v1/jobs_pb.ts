@@ -1225,7 +1225,8 @@ export type CreateJobRequest = Message<"sluice.v1.CreateJobRequest"> & {
   } | {
     /**
      * Fetched by the worker: `https://` or `s3://`, or `http://` if the operator allows it. At most 2048 characters.
-     * Fails with `INVALID_ARGUMENT` / `EGRESS_DENIED` if it points to a place that the server may not call.
+     * Fails with `INVALID_ARGUMENT` / `EGRESS_DENIED` if it points to a place that the server may not call, as a bucket
+     * that was not opened for documents. In the key of `s3://bucket/key`, what an address cannot hold is percent-encoded.
      *
      * @generated from field: string uri = 7;
      */
@@ -2300,7 +2301,8 @@ export type CreateUploadRequest = Message<"sluice.v1.CreateUploadRequest"> & {
   mediaType: string;
 
   /**
-   * Size in bytes, so that one that is too large is refused at once; 0 = unknown.
+   * Size in bytes, so that one that is too large is refused at once; 0 = unknown. The address takes no more than that, and
+   * where it leads to a bucket no other number.
    *
    * @generated from field: int64 size_bytes = 3;
    */
@@ -3045,7 +3047,8 @@ export const JobsService: GenService<{
   },
   /**
    * Prepares an upload by a plain HTTP PUT, as browsers can do it. The document can be used in a job
-   * when the PUT has been answered with 201.
+   * when the PUT has been answered with success. Where the address leads to a bucket, size and SHA-256 are looked at when the
+   * first job asks for the document; it then fails as the PUT would have.
    *
    * @generated from rpc sluice.v1.JobsService.CreateUpload
    */

@@ -25,7 +25,7 @@ export type DocumentBody = { content: Uint8Array } | { objectKey: string };
 /** Documents up to this size stand in their row; larger ones in the object store. */
 export const INLINE_DOCUMENT_BYTES = 64 * 1024;
 
-/** The object that holds the bytes of this document, and of no other: it goes when the document goes. */
+/** Where the bytes of this document are put, unless others have brought the same before. */
 export function documentObjectKey(documentId: string): string {
   return `documents/${documentId}`;
 }

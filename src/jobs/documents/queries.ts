@@ -1,8 +1,9 @@
 import { array, type Fragment, type Sql } from "../../db/sql.ts";
 import type { Scope } from "../../lib/caller.ts";
 import { storable, storableJson } from "../../lib/storable.ts";
-import { expiryFromNow } from "../expiry-queries.ts";
+import { doomObjects, expiryFromNow } from "../expiry-queries.ts";
 import type { Document, DocumentBody, DocumentSource } from "./model.ts";
+import { shareObjects } from "./object-queries.ts";
 
 type DocumentRow = Omit<Document, "sizeBytes"> & { sizeBytes: string };
 
@@ -27,11 +28,18 @@ export interface NewDocument {
   retentionMs: number | null;
 }
 
+/** Inserts them; of those with the same bytes in the object store all name one object. */
 export async function insertDocuments(sql: Sql, documents: readonly NewDocument[]): Promise<void> {
+  const shared = await shareObjects(
+    sql,
+    documents.flatMap(({ sha256, body }) =>
+      "objectKey" in body && sha256 !== null ? { sha256, key: body.objectKey } : [],
+    ),
+  );
   const records = documents.map(({ body, ...document }) => ({
     ...document,
     content: "content" in body ? Buffer.from(body.content).toString("base64") : null,
-    objectKey: "objectKey" in body ? body.objectKey : null,
+    objectKey: "objectKey" in body ? shared.get(document.sha256 ?? "") : null,
     uri: "uri" in body ? body.uri : "",
     sealedUri: "sealedUri" in body ? Buffer.from(body.sealedUri).toString("base64") : null,
   }));
@@ -52,7 +60,7 @@ export async function findSealedUri(sql: Sql, id: string): Promise<Uint8Array | 
 }
 
 /**
- * Notes the bytes of a fetched document, unless some are noted already. Answers the hash of the bytes that are noted from
+ * Notes the bytes of a fetched document, in a transaction, unless some are noted already. Answers the hash of the bytes that are noted from
  * then on, and the key of the object that holds them; null when the row does. Null when the document is gone.
  */
 export async function keepBytes(
@@ -66,18 +74,31 @@ export async function keepBytes(
     objectKey: string | null;
   },
 ): Promise<{ sha256: string; objectKey: string | null } | null> {
-  await sql`
-    update documents set size_bytes = ${bytes.sizeBytes}, sha256 = ${bytes.sha256}, content = ${bytes.content},
-      object_key = ${bytes.objectKey}, media_type = ${storable(bytes.mediaType)}
-    where id = ${id} and source = 'URI' and sha256 is null`;
+  const [awaited] = await sql`
+    select id from documents where id = ${id} and source = 'URI' and sha256 is null for no key update`;
+  if (awaited) {
+    const objectKey = bytes.objectKey && (await shareObject(sql, bytes.sha256, bytes.objectKey));
+    await sql`
+      update documents set size_bytes = ${bytes.sizeBytes}, sha256 = ${bytes.sha256}, content = ${bytes.content},
+        object_key = ${objectKey}, media_type = ${storable(bytes.mediaType)} where id = ${id}`;
+  }
   const [row] = await sql<{ sha256: string; objectKey: string | null }[]>`
     select sha256, object_key from documents where id = ${id}`;
   return row ?? null;
 }
 
-/** Removes documents that no job uses. */
+/** Removes documents that no job uses; their objects are noted to be removed. */
 export async function deleteDocuments(sql: Sql, ids: readonly string[]): Promise<void> {
-  await sql`delete from documents where id = any(${array(ids)}::text::uuid[])`;
+  const rows = await sql<{ objectKey: string | null }[]>`
+    delete from documents where id = any(${array(ids)}::text::uuid[]) returning object_key`;
+  await doomObjects(
+    sql,
+    rows.flatMap(({ objectKey }) => objectKey ?? []),
+  );
+}
+
+async function shareObject(sql: Sql, sha256: string, key: string): Promise<string> {
+  return (await shareObjects(sql, [{ sha256, key }])).get(sha256) ?? key;
 }
 
 /** An upload that nobody has sent by then is forgotten; its address is good for an hour. */
@@ -125,16 +146,34 @@ export async function findByRequestId(
   return row ?? null;
 }
 
-/** Notes where the bytes of an awaited upload lie. False when the upload is not, or no longer, awaited. */
+/** Notes where the bytes of an awaited upload lie, in a transaction. False when it is not, or no longer, awaited. */
 export async function completeUpload(
   sql: Sql,
   uploadKey: string,
   stored: { objectKey: string; sizeBytes: number; sha256: string; retentionMs: number | null },
 ): Promise<boolean> {
-  const rows = await sql`update documents set size_bytes = ${stored.sizeBytes}, sha256 = ${stored.sha256},
-    object_key = ${stored.objectKey}, expires_at = ${expiryFromNow(sql, stored.retentionMs)}
-    where upload_key = ${uploadKey} and sha256 is null returning id`;
-  return rows.length > 0;
+  const [awaited] = await sql<{ id: string }[]>`
+    select id from documents where upload_key = ${uploadKey} and sha256 is null for no key update`;
+  if (!awaited) return false;
+  const objectKey = await shareObject(sql, stored.sha256, stored.objectKey);
+  await sql`update documents set size_bytes = ${stored.sizeBytes}, sha256 = ${stored.sha256},
+    object_key = ${objectKey}, expires_at = ${expiryFromNow(sql, stored.retentionMs)} where id = ${awaited.id}`;
+  return true;
+}
+
+/** The key of the upload that a document waits for; null when it waits for none. */
+export async function findAwaitedUpload(sql: Sql, id: string): Promise<string | null> {
+  const [row] = await sql<{ uploadKey: string }[]>`
+    select upload_key from documents where id = ${id} and upload_key is not null and sha256 is null`;
+  return row?.uploadKey ?? null;
+}
+
+/** Up to `limit` documents whose upload has not been noted by the time that they are forgotten. */
+export async function lateUploads(sql: Sql, limit: number): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    select id from documents where expires_at <= now() and upload_key is not null and sha256 is null
+    order by expires_at limit ${limit}`;
+  return rows.map(({ id }) => id);
 }
 
 /** What an upload has brought; null while it is awaited. */

@@ -4,7 +4,8 @@ import type { Database } from "../../db/sql.ts";
 import type { Egress } from "../../egress/egress.ts";
 import type { SecretBox } from "../../lib/secret-box.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
-import { SourceRefusedError, SourceUnavailableError, UriSourceUnsupportedError } from "../errors.ts";
+import type { S3Sources } from "../../storage/s3/sources.ts";
+import { SourceNotAllowedError, SourceRefusedError, SourceUnavailableError } from "../errors.ts";
 import { INLINE_DOCUMENT_BYTES } from "./model.ts";
 import { findSealedUri, keepBytes, type NewDocument } from "./queries.ts";
 
@@ -12,6 +13,8 @@ export interface RemoteDocumentsDeps {
   readonly db: Database;
   readonly store: ObjectStore;
   readonly egress: Egress;
+  /** Not by the egress: where these buckets are, whoever runs the service has said, and no caller. */
+  readonly buckets: S3Sources;
   /** Addresses may carry credentials, as presigned ones do. */
   readonly uris: SecretBox;
   readonly newId: () => string;
@@ -33,15 +36,15 @@ const MAX_FILENAME = 255;
 const PASSING = new Set([408, 425, 429]);
 
 /** Documents that are named by an address: a worker fetches them once, and keeps what came. */
-export function createRemoteDocuments({ db, store, egress, uris, newId }: RemoteDocumentsDeps) {
+export function createRemoteDocuments({ db, store, egress, buckets, uris, newId }: RemoteDocumentsDeps) {
   return {
     /**
      * A document to be inserted with its job; nothing is fetched yet.
-     * @throws EgressDeniedError for an address that no call could reach
+     * @throws EgressDeniedError, SourceNotAllowedError for an address that no call could reach
      */
     prepare(ownerId: string, { uri, filename }: { uri: string; filename: string }): NewDocument {
-      if (/^s3:/i.test(uri)) throw new UriSourceUnsupportedError();
-      egress.check(uri);
+      if (!isInBucket(uri)) egress.check(uri);
+      else if (!buckets.allows(uri)) throw new SourceNotAllowedError(withoutSecrets(uri));
       const id = newId();
       return {
         id,
@@ -58,12 +61,21 @@ export function createRemoteDocuments({ db, store, egress, uris, newId }: Remote
 
     /**
      * Asks the source of a document for its bytes. `signal` ends it at any moment, also while the body is read.
-     * @throws EgressDeniedError, EgressFailedError, SourceRefusedError, SourceUnavailableError
+     * @throws EgressDeniedError, EgressFailedError, SourceNotAllowedError, SourceRefusedError, SourceUnavailableError
      */
     async fetch(id: string, signal: AbortSignal): Promise<RemoteBody> {
       const sealed = await findSealedUri(db.sql, id);
       if (!sealed) throw new Error(`document ${id} has no address`);
       const uri = uris.open(sealed, id).toString();
+      const fault = (status: number): Error => {
+        const passing = status === 0 || status >= 500 || PASSING.has(status);
+        return new (passing ? SourceUnavailableError : SourceRefusedError)(withoutSecrets(uri), status);
+      };
+      if (isInBucket(uri)) {
+        // The list may have become shorter since the job was made.
+        if (!buckets.allows(uri)) throw new SourceNotAllowedError(withoutSecrets(uri));
+        return await buckets.open(uri, fault, signal);
+      }
       const answer = await egress.call({ url: uri, maxRedirects: MAX_REDIRECTS, signal });
       if (answer.status === 200) {
         const type = answer.headers["content-type"];
@@ -73,8 +85,7 @@ export function createRemoteDocuments({ db, store, egress, uris, newId }: Remote
         };
       }
       answer.body.destroy();
-      const passing = answer.status >= 500 || PASSING.has(answer.status);
-      throw new (passing ? SourceUnavailableError : SourceRefusedError)(withoutSecrets(uri), answer.status);
+      throw fault(answer.status);
     },
 
     /**
@@ -89,15 +100,13 @@ export function createRemoteDocuments({ db, store, egress, uris, newId }: Remote
     ): Promise<boolean> {
       const { path, ...facts } = fetched;
       if (facts.sizeBytes <= INLINE_DOCUMENT_BYTES) {
-        const kept = await keepBytes(db.sql, id, {
-          ...facts,
-          content: await readFile(path),
-          objectKey: null,
-        });
+        const content = await readFile(path);
+        const kept = await db.begin((tx) => keepBytes(tx, id, { ...facts, content, objectKey: null }));
         return kept?.sha256 === facts.sha256;
       }
       await store.put(key, createReadStream(path));
-      const kept = await keepBytes(db.sql, id, { ...facts, content: null, objectKey: key });
+      const kept = await db.begin((tx) => keepBytes(tx, id, { ...facts, content: null, objectKey: key }));
+      // Of an attempt before this one, or of another document with the same bytes.
       if (kept?.objectKey !== key) await store.delete(key);
       return kept?.sha256 === facts.sha256;
     },
@@ -116,6 +125,10 @@ function nameIn(uri: string): string {
 
 /** Without query and fragment, where credentials stand. */
 function withoutSecrets(uri: string): string {
-  const { origin, pathname } = new URL(uri);
-  return origin + pathname;
+  const { protocol, host, pathname } = new URL(uri);
+  return `${protocol}//${host}${pathname}`;
+}
+
+function isInBucket(uri: string): boolean {
+  return /^s3:/i.test(uri);
 }

@@ -10,12 +10,14 @@ import {
   DocumentEmptyError,
   DocumentHashMismatchError,
   DocumentNotFoundError,
-  DocumentNotUploadedError,
   DocumentTooLargeError,
   RequestIdReusedError,
   UploadNotAwaitedError,
 } from "../errors.ts";
+import { doomObjectLater } from "../expiry-queries.ts";
+import { createUploadIntake } from "./intake.ts";
 import { type Document, type DocumentSource, documentObjectKey, INLINE_DOCUMENT_BYTES } from "./model.ts";
+import { removeObjects } from "./objects.ts";
 import {
   completeUpload,
   deleteDocuments,
@@ -53,6 +55,8 @@ export interface DocumentHeader {
 
 /** How long the address of a presigned upload is good. */
 const UPLOAD_SECONDS = 60 * 60;
+/** When nothing is wanted of an upload's own object any more: its address has ended, its document is taken or forgotten. */
+const UPLOAD_OVER_MS = 3 * 24 * 3_600_000;
 
 export type DocumentsService = ReturnType<typeof createDocumentsService>;
 
@@ -92,7 +96,38 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
     return made;
   };
 
+  /**
+   * Takes the bytes of an awaited upload, which lie under `objectKey`. A link takes bytes once; the same bytes again are
+   * no fault, for whoever got no answer.
+   * @throws DocumentEmptyError, DocumentHashMismatchError, UploadNotAwaitedError: then they are removed
+   */
+  const uploaded = async (
+    uploadKey: string,
+    objectKey: string,
+    { size, sha256 }: { size: number; sha256: string },
+  ): Promise<void> => {
+    try {
+      if (size === 0) throw new DocumentEmptyError();
+      const expected = await findExpectedHash(db.sql, uploadKey);
+      if (expected !== null && expected !== sha256) throw new DocumentHashMismatchError(expected, sha256);
+      const bytes = { objectKey, sizeBytes: size, sha256, retentionMs };
+      if (await db.begin((tx) => completeUpload(tx, uploadKey, bytes))) return;
+      const kept = await findUploaded(db.sql, uploadKey);
+      if (kept?.sha256 !== sha256) throw new UploadNotAwaitedError();
+      if (kept.objectKey !== objectKey) await store.delete(objectKey);
+    } catch (error) {
+      // After a lost connection the row may name these bytes.
+      if (!isConnectionLoss(error)) await store.delete(objectKey);
+      throw error;
+    }
+  };
+
+  const takeUpload = createUploadIntake({ db, store, maxBytes, uploaded });
+
   return {
+    uploaded,
+    takeUpload,
+
     /**
      * Makes the bytes of a request ready to be inserted with their job: small ones go into the row, larger
      * ones are in the object store before this returns.
@@ -125,10 +160,10 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
       if (documents.length > 0) await insertDocuments(sql, documents);
     },
 
-    /** Removes the objects of prepared documents that no row names, as far as the store lets it. */
+    /** Removes the objects of prepared documents that no row names, as far as database and store let it. */
     async forget(documents: readonly NewDocument[]): Promise<void> {
       const keys = documents.flatMap(({ body }) => ("objectKey" in body ? body.objectKey : []));
-      await Promise.allSettled(keys.map((key) => store.delete(key)));
+      await removeObjects({ db, store }, keys).catch(() => {});
     },
 
     /** Takes back what `insert` wrote in the same transaction. */
@@ -185,37 +220,18 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
     ): Promise<{ documentId: string; url: string; headers: Record<string, string>; expireTime: Date }> {
       refuseTooLarge(header.sizeBytes);
       refuseUnstorable(header);
-      const { id, uploadKey } = await db.begin(
-        async (tx) => await awaitDocument(tx, caller, header, requestId),
-      );
-      const signed = await store.signPut(uploadKey, { expiresInSeconds: UPLOAD_SECONDS, maxBytes });
+      const { id, uploadKey } = await db.begin(async (tx) => {
+        const awaited = await awaitDocument(tx, caller, header, requestId);
+        // The address takes bytes until it ends, also when nobody wants them any more.
+        await doomObjectLater(tx, awaited.uploadKey, UPLOAD_OVER_MS);
+        return awaited;
+      });
+      const signed = await store.signPut(uploadKey, {
+        expiresInSeconds: UPLOAD_SECONDS,
+        maxBytes,
+        ...(header.sizeBytes > 0 ? { sizeBytes: header.sizeBytes } : {}),
+      });
       return { documentId: id, url: signed.url, headers: signed.headers, expireTime: signed.expireTime };
-    },
-
-    /**
-     * Takes the bytes of an awaited upload, which lie under `objectKey`. A link takes bytes once; the same bytes again are
-     * no fault, for whoever got no answer.
-     * @throws DocumentEmptyError, DocumentHashMismatchError, UploadNotAwaitedError: then they are removed
-     */
-    async uploaded(
-      uploadKey: string,
-      objectKey: string,
-      { size, sha256 }: { size: number; sha256: string },
-    ): Promise<void> {
-      try {
-        if (size === 0) throw new DocumentEmptyError();
-        const expected = await findExpectedHash(db.sql, uploadKey);
-        if (expected !== null && expected !== sha256) throw new DocumentHashMismatchError(expected, sha256);
-        const bytes = { objectKey, sizeBytes: size, sha256, retentionMs };
-        if (await completeUpload(db.sql, uploadKey, bytes)) return;
-        const kept = await findUploaded(db.sql, uploadKey);
-        if (kept?.sha256 !== sha256) throw new UploadNotAwaitedError();
-        if (kept.objectKey !== objectKey) await store.delete(objectKey);
-      } catch (error) {
-        // After a lost connection the row may name these bytes.
-        if (!isConnectionLoss(error)) await store.delete(objectKey);
-        throw error;
-      }
     },
 
     /** @throws DocumentNotFoundError */
@@ -226,13 +242,15 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
     },
 
     /**
-     * A document that a job can be made of: one whose bytes are there, or that a worker can fetch.
-     * @throws DocumentNotFoundError, DocumentNotUploadedError
+     * A document that a job can be made of: one whose bytes are there, or that a worker can fetch. Bytes that lie in the
+     * store, and that nobody has looked at yet, are taken first.
+     * @throws DocumentNotFoundError, and what `takeUpload` throws
      */
     async getUsable(caller: Caller, id: string): Promise<Document> {
       const document = await this.get(caller, id);
-      if (document.sha256 === null && document.source !== "URI") throw new DocumentNotUploadedError(id);
-      return document;
+      if (document.sha256 !== null || document.source === "URI") return document;
+      await takeUpload(id);
+      return await this.get(caller, id);
     },
 
     async many(ids: readonly string[]): Promise<Map<string, Document>> {

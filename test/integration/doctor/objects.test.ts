@@ -146,16 +146,24 @@ test("a store that cannot be written is a fault, and its objects are not looked 
   try {
     const file = join(folder, "no-folder");
     await writeFile(file, "");
-    const deps = { publicUrl: "", signingSecret: Buffer.alloc(32), clock: { now: Date.now } };
-    const broken = await visit(h, { store: () => createObjectStore(file, deps) });
+    const deps = {
+      publicUrl: "",
+      signingSecret: Buffer.alloc(32),
+      clock: { now: Date.now },
+      s3Credentials: null,
+    };
+    const broken = await visit(h, { store: () => createObjectStore(file, deps).store });
     expect(broken.of("storage")).toMatchObject([{ level: "fault", code: "STORAGE_BROKEN" }]);
     expect(broken.skipped).toEqual(["objects", "leftovers"]);
-    const unknown = await visit(h, { store: () => createObjectStore("s3://bucket", deps) });
+    const unknown = await visit(h, { store: () => createObjectStore("ftp://host/x", deps).store });
     expect(unknown.of("storage")).toMatchObject([
-      { level: "fault", message: expect.stringMatching(/s3:\/\/ is not supported/) },
+      { level: "fault", message: expect.stringMatching(/ftp:\/\/ is not known/) },
     ]);
     const missing = join(folder, "not", "there");
-    const fresh = await visit(h, { store: () => createObjectStore(missing, deps), storeFolder: missing });
+    const fresh = await visit(h, {
+      store: () => createObjectStore(missing, deps).store,
+      storeFolder: missing,
+    });
     expect(fresh.of("storage")).toMatchObject([
       { level: "ok", message: `nothing is stored yet; the folder ${missing} can be made` },
     ]);

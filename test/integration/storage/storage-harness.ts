@@ -54,9 +54,9 @@ export async function startFileServer(protocol: "http1" | "http2" = "http1") {
     port,
     /** Waits until every request so far is done with on the server's side. */
     settled: () => Promise.all(settled),
-    /** Every file below the root, half-written ones among them. */
-    files: () =>
-      readdirSync(root, { recursive: true, withFileTypes: true })
+    /** Every file below the root, half-written ones among them; or these alone. */
+    files: ({ drafts = false } = {}) =>
+      readdirSync(drafts ? join(root, "tmp") : root, { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())
         .map((entry) => entry.name),
     [Symbol.asyncDispose]: async () => {

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { attachment } from "../../../src/storage/content-disposition.ts";
-import { createObjectStore } from "../../../src/storage/create-store.ts";
 import { parseRange } from "../../../src/storage/http-range.ts";
 
 test.each([
@@ -38,15 +37,4 @@ test("a file name reaches the client whole, and never breaks out of its header",
     `attachment; filename="Bericht _M_rz_ _.pdf"; filename*=UTF-8''Bericht%20%22M%C3%A4rz%22%20%E2%82%AC.pdf`,
   );
   expect(attachment("a\r\nSet-Cookie: b")).toBe('attachment; filename="aSet-Cookie: b"');
-});
-
-test("a store at s3:// is refused with a sentence that says what to use", () => {
-  const open = (url: string) => () =>
-    createObjectStore(url, {
-      publicUrl: "http://host",
-      signingSecret: "0123456789abcdef",
-      clock: { now: () => 0 },
-    });
-  expect(open("s3://bucket")).toThrow(/not supported yet by this build; use a folder/);
-  expect(open("ftp://host/x")).toThrow(/ftp:\/\/ is not known/);
 });
