@@ -6,12 +6,12 @@ import { checkSize, undecodable } from "./size.ts";
 import { TAG, type TiffPage } from "./tiff-directory.ts";
 
 const NONE = 1;
-const LZW = 5;
 const JPEG = 7;
 const DEFLATE = [8, 32946];
 const PACK_BITS = 32773;
 const IN_STRIPS = [JPEG, ...DEFLATE];
-const IN_TILES = [NONE, LZW, PACK_BITS, ...IN_STRIPS];
+/** LZW is not among them: damaged data keeps its decoder busy without end. */
+const IN_TILES = [NONE, PACK_BITS, ...IN_STRIPS];
 const INTERLEAVED = 1;
 
 /** Whether the page is in a form that the decoder of the text recognition does not know: deflated, JPEG or tiles. */
@@ -67,7 +67,7 @@ function layoutOf(tags: TiffPage["tags"]): Layout {
   if (!known || (samples > 1 && first(tags, TAG.planes, INTERLEAVED) !== INTERLEAVED) || bits > 16) {
     throw new DocumentFault(
       "UNSUPPORTED_MEDIA_TYPE",
-      `This TIFF is in a form that is not read (compression ${compression}, ${bits} bits); save it with LZW or Group 4.`,
+      `This TIFF is in a form that is not read (compression ${compression}, ${bits} bits); save it without tiles, with LZW or Group 4.`,
     );
   }
   const [width, height] = [first(tags, TAG.width, 0), first(tags, TAG.height, 0)];
