@@ -36,19 +36,22 @@ export const redactStage: Stage<z.output<typeof Options>> = {
     const { kinds, patterns, replacement } = options;
     const wanted: readonly Kind[] = kinds.length + patterns.length === 0 ? KINDS : kinds;
     const counted: readonly Kind[] = patterns.length === 0 ? wanted : [...wanted, "pattern"];
-    const find = createFinder(new Set(wanted));
-    const findPatterns = createPatternFinder(patterns);
+    let share = 0;
+    const alive = (): void => progress(share);
+    const find = createFinder(new Set(wanted), alive);
+    const findPatterns = createPatternFinder(patterns, alive);
     const redactor = createRedactor({ find, findPatterns, replacement });
     /** For what is derived. */
     const uncounted = createRedactor({ find, findPatterns, replacement });
 
     const before = document.blocks ?? [];
     const blocks = redactBlocks(before, redactor, (index) => {
-      if (index % BLOCKS_PER_PROGRESS === 0) progress(0.8 * (index / before.length));
+      share = 0.8 * (index / before.length);
+      if (index % BLOCKS_PER_PROGRESS === 0) alive();
     });
-    progress(0.8);
     const chunks = document.chunks && (await moveChunks(document.chunks, before, blocks, uncounted));
-    progress(0.9);
+    share = 0.9;
+    alive();
     const { source, quality } = document;
     const changes: Partial<WorkingDocument> = {
       source: { ...source, filename: redactor.text(source.filename) },

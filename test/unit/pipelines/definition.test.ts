@@ -47,7 +47,7 @@ test("all faults are told at once, each with the path of its field", () => {
       { custom: { type: "unknown" } },
       { custom: { type: "stamp", options: {} }, name: "other" },
       { quality: { weights: { nonsense: 1 }, minimum: 2 } },
-      { http: { url: "ftp://example.org", timeout: "900s" } },
+      { http: { url: "ftp://example.org", timeout: "900s", secret: "whsec_no" } },
     ]),
   ).toEqual(
     [
@@ -70,7 +70,8 @@ test("all faults are told at once, each with the path of its field", () => {
       "config.stages[8].custom.options.ink",
       "config.stages[9].quality.minimum",
       "config.stages[9].quality.weights.nonsense",
-      "config.stages[10].http.timeout",
+      "config.stages[10].http.secret",
+    "config.stages[10].http.timeout",
       "config.stages[10].http.url",
     ].sort(),
   );

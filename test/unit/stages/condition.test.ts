@@ -90,3 +90,26 @@ test("a condition that cannot be told for this document fails with its reason an
   expect(failure("metadata.facts.words / 0.0 > 1.0 || document.size_bytes / 0 == 1")).toBe(true);
   expect(failure("document.size_bytes / 0 == 1")).toMatchObject(fault);
 });
+
+test("patterns are read as RE2 and matched in linear time, wherever they stand", () => {
+  const long: WorkingDocument = {
+    ...read,
+    source: { ...source, filename: `${"a".repeat(5_000)}!` },
+    facts: { pattern: "^(a+)+$", names: ["a.pdf", "b.txt"] },
+  };
+  const holds = (expression: string) => {
+    expect(conditionFault(expression), expression).toBeNull();
+    return evaluateCondition(expression, long);
+  };
+  expect(holds('document.filename.matches("^(a+)+$")')).toBe(false);
+  expect(holds('document.filename.matches("(a+)+!")')).toBe(true);
+  expect(holds("document.filename.matches(metadata.facts.pattern)")).toBe(false);
+  expect(holds('metadata.facts.names.exists(n, n.matches("(?i)\\\\.PDF$"))')).toBe(true);
+  expect(
+    holds('cel.bind(n, document.filename, !n.matches("^(a|aa)+$") && (n + "?").matches(".*[?]$"))'),
+  ).toBe(true);
+  expect(holds('true ? !document.filename.matches("^(a*)*$") : false')).toBe(true);
+  expect(() => holds('document.filename.matches("(a)\\\\1")')).toThrow(
+    /CONDITION|could not be evaluated.*escape/,
+  );
+});

@@ -23,3 +23,9 @@ test("the wait grows from attempt to attempt up to a minute, and is random below
   ]);
   expect(wait(3, () => 0)).toBe(0);
 });
+
+test("whoever asks to be left alone for longer is, for an hour at the most", () => {
+  const wait = (retryAfterMs?: number) =>
+    nextAttemptInMs({ error: error(true), attempt: 1, maxAttempts: 3, retryAfterMs }, most);
+  expect([undefined, 10, 90_000, 86_400_000].map(wait)).toEqual([1_000, 1_000, 90_000, 3_600_000]);
+});
