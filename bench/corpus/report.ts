@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { writePart } from "../results.ts";
 import { DOUBTS } from "./doubts.ts";
 import { type Measured, summarize } from "./measure.ts";
 import { type FormatMean, isDoubtful, isSameProse, type Target, three } from "./targets.ts";
@@ -13,9 +13,6 @@ export interface Outcome {
   /** What it ran on. */
   readonly machine: string;
 }
-
-const BEGIN = "<!-- corpus -->";
-const END = "<!-- /corpus -->";
 
 /** One line a document, for the terminal. */
 export function documentLine({
@@ -49,14 +46,7 @@ export function meanLine({ reader, format, documents, f1, recall, sluiceF1 }: Fo
 
 /** Puts the tables into the part of the file that is theirs. */
 export async function writeReport(path: string, outcome: Outcome): Promise<void> {
-  const before = await readFile(path, "utf8").catch(() => "# Results\n");
-  const part = `${BEGIN}\n${render(outcome)}\n${END}`;
-  const [from, to] = [before.indexOf(BEGIN), before.indexOf(END)];
-  const after =
-    from === -1 || to === -1
-      ? `${before.trimEnd()}\n\n${part}\n`
-      : before.slice(0, from) + part + before.slice(to + END.length);
-  await writeFile(path, after);
+  await writePart(path, "corpus", render(outcome));
 }
 
 function render({ sluice, peers, targets, ran, absent, machine }: Outcome): string {
