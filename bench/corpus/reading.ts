@@ -1,5 +1,4 @@
-import { copyFile } from "node:fs/promises";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import type { DocumentHost } from "../../test/support/document-host.ts";
 
 /** What a reader made of a document. */
@@ -16,9 +15,7 @@ export interface Reading {
 
 /** Reads a document as a worker does; the text is its Markdown, as most of the expected texts are. */
 export async function readWithSluice(host: DocumentHost, path: string, file: string): Promise<Reading> {
-  // The document processes may read nothing but their folder.
-  const copy = join(host.folder, "source");
-  await copyFile(path, copy);
+  const copy = await host.bring(path);
   try {
     const {
       text: plain,
@@ -30,5 +27,7 @@ export async function readWithSluice(host: DocumentHost, path: string, file: str
   } catch (error) {
     const { reason, message } = error as { reason?: string; message?: string };
     return { text: "", durationMs: 0, peakBytes: 0, failure: reason ?? String(message) };
+  } finally {
+    await rm(copy);
   }
 }

@@ -1,8 +1,13 @@
-import { mkdir, mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { DEFAULT_EXTRACT_LIMITS, type ExtractLimits } from "../../src/extract/extractor.ts";
-import { createStagePool, type StagePool, type StagePoolOptions } from "../../src/stages/host/pool.ts";
+import {
+  createStagePool,
+  type RenderedFiles,
+  type StagePool,
+  type StagePoolOptions,
+} from "../../src/stages/host/pool.ts";
 import { findStage } from "../../src/stages/registry.ts";
 import type { WorkingDocument } from "../../src/stages/stage.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
@@ -30,20 +35,34 @@ export interface HostedResult {
   readonly peakRssBytes: number;
 }
 
+/** The hash of a finished text, for those who need not see it. */
+export interface HostedDigest {
+  readonly sha256: string;
+  readonly characters: number;
+  readonly qualityScore: number | undefined;
+}
+
 /** Document processes as a worker has them, and a folder for their files; both are gone at the end. */
 export interface DocumentHost extends AsyncDisposable {
   readonly pool: StagePool;
   /** Where they may read and write. */
   readonly folder: string;
+  /** Copies a file to where they may read it, and returns the path of the copy. */
+  bring(path: string): Promise<string>;
   /**
    * Takes one document through the stages of the default pipeline and writes its formats.
    * @throws what the pool throws: `DocumentFault`, `StageFailure`, or the signal's reason
    */
   read(file: HostedFile): Promise<HostedResult>;
+  /** The same without bringing the result into this process; throws like `read`. */
+  digest(file: HostedFile): Promise<HostedDigest>;
 }
 
-/** Starts document processes with the settings of a worker; `overrides` changes some of them. */
-export async function startDocumentHost(overrides: Partial<StagePoolOptions> = {}): Promise<DocumentHost> {
+/** Starts document processes with the settings of a worker; `overrides` changes some of them, `timeoutMs` is that of a stage. */
+export async function startDocumentHost({
+  timeoutMs = 10 * 60_000,
+  ...overrides
+}: Partial<StagePoolOptions> & { timeoutMs?: number } = {}): Promise<DocumentHost> {
   const folder = await mkdtemp(join(tmpdir(), "sluice documents "));
   const pool = createStagePool({
     size: 1,
@@ -58,10 +77,17 @@ export async function startDocumentHost(overrides: Partial<StagePoolOptions> = {
   await pool.start();
   let count = 0;
 
-  async function read(file: HostedFile): Promise<HostedResult> {
+  async function through<T>(
+    file: HostedFile,
+    take: (done: {
+      folder: string;
+      documentPath: string;
+      rendered: RenderedFiles;
+      peakRssBytes: number;
+    }) => T,
+  ): Promise<Awaited<T>> {
     const { path, filename = basename(path), password, signal = new AbortController().signal } = file;
     const own = join(folder, `document-${count++}`);
-    const startedAt = performance.now();
     let peakRssBytes = 0;
     const onPeak = (bytes: number): void => {
       peakRssBytes = Math.max(peakRssBytes, bytes);
@@ -82,7 +108,7 @@ export async function startDocumentHost(overrides: Partial<StagePoolOptions> = {
           sourcePath: path,
           source,
           limits,
-          timeoutMs: 10 * 60_000,
+          timeoutMs,
           onProgress: () => {},
           onLog: () => {},
           onPeak,
@@ -92,27 +118,44 @@ export async function startDocumentHost(overrides: Partial<StagePoolOptions> = {
         inputPath = outputPath;
       }
       const documentPath = inputPath ?? "";
-      await pool.render({ documentPath, folder: own, timeoutMs: 10 * 60_000, onPeak, signal });
-      const durationMs = performance.now() - startedAt;
-      const [text, markdown, document] = await Promise.all(
-        [join(own, "text.txt"), join(own, "document.md"), documentPath].map((name) => readFile(name, "utf8")),
-      );
-      return {
-        text: text ?? "",
-        markdown: markdown ?? "",
-        document: JSON.parse(document ?? "") as WorkingDocument,
-        durationMs,
-        peakRssBytes,
-      };
+      const rendered = await pool.render({ documentPath, folder: own, timeoutMs, onPeak, signal });
+      return await take({ folder: own, documentPath, rendered, peakRssBytes });
     } finally {
       await rm(own, { recursive: true, force: true });
     }
   }
 
+  async function read(file: HostedFile): Promise<HostedResult> {
+    const startedAt = performance.now();
+    return await through(file, async (done) => {
+      const durationMs = performance.now() - startedAt;
+      const paths = [join(done.folder, "text.txt"), join(done.folder, "document.md"), done.documentPath];
+      const [text = "", markdown = "", json = ""] = await Promise.all(
+        paths.map((path) => readFile(path, "utf8")),
+      );
+      const document = JSON.parse(json) as WorkingDocument;
+      return { text, markdown, document, durationMs, peakRssBytes: done.peakRssBytes };
+    });
+  }
+
+  async function digest(file: HostedFile): Promise<HostedDigest> {
+    return await through(file, ({ rendered: { files, characters, qualityScore } }) => ({
+      sha256: files.find(({ name }) => name === "text.txt")?.sha256 ?? "",
+      characters,
+      qualityScore,
+    }));
+  }
+
   return {
     pool,
     folder,
+    async bring(path) {
+      const copy = join(folder, `source-${count++}`);
+      await copyFile(path, copy);
+      return copy;
+    },
     read,
+    digest,
     async [Symbol.asyncDispose]() {
       await pool.stop();
       await rm(folder, { recursive: true, force: true });
