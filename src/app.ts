@@ -17,11 +17,10 @@ import type { Database } from "./db/sql.ts";
 import { createChecks, createChecksWithout, type MachineDeps } from "./doctor/checks.ts";
 import { examine } from "./doctor/doctor.ts";
 import type { Outcome, Report } from "./doctor/model.ts";
-import { createEgress } from "./egress/egress.ts";
+import { createEgress, type Egress } from "./egress/egress.ts";
 import type { OwnAddress } from "./egress/policy.ts";
 import { createEventBus, type EventBus } from "./events/bus.ts";
 import { createNotifyTransport, createRedisTransport } from "./events/transport.ts";
-import { DEFAULT_EXTRACT_LIMITS } from "./extract/extractor.ts";
 import { createClaims } from "./jobs/claims.ts";
 import { createRemoteDocuments, type RemoteDocuments } from "./jobs/documents/remote.ts";
 import { createDocumentsService, type DocumentsService } from "./jobs/documents/service.ts";
@@ -51,7 +50,8 @@ import { createPageTokens, MAX_PAGE_SIZE } from "./rpc/pages.ts";
 import { createRpcServer, type RpcServer } from "./rpc/server.ts";
 import { createRequestValidator } from "./rpc/validation.ts";
 import { removeServerFile, writeServerFile } from "./server-file.ts";
-import { createStageCatalogue, type StageCatalogue } from "./stages/catalogue.ts";
+import { createStageCatalogue, type StageCatalogue, type StageType } from "./stages/catalogue.ts";
+import { describeCustomStages } from "./stages/custom/describe.ts";
 import { createStagePool } from "./stages/host/pool.ts";
 import { createObjectStore, folderOfStore } from "./storage/create-store.ts";
 import { createFileRoutes } from "./storage/file-routes.ts";
@@ -62,6 +62,7 @@ import { createSystemService } from "./system/service.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { VERSION } from "./version.ts";
+import { createHttpStage } from "./worker/http-stage.ts";
 import { removeLeftovers } from "./worker/leftovers.ts";
 import { createRecovery } from "./worker/recovery.ts";
 import { createJobRunner } from "./worker/run-job.ts";
@@ -99,6 +100,7 @@ interface Core {
   pipelines: PipelinesService;
   catalogue: StageCatalogue;
   documents: DocumentsService;
+  egress: Egress;
   remote: RemoteDocuments;
   expiry: Expiry;
   leases: Leases;
@@ -114,6 +116,8 @@ export interface StartOptions {
   readonly migrate: boolean;
   /** Begun by whoever calls, so that the database starts while the service is loaded. */
   readonly database: Promise<FoundDatabase>;
+  /** Modules with stages of the operator's. */
+  readonly stages?: readonly string[];
 }
 
 /** A running process; `stop` ends it in good order, `failed` settles when a part it cannot do without has ended. */
@@ -170,7 +174,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   const bus = createEventBus({ transport, processId, logger });
   await bus.start();
   cleanup.add("event bus", () => bus.stop());
-  const catalogue = createStageCatalogue();
+  const catalogue = createStageCatalogue({ custom: await customStages(options) });
   const pipelines = createPipelinesService({
     db,
     now: monotonicMs,
@@ -231,6 +235,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     pipelines,
     catalogue,
     documents,
+    egress,
     remote,
     expiry,
     leases,
@@ -238,6 +243,13 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     processId,
     publicUrl,
   };
+}
+
+/** The operator's stages, read before anything depends on them. */
+async function customStages({ config, stages: modules = [] }: StartOptions): Promise<StageType[]> {
+  const tempDir = join(config.dataDir, "tmp");
+  if (modules.length > 0) await mkdir(tempDir, { recursive: true, mode: 0o700 });
+  return await describeCustomStages({ modules, tempDir, path: config.path });
 }
 
 /** Where this process listens, for the guard that keeps callers from using it against itself. */
@@ -301,7 +313,7 @@ async function startQueue(
   return queue;
 }
 
-async function startWorker(core: Core, cleanup: Cleanup): Promise<Worker> {
+async function startWorker(core: Core, modules: readonly string[], cleanup: Cleanup): Promise<Worker> {
   const { config, logger, metrics, leases, documents, store } = core;
   const folder = join(config.dataDir, "tmp");
   await removeLeftovers(folder);
@@ -310,19 +322,20 @@ async function startWorker(core: Core, cleanup: Cleanup): Promise<Worker> {
   const pool = createStagePool({
     size: config.workerConcurrency,
     maxRssBytes: config.parserMemoryBytes,
-    idleProgressTimeoutMs: 2 * 60_000,
+    idleProgressTimeoutMs: config.parserSilenceMs,
     maxDocumentsPerProcess: 200,
     oldSpaceMb: Math.floor(config.parserMemoryBytes / 1024 / 1024 / 2),
+    customModules: modules,
     tempDir,
     path: config.path,
     logger,
   });
-  const limits = { ...DEFAULT_EXTRACT_LIMITS, maxInputBytes: config.maxDocumentBytes };
   const runJob = createJobRunner({
     leases,
     documents,
     remote: core.remote,
     pool,
+    runHttp: createHttpStage({ egress: core.egress, pool, now: core.clock.now }),
     store,
     passwords: createSecretBox(core.masterKey, "document passwords"),
     secrets: createSecretBox(core.masterKey, PIPELINE_SECRETS),
@@ -330,7 +343,7 @@ async function startWorker(core: Core, cleanup: Cleanup): Promise<Worker> {
     metrics,
     logger,
     tempDir,
-    limits,
+    limits: config.limits,
     defaultTimeoutMs: DEFAULT_JOB_TIMEOUT_MS,
     defaultStageTimeoutMs: DEFAULT_STAGE_TIMEOUT_MS,
     now: monotonicMs,
@@ -402,14 +415,14 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
     now,
     facts: {
       version: VERSION,
-      features: [queue.backend],
+      features: ["ocr", queue.backend],
       startTime,
       maxMessageBytes: MAX_MESSAGE_BYTES,
       maxDocumentBytes: config.maxDocumentBytes,
       maxInlineResultBytes: INLINE_RESULT_BYTES,
       maxBatchSize: MAX_BATCH_SIZE,
       maxPageSize: MAX_PAGE_SIZE,
-      maxPages: DEFAULT_EXTRACT_LIMITS.maxPages,
+      maxPages: config.limits.maxPages,
       maxJobTimeoutMs: MAX_JOB_TIMEOUT_MS,
       resultRetentionMs: config.retentionMs,
     },
@@ -499,7 +512,7 @@ export async function startServer(options: StartOptions & { worker: boolean }): 
     // Side by side: document processes load while the edge plans its rules. Both are waited for, so that what
     // one has started is known when the other has failed.
     const [working, serving] = await Promise.allSettled([
-      options.worker ? startWorker(core, cleanup) : null,
+      options.worker ? startWorker(core, options.stages ?? [], cleanup) : null,
       startRpc(core, auth, async () => worker?.check(), cleanup),
     ]);
     if (serving.status === "rejected") throw serving.reason;
@@ -552,7 +565,7 @@ export async function startWorkerProcess(options: StartOptions): Promise<Running
   const cleanup = createCleanup(options.logger);
   try {
     const core = await startCore(options, "worker", cleanup);
-    const worker = await startWorker(core, cleanup);
+    const worker = await startWorker(core, options.stages ?? [], cleanup);
     await startWorkerHealth(core, worker, cleanup);
     return { failed: Promise.race([failureOf(core), worker.displaced]), stop: () => cleanup.run() };
   } catch (error) {

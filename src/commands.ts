@@ -47,12 +47,12 @@ export const serverCommands: ServerCommands = {
     });
   },
 
-  async worker() {
+  async worker({ stages }) {
     const { config, logger } = settings();
     return await runUntilStopped(async () => {
       const database = begin({ config, logger, embedded: false });
       const { startWorkerProcess } = await app();
-      const worker = await startWorkerProcess({ config, logger, migrate: false, database });
+      const worker = await startWorkerProcess({ config, logger, migrate: false, database, stages });
       say(
         `Sluice worker runs ${config.workerConcurrency === 1 ? "one job at a time" : `${config.workerConcurrency} jobs at once`}. Ctrl-C stops it.`,
       );

@@ -72,6 +72,22 @@ const SETTINGS = z.object({
   SLUICE_RETENTION_DAYS: number(0, 36_500).default(0),
   /** Largest document, in bytes. */
   SLUICE_MAX_DOCUMENT_BYTES: number(1, 64 * 1024 * MIB).default(512 * MIB),
+  /** Pages, slides and sheets of one document that are read. */
+  SLUICE_MAX_PAGES: number(1, 1_000_000).default(10_000),
+  /** Bytes that one document may unpack to, with all that is inside it. */
+  SLUICE_MAX_INFLATED_BYTES: number(MIB, 64 * 1024 * MIB).default(512 * MIB),
+  /** How many times its stored size a document may unpack to. */
+  SLUICE_MAX_INFLATION_RATIO: number(1, 1_000_000).default(200),
+  /** Levels of elements within each other. The parsers' own stacks end above a thousand. */
+  SLUICE_MAX_NESTING: number(1, 1_000).default(200),
+  /** Members of an archive, parts of a mail, or documents inside one. */
+  SLUICE_MAX_MEMBERS: number(1, 1_000_000).default(10_000),
+  /** Characters of text in the output of one document; no string of the runtime holds more than the greatest. */
+  SLUICE_MAX_OUTPUT_CHARACTERS: number(1, 500_000_000).default(256 * MIB),
+  /** Pixels of one picture that is read by OCR. The recognition has 2 GiB at most, and takes up to 14 bytes for each. */
+  SLUICE_MAX_IMAGE_PIXELS: number(1_000_000, 130_000_000).default(40_000_000),
+  /** How long a document process may show no progress before it is ended, in milliseconds. */
+  SLUICE_PARSER_SILENCE_MS: number(1_000, 3_600_000).default(120_000),
   /** Memory at which a document process is ended, in bytes. */
   SLUICE_PARSER_MEMORY_BYTES: number(256 * MIB, 64 * 1024 * MIB).default(1024 * MIB),
   /** Ranges of addresses and names that outgoing calls may reach although they are private. */
@@ -178,6 +194,18 @@ export function loadConfig(environment: Environment = process.env) {
     graceMs: data.SLUICE_GRACE_MS,
     retentionMs: data.SLUICE_RETENTION_DAYS === 0 ? null : data.SLUICE_RETENTION_DAYS * 86_400_000,
     maxDocumentBytes: data.SLUICE_MAX_DOCUMENT_BYTES,
+    /** Bounds on what is read of one document. */
+    limits: {
+      maxInputBytes: data.SLUICE_MAX_DOCUMENT_BYTES,
+      maxPages: data.SLUICE_MAX_PAGES,
+      maxInflatedBytes: data.SLUICE_MAX_INFLATED_BYTES,
+      maxInflationRatio: data.SLUICE_MAX_INFLATION_RATIO,
+      maxDepth: data.SLUICE_MAX_NESTING,
+      maxMembers: data.SLUICE_MAX_MEMBERS,
+      maxOutputCharacters: data.SLUICE_MAX_OUTPUT_CHARACTERS,
+      maxImagePixels: data.SLUICE_MAX_IMAGE_PIXELS,
+    },
+    parserSilenceMs: data.SLUICE_PARSER_SILENCE_MS,
     parserMemoryBytes: data.SLUICE_PARSER_MEMORY_BYTES,
     /** What outgoing calls may reach beyond public https addresses. */
     egress: { ranges, hosts, allowHttp: data.SLUICE_EGRESS_ALLOW_HTTP },

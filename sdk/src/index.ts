@@ -15,6 +15,15 @@ export type { JobOutcome, Jobs, RunOptions, SubmitOptions, WaitOptions } from ".
 export { type JobStatusName, jobStatusName } from "./names.ts";
 export type { SluiceOptions } from "./platform.ts";
 export type { ByteSource, DocumentInput, DocumentName } from "./sources.ts";
+export type {
+  CustomStage,
+  CustomStageContext,
+  CustomStageInput,
+  CustomStageOutcome,
+  DocumentBlock,
+  DocumentChunk,
+  Json,
+} from "./stages.ts";
 export * from "./types.ts";
 export type { UploadOptions, UploadProgress, Uploads } from "./uploads.ts";
 export { VERSION } from "./version.ts";

@@ -2,8 +2,14 @@ import type { Command } from "commander";
 
 /** The commands that run or keep a server; each returns its exit code. */
 export interface ServerCommands {
-  serve(options: { worker: boolean; embedded: boolean; migrate: boolean }): Promise<number>;
-  worker(): Promise<number>;
+  serve(options: {
+    worker: boolean;
+    embedded: boolean;
+    migrate: boolean;
+    /** Modules with stages of the operator's. */
+    stages: readonly string[];
+  }): Promise<number>;
+  worker(options: { stages: readonly string[] }): Promise<number>;
   migrate(): Promise<number>;
   doctor(options: {
     repair: boolean;
@@ -16,6 +22,13 @@ export interface ServerCommands {
   resetPassword(options: { email: string }): Promise<number>;
 }
 
+/** Servers check pipelines by them, workers run them. */
+const STAGES: [flags: string, description: string, fallback: string[]] = [
+  "--stages <file...>",
+  "modules with stages of your own; give the same to every server and worker",
+  [],
+];
+
 export function registerServerCommands(
   program: Command,
   commands: ServerCommands,
@@ -27,17 +40,19 @@ export function registerServerCommands(
     .option("--no-worker", "run no jobs in this process")
     .option("--no-embedded", "start no database of its own; DATABASE_URL must name one")
     .option("--no-migrate", "leave the database's schema alone; fail if it is not up to date")
+    .option(...STAGES)
     .addHelpText(
       "after",
       `\nExamples:\n  $ ${program.name()} serve\n  $ SLUICE_ADDR=0.0.0.0:8080 DATABASE_URL=postgres://… ${program.name()} serve --no-worker`,
     )
-    .action((options: { worker: boolean; embedded: boolean; migrate: boolean }) =>
+    .action((options: { worker: boolean; embedded: boolean; migrate: boolean; stages: string[] }) =>
       run(() => commands.serve(options)),
     );
   program
     .command("worker")
     .description("run jobs for the server that uses the same database")
-    .action(() => run(() => commands.worker()));
+    .option(...STAGES)
+    .action((options: { stages: string[] }) => run(() => commands.worker(options)));
   program
     .command("migrate")
     .description("bring the database's schema up to date")

@@ -1,4 +1,5 @@
 import { lookup } from "node:dns/promises";
+import type { Readable } from "node:stream";
 import { Agent, buildConnector, type Dispatcher, request } from "undici";
 import { within } from "../lib/within.ts";
 import { EgressDeniedError, EgressFailedError } from "./errors.ts";
@@ -17,7 +18,10 @@ export interface EgressRequest {
   readonly method?: "GET" | "POST";
   /** Sent to the first host only: a redirect carries none of them. */
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array | string;
+  /** A stream ends with the call, however that ends; its length belongs into `headers`. */
+  readonly body?: Uint8Array | string | Readable;
+  /** How long the answer may keep its beginning, or its next piece, waiting; a minute unless given. */
+  readonly idleMs?: number;
   /** Ends the call at any moment, also while the body is read; with a limit of time, since a body may drip for ever. */
   readonly signal: AbortSignal;
   /** Redirects of a GET that are followed, each vetted as the first address is; 0 unless given. */
@@ -47,9 +51,8 @@ export interface Egress {
 
 const DNS_MS = 5_000;
 const CONNECT_MS = 5_000;
-const HEADERS_MS = 60_000;
-/** A body may pause that long; the whole is bounded by the caller's signal. */
-const BODY_IDLE_MS = 60_000;
+/** The beginning and each pause of an answer; the whole is bounded by the caller's signal. */
+const IDLE_MS = 60_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
@@ -74,8 +77,6 @@ export function createEgress({ policy, own, resolve = resolveBySystem }: EgressD
 
   const agent = new Agent({
     maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: HEADERS_MS,
-    bodyTimeout: BODY_IDLE_MS,
     connections: 64,
     connect(options, callback) {
       const url = new URL(`${options.protocol}//${options.host ?? options.hostname}`);
@@ -87,13 +88,15 @@ export function createEgress({ policy, own, resolve = resolveBySystem }: EgressD
   });
 
   const once = async (url: URL, wanted: EgressRequest, hop: number): Promise<Dispatcher.ResponseData> => {
-    const { method = "GET", headers = {}, body = null, signal } = wanted;
+    const { method = "GET", headers = {}, body = null, idleMs = IDLE_MS, signal } = wanted;
     try {
       return await request(url, {
         dispatcher: agent,
         method,
         headers: { "accept-encoding": "identity", ...(hop === 0 ? headers : {}) },
         body,
+        headersTimeout: idleMs,
+        bodyTimeout: idleMs,
         signal,
       });
     } catch (error) {

@@ -47,6 +47,9 @@ export async function detectMediaType(input: DetectInput): Promise<Detection> {
   return { ...found, warnings: mismatches(found.mediaType, input) };
 }
 
+/** `II*` and `MM*`, and the same of BigTIFF. */
+const TIFF_MARKS: ReadonlySet<number> = new Set([0x49492a00, 0x4d4d002a, 0x49492b00, 0x4d4d002b]);
+
 type Found = Omit<Detection, "warnings">;
 
 async function binaryType(head: Buffer, input: DetectInput): Promise<Found | undefined> {
@@ -63,7 +66,8 @@ async function binaryType(head: Buffer, input: DetectInput): Promise<Found | und
     return { mediaType: await detectCompound(input.path, input.filename) };
   }
   const known = await fileTypeFromBuffer(head).catch(() => undefined);
-  const mime = known?.mime.split(";")[0];
+  // The directory that tells a TIFF from a camera's own format may lie behind the head.
+  const mime = known?.mime.split(";")[0] ?? (TIFF_MARKS.has(magic) ? MEDIA.tiff : undefined);
   // Texts are this module's own business, and some of the short marks (audio, fonts) also start plain texts.
   if (!mime || /^text\/|xml|rtf|^message\//.test(mime) || detectEncoding(head, true) !== undefined)
     return undefined;

@@ -19,3 +19,27 @@ export class DocumentFault extends Error {
     this.reason = reason;
   }
 }
+
+/** A limit that the operator sets, as a field of `ExtractLimits`. */
+export type LimitName =
+  | "maxInputBytes"
+  | "maxInflatedBytes"
+  | "maxInflationRatio"
+  | "maxDepth"
+  | "maxMembers"
+  | "maxOutputCharacters"
+  | "maxImagePixels";
+
+/** The document goes beyond a limit that could be set higher. */
+export class LimitFault extends DocumentFault {
+  declare readonly reason: "LIMIT_EXCEEDED" | "DOCUMENT_TOO_LARGE";
+  readonly limit: LimitName;
+  constructor(
+    limit: LimitName,
+    message: string,
+    reason: "LIMIT_EXCEEDED" | "DOCUMENT_TOO_LARGE" = "LIMIT_EXCEEDED",
+  ) {
+    super(reason, message);
+    this.limit = limit;
+  }
+}

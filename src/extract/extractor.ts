@@ -14,6 +14,8 @@ export interface ExtractLimits {
   maxMembers: number;
   /** Characters of text in the output. */
   maxOutputCharacters: number;
+  /** Pixels of one picture that is read by OCR. */
+  maxImagePixels: number;
   /** Told of every byte that is unpacked, so that documents within each other share one budget. */
   onInflated?(bytes: number): void;
 }
@@ -26,6 +28,7 @@ export const DEFAULT_EXTRACT_LIMITS: ExtractLimits = {
   maxDepth: 200,
   maxMembers: 10_000,
   maxOutputCharacters: 256 * 1024 * 1024,
+  maxImagePixels: 40_000_000,
 };
 
 /** Options of the extract stage that concern every format. */
@@ -36,6 +39,10 @@ export interface ExtractOptions {
   includeHeadersFooters: boolean;
   /** HTML: only the main content, without navigation and boilerplate. */
   mainContentOnly: boolean;
+  /** `auto`: pictures, and pages that have no text of their own that can be used. */
+  ocr: "auto" | "never" | "always";
+  /** Languages that OCR reads, of the installed ones; empty = English. */
+  languages: readonly string[];
   /** For encrypted documents. */
   password?: string;
 }

@@ -1,4 +1,4 @@
-import { DocumentFault } from "./errors.ts";
+import { LimitFault } from "./errors.ts";
 import { markdownOf } from "./flatten.ts";
 import { joinRuns, type Run, type Style } from "./inline.ts";
 import type { Block, ListItem } from "./model.ts";
@@ -15,8 +15,8 @@ export function outputBudget(maxCharacters: number): OutputBudget {
     spend(characters) {
       left -= characters;
       if (left < 0) {
-        throw new DocumentFault(
-          "LIMIT_EXCEEDED",
+        throw new LimitFault(
+          "maxOutputCharacters",
           `The document has more than the ${maxCharacters} characters of text allowed; split it.`,
         );
       }

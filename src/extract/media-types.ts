@@ -41,6 +41,13 @@ export const MEDIA = {
   vtt: "text/vtt",
   srt: "application/x-subrip",
   text: "text/plain",
+  png: "image/png",
+  apng: "image/apng",
+  jpeg: "image/jpeg",
+  tiff: "image/tiff",
+  webp: "image/webp",
+  gif: "image/gif",
+  bmp: "image/bmp",
   binary: "application/octet-stream",
 } as const;
 
@@ -85,13 +92,15 @@ const BY_EXTENSION: Readonly<Record<string, readonly string[]>> = {
   markdown: [MEDIA.markdown],
   vtt: [MEDIA.vtt],
   srt: [MEDIA.srt],
-  png: ["image/png"],
-  jpg: ["image/jpeg"],
-  jpeg: ["image/jpeg"],
-  tif: ["image/tiff"],
-  tiff: ["image/tiff"],
-  webp: ["image/webp"],
-  gif: ["image/gif"],
+  png: [MEDIA.png, MEDIA.apng],
+  apng: [MEDIA.apng, MEDIA.png],
+  jpg: [MEDIA.jpeg],
+  jpeg: [MEDIA.jpeg],
+  tif: [MEDIA.tiff],
+  tiff: [MEDIA.tiff],
+  webp: [MEDIA.webp],
+  gif: [MEDIA.gif],
+  bmp: [MEDIA.bmp],
 };
 
 /** Other spellings under which clients declare a type. */
@@ -105,7 +114,9 @@ const ALIASES: Readonly<Record<string, string>> = {
   "application/csv": MEDIA.csv,
   "application/jsonl": MEDIA.ndjson,
   "application/x-jsonlines": MEDIA.ndjson,
-  "image/jpg": "image/jpeg",
+  "image/jpg": MEDIA.jpeg,
+  "image/tif": MEDIA.tiff,
+  "image/x-ms-bmp": MEDIA.bmp,
 };
 
 /** The extension of a file name in lower case, without the dot; empty if there is none. */

@@ -15,6 +15,7 @@ const xml: Load = () => import("./formats/xml.ts");
 const feed: Load = () => import("./formats/feed.ts");
 const html: Load = () => import("./formats/html.ts");
 const text: Load = () => import("./formats/text.ts");
+const image: Load = () => import("./formats/image.ts");
 
 /** Libraries are loaded with the first document that needs them: a process reads one document, or a few. */
 const EXTRACTORS: ReadonlyMap<string, Load> = new Map<string, Load>([
@@ -54,6 +55,13 @@ const EXTRACTORS: ReadonlyMap<string, Load> = new Map<string, Load>([
   [MEDIA.text, text],
   [MEDIA.vtt, text],
   [MEDIA.srt, text],
+  [MEDIA.png, image],
+  [MEDIA.apng, image],
+  [MEDIA.jpeg, image],
+  [MEDIA.tiff, image],
+  [MEDIA.webp, image],
+  [MEDIA.gif, image],
+  [MEDIA.bmp, image],
 ]);
 
 /** Every media type that can be read, sorted. */

@@ -1,5 +1,5 @@
 import { SaxesParser } from "saxes";
-import { DocumentFault } from "./errors.ts";
+import { DocumentFault, LimitFault } from "./errors.ts";
 
 export type XmlAttributes = Readonly<Record<string, string>>;
 
@@ -93,8 +93,8 @@ function xmlWriter(handlers: XmlHandlers, options: XmlOptions): (chunk: string |
     held = 0;
     depth += 1;
     if (depth > options.maxDepth) {
-      throw new DocumentFault(
-        "LIMIT_EXCEEDED",
+      throw new LimitFault(
+        "maxDepth",
         `The document nests elements deeper than the ${options.maxDepth} levels allowed.`,
       );
     }

@@ -1,7 +1,7 @@
 import { pipeline, type Readable } from "node:stream";
 import { crc32, createInflateRaw } from "node:zlib";
 import yauzl, { type Entry, type ZipFile } from "yauzl";
-import { DocumentFault } from "./errors.ts";
+import { DocumentFault, LimitFault } from "./errors.ts";
 
 /** The bounds a ZIP container is read under; `ExtractLimits` fits. */
 export interface ZipLimits {
@@ -83,8 +83,8 @@ export async function openZip(path: string, limits: ZipLimits, signal?: AbortSig
 
 async function readDirectory(file: ZipFile, maxMembers: number, signal?: AbortSignal) {
   const tooMany = (count: number) =>
-    new DocumentFault(
-      "LIMIT_EXCEEDED",
+    new LimitFault(
+      "maxMembers",
       `The document's ZIP container has ${count} members, more than the ${maxMembers} allowed.`,
     );
   if (file.entryCount > maxMembers) throw tooMany(file.entryCount);
@@ -137,15 +137,17 @@ function archiveOf(
 
   const judge = (total: number) => {
     if (total > limits.maxInflatedBytes) {
-      throw new DocumentFault(
-        "DOCUMENT_TOO_LARGE",
+      throw new LimitFault(
+        "maxInflatedBytes",
         `The document unpacks to more than the ${limits.maxInflatedBytes} bytes allowed.`,
+        "DOCUMENT_TOO_LARGE",
       );
     }
     if (total > RATIO_GRACE_BYTES && total > stored * limits.maxInflationRatio) {
-      throw new DocumentFault(
-        "DOCUMENT_TOO_LARGE",
+      throw new LimitFault(
+        "maxInflationRatio",
         `The document unpacks to more than ${limits.maxInflationRatio} times its stored size, as ZIP bombs do.`,
+        "DOCUMENT_TOO_LARGE",
       );
     }
   };

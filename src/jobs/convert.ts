@@ -240,6 +240,7 @@ export function errorToMessage(error: JobError | null): MessageInitShape<typeof 
     message: error.message,
     stage: error.stage ?? "",
     retryable: error.retryable,
+    limit: error.limit ?? "",
     evidence: error.evidence && evidenceToMessage(error.evidence),
   };
 }

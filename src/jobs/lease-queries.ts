@@ -43,24 +43,22 @@ export async function claimJobs(
   const rows = await sql<
     (JobRow & { leaseToken: string; config: { stages: StageConfig[] }; password: Uint8Array | null })[]
   >`
-    with recursive ${claim.selection(sql)}, j as (
+    with j as (
       update jobs set status = 'PROCESSING', attempt = attempt + 1, lease_token = gen_random_uuid(),
         locked_by = ${claim.workerId}, locked_at = now(), heartbeat_at = now(),
         lease_until = now() + ${claim.leaseMs}::int * interval '1 millisecond',
-        started_at = now(), concurrency_slot = coalesce(picked.slot, 1),
+        started_at = now(), concurrency_slot = picked.slot,
         stage = null, stage_message = null, peak_memory_bytes = null,
-        last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
-      from picked where jobs.id = picked.id
-      returning jobs.*
+        last_sequence = last_sequence + 1, version = jobs.version + 1, updated_at = now()
+      from ${claim.selection(sql)} as picked, pipeline_versions v
+      where jobs.id = picked.id and v.pipeline_id = jobs.pipeline_id and v.version = jobs.pipeline_version
+      returning jobs.*, v.config, picked.turn
     ), e as (
       insert into job_events (job_id, sequence, owner_id, type, payload)
       select id, last_sequence, owner_id, 'status_changed',
         jsonb_build_object('status', 'PROCESSING', 'previousStatus', 'CREATED', 'attempt', attempt) from j
     )
-    select ${jobColumns(sql, "j")}, j.lease_token, j.password, v.config
-    from j join pipeline_versions v on v.pipeline_id = j.pipeline_id and v.version = j.pipeline_version
-      join picked on picked.id = j.id
-    order by picked.turn, picked.place`;
+    select ${jobColumns(sql)}, lease_token, password, config from j order by turn`;
   return rows.map(({ leaseToken, config, password, ...row }) => {
     const job = jobFromRow(row);
     const lease = { jobId: row.id, token: leaseToken };

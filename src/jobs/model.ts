@@ -39,6 +39,8 @@ export interface JobError {
   message: string;
   stage?: string;
   retryable: boolean;
+  /** The setting that allows no more, when the document goes beyond a limit. */
+  limit?: string;
   /** Of a job that was set aside. */
   evidence?: QuarantineEvidence;
 }

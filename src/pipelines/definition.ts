@@ -1,4 +1,5 @@
 import type { FieldFault } from "../lib/errors.ts";
+import { isBrokenSecret } from "../lib/standard-webhooks.ts";
 import { isStorable } from "../lib/storable.ts";
 import type { StageCatalogue } from "../stages/catalogue.ts";
 import { conditionFault } from "../stages/condition.ts";
@@ -11,7 +12,6 @@ import { type PatternBudget, patternFaults } from "./patterns.ts";
 const MIN_TIMEOUT_MS = 1_000;
 const DAY_MS = 24 * 60 * 60_000;
 const HOUR_MS = 60 * 60_000;
-const MAX_HTTP_MS = 10 * 60_000;
 
 /**
  * All that is wrong with a list of stages beyond the rules of the contract, each fault with the path of its field in
@@ -26,6 +26,7 @@ export function definitionFaults(stages: readonly StageDraft[], catalogue: Stage
       ...conditionFaults(stage, at),
       ...timeFaults(stage, at),
       ...optionFaults(stage, at, catalogue),
+      ...secretFaults(stage, at),
       ...redactFaults(stage, at, spent),
     ];
   });
@@ -60,7 +61,7 @@ function conditionFaults(stage: StageDraft, at: string): FieldFault[] {
   return description === null ? [] : [{ field: `${at}.when`, description }];
 }
 
-function timeFaults({ timeoutMs, retry, onFailure, type, options }: StageDraft, at: string): FieldFault[] {
+function timeFaults({ timeoutMs, retry, onFailure, type }: StageDraft, at: string): FieldFault[] {
   const faults: FieldFault[] = [];
   const add = (field: string, description: string): void => {
     faults.push({ field: `${at}.${field}`, description });
@@ -69,10 +70,6 @@ function timeFaults({ timeoutMs, retry, onFailure, type, options }: StageDraft, 
     add("timeout", "Must be from 1 second to 24 hours.");
   if (type === "fetch" && onFailure === "SKIP")
     add("on_failure", "The fetch stage cannot be skipped: without the source there is nothing to work on.");
-  if (type === "http" && options.timeout !== undefined) {
-    const ms = Number(String(options.timeout).replace(/s$/, "")) * 1_000;
-    if (!(ms >= 1 && ms <= MAX_HTTP_MS)) add("http.timeout", "Must be more than 0 and at most 10 minutes.");
-  }
   if (!retry) return faults;
   const { initialBackoffMs: first, maxBackoffMs: most, multiplier } = { ...DEFAULT_RETRY, ...retry };
   if (first < 1 || first > HOUR_MS) add("retry.initial_backoff", "Must be more than 0 and at most 1 hour.");
@@ -106,6 +103,13 @@ function parseFaults(kind: ReturnType<StageCatalogue["find"]>, options: unknown,
       description,
     }));
   }
+}
+
+function secretFaults({ type, secret = "" }: StageDraft, at: string): FieldFault[] {
+  if (type !== "http" || !isBrokenSecret(secret)) return [];
+  const description =
+    "Behind whsec_ there must be at least 6 bytes in base64; a secret of any other form is taken as it is.";
+  return [{ field: `${at}.http.secret`, description }];
 }
 
 function redactFaults(stage: StageDraft, at: string, spent: PatternBudget): FieldFault[] {

@@ -16,7 +16,7 @@ export interface PlannedStage {
 /**
  * The stages with their options checked, and the key of every output: a hash over all that makes it, so
  * that the keys are known before anything runs.
- * @throws StageFailure STAGE_UNAVAILABLE for a type that is not there, STAGE_FAILED for an option at fault
+ * @throws StageFailure STAGE_UNAVAILABLE for a type or an option that is not there
  */
 export function planStages(
   stages: readonly StageConfig[],
@@ -39,12 +39,13 @@ function kindOf(config: StageConfig, catalogue: StageCatalogue): { kind: StageTy
   const kind = custom ? catalogue.findCustom(String(type)) : catalogue.find(config.type);
   if (kind) return { kind, raw: custom ? options : config.options };
   const advice = custom
-    ? "Start the workers with the --stages that have it."
+    ? "Start every worker with the --stages that have it, as the server."
     : "This version of the worker cannot run it yet: take it out of the pipeline, or use newer workers.";
   throw new StageFailure(
     "STAGE_UNAVAILABLE",
     `Stage ${config.name} has the type ${custom ? String(type) : config.type}, which this worker does not have. ${advice}`,
-    false,
+    // Another worker may have it.
+    custom,
   );
 }
 
@@ -54,8 +55,8 @@ function parseOptions(config: StageConfig, kind: StageType, raw: unknown): unkno
   } catch (error) {
     if (!(error instanceof StageOptionsError)) throw error;
     throw new StageFailure(
-      "STAGE_FAILED",
-      `The options of stage ${config.name} are at fault: ${error.message}`,
+      "STAGE_UNAVAILABLE",
+      `Stage ${config.name} has options that this worker cannot run with: ${error.message}`,
       false,
     );
   }

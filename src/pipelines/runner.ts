@@ -141,7 +141,11 @@ async function runWithRetries(
     } catch (error) {
       if (run >= policy.maxAttempts || !mayPass(error)) throw error;
       const { initialBackoffMs: baseMs, maxBackoffMs: capMs, multiplier } = policy;
-      const waitMs = backoffMs(run, { baseMs, capMs, multiplier, random: ports.random });
+      const asked = (error as { retryAfterMs?: number }).retryAfterMs ?? 0;
+      const waitMs = Math.max(
+        backoffMs(run, { baseMs, capMs, multiplier, random: ports.random }),
+        Math.min(asked, capMs),
+      );
       await ports.wait(stage, { run: run + 1, runs: policy.maxAttempts, waitMs, error });
     }
   }

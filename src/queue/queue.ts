@@ -17,7 +17,7 @@ export interface QueueEntry {
   readonly parked: boolean;
 }
 
-/** Which waiting jobs a claim takes: CTEs of its statement, the last one `picked (id, turn, place, slot)`. */
+/** Which waiting jobs a claim takes: the source of rows `(id, turn, slot)`, each locked and one of a job. */
 export type Selection = (sql: Sql) => Fragment;
 
 /** What a claim gives: at least whose job it is. */

@@ -1,4 +1,5 @@
 import { fetchStage } from "./fetch.ts";
+import { httpStage } from "./http.ts";
 import { findStage, stageTypes } from "./registry.ts";
 import type { Stage } from "./stage.ts";
 
@@ -15,6 +16,18 @@ export interface StageCatalogue {
   list(): readonly (StageType & { readonly isCustom: boolean })[];
 }
 
+/** Whether a stage of the operator's may not be called so. */
+export function isBuiltInType(type: string): boolean {
+  return builtIn(type) !== undefined;
+}
+
+function builtIn(type: string): StageType | undefined {
+  return WORKER_STAGES.find((stage) => stage.type === type) ?? findStage(type);
+}
+
+/** Those that a worker runs itself, since they need the network. */
+const WORKER_STAGES: readonly StageType[] = [fetchStage, httpStage];
+
 /** @param custom the operator's own types */
 export function createStageCatalogue({
   custom = [],
@@ -23,11 +36,11 @@ export function createStageCatalogue({
 } = {}): StageCatalogue {
   const own = new Map(custom.map((stage) => [stage.type, stage]));
   return {
-    find: (type) => (type === fetchStage.type ? fetchStage : findStage(type)),
+    find: builtIn,
     findCustom: (type) => own.get(type),
     list: () =>
       [
-        ...[fetchStage, ...stageTypes()].map((stage) => ({ ...stage, isCustom: false })),
+        ...[...WORKER_STAGES, ...stageTypes()].map((stage) => ({ ...stage, isCustom: false })),
         ...custom.map((stage) => ({ ...stage, isCustom: true })),
       ].sort((a, b) => (a.type < b.type ? -1 : 1)),
   };

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { installedLanguages, notInstalled } from "../extract/ocr/languages.ts";
 import { stageOptions } from "./options.ts";
 import { type Stage, StageFailure } from "./stage.ts";
 
@@ -7,9 +8,9 @@ const MAX_PAGES = 1_000_000;
 const Options = z.strictObject({
   /** When pages are read by optical character recognition. */
   ocr: z.enum(["auto", "never", "always"]).default("auto"),
-  /** Languages for recognition, ISO 639-3; empty = English. */
+  /** Languages for recognition, ISO 639-3, of those that are installed; empty = English. */
   languages: z
-    .array(z.string().regex(/^[a-z]{3}(_[a-z]+)?$/, "Use an ISO 639-3 code such as eng."))
+    .array(z.enum(installedLanguages(), { error: ({ input }) => notInstalled(String(input)) }))
     .max(10)
     .default([]),
   /** Pages to read at most; 0 = the server's limit, which also caps it. */
@@ -25,7 +26,7 @@ const Options = z.strictObject({
 /** Turns the document into blocks, with what it says about itself and what was seen of its pages. */
 export const extractStage: Stage<z.output<typeof Options>> = {
   type: "extract",
-  version: 1,
+  version: 2,
   description:
     "Turns the document into text and structure: headings, paragraphs, lists, tables, code, images.",
   ...stageOptions(Options, { ocr: "OCR_MODE_" }),
@@ -53,6 +54,8 @@ export const extractStage: Stage<z.output<typeof Options>> = {
         includeTables: options.include_tables,
         includeHeadersFooters: options.include_headers_footers,
         mainContentOnly: options.main_content_only,
+        ocr: options.ocr,
+        languages: options.languages,
         ...(password ? { password } : {}),
       },
       limits,

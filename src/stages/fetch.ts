@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { z } from "zod";
 import { DocumentFault } from "../extract/errors.ts";
-import { stageOptions } from "./options.ts";
+import { durationOption, stageOptions } from "./options.ts";
 
 /** Longest time a remote source may be given, in milliseconds. */
 const MAX_TIMEOUT_MS = 24 * 3_600_000;
@@ -11,12 +11,7 @@ const Options = z.strictObject({
   /** Larger documents are refused; 0 = the server's limit, which also caps it. */
   max_bytes: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
   /** How long a remote source may take, as `60s`. */
-  timeout: z
-    .string()
-    .regex(/^\d{1,9}(\.\d{1,9})?s$/, "Write seconds, such as 60s.")
-    .transform((text) => Math.round(Number(text.slice(0, -1)) * 1_000))
-    .refine((ms) => ms >= 1 && ms <= MAX_TIMEOUT_MS, "Give more than 0 s and at most 24 h.")
-    .default(60_000),
+  timeout: durationOption({ mostMs: MAX_TIMEOUT_MS, most: "24 h", fallbackMs: 60_000 }),
 });
 
 /**

@@ -1,6 +1,24 @@
 import { z } from "zod";
 import { StageOptionsError } from "./stage.ts";
 
+/** A duration in the JSON form of the contract, as `60s`, read as milliseconds: more than 0, up to `mostMs`. */
+export function durationOption({
+  mostMs,
+  most,
+  fallbackMs,
+}: {
+  mostMs: number;
+  most: string;
+  fallbackMs: number;
+}) {
+  return z
+    .string()
+    .regex(/^\d{1,9}(\.\d{1,9})?s$/, "Write seconds, such as 60s.")
+    .transform((text) => Math.round(Number(text.slice(0, -1)) * 1_000))
+    .refine((ms) => ms >= 1 && ms <= mostMs, `Give more than 0 s and at most ${most}.`)
+    .default(fallbackMs);
+}
+
 /** The two views of a stage's options schema: a check for what comes in, and JSON Schema for catalogues. */
 export interface OptionsOf<Options> {
   parseOptions(raw: unknown): Options;
@@ -9,7 +27,7 @@ export interface OptionsOf<Options> {
 
 /**
  * Options from a strict zod schema in the names of the proto. Missing options (undefined or null) are filled
- * with defaults, unknown ones refused. `enums` names the options that hold a value of a proto enum with its
+ * with defaults, unknown ones refused. `enums` names the options that hold a value of a proto enum, or a list of them, with its
  * prefix: `CHUNK_STRATEGY_TOKENS`, `TOKENS` and `tokens` are then the same, and `…_UNSPECIFIED` the default.
  */
 export function stageOptions<Schema extends z.ZodType>(
@@ -32,10 +50,15 @@ function withoutUnset(raw: unknown, enums: Readonly<Record<string, string>>): un
   const set: [string, unknown][] = [];
   for (const [key, value] of Object.entries(raw)) {
     const prefix = enums[key];
-    const plain = typeof value === "string" && prefix !== undefined ? enumValue(value, prefix) : value;
+    const plain = prefix === undefined ? value : withoutPrefix(value, prefix);
     if (plain !== undefined && plain !== null) set.push([key, plain]);
   }
   return Object.fromEntries(set);
+}
+
+function withoutPrefix(value: unknown, prefix: string): unknown {
+  if (Array.isArray(value)) return value.map((item) => withoutPrefix(item, prefix));
+  return typeof value === "string" ? enumValue(value, prefix) : value;
 }
 
 function enumValue(value: string, prefix: string): string | undefined {

@@ -4,6 +4,7 @@ import { enrichStage } from "./enrich.ts";
 import { extractStage } from "./extract.ts";
 import { normalizeStage } from "./normalize.ts";
 import { qualityStage } from "./quality.ts";
+import { redactStage } from "./redact.ts";
 import type { Stage } from "./stage.ts";
 
 const STAGES: readonly Stage[] = [
@@ -13,9 +14,10 @@ const STAGES: readonly Stage[] = [
   enrichStage,
   chunkStage,
   qualityStage,
+  redactStage,
 ];
 
-/** The built-in stages that run in document processes, in the order of the default pipeline; `fetch` is not one. */
+/** The built-in stages that run in document processes, those of the default pipeline first, in its order; `fetch` is not one. */
 export function stageTypes(): readonly Stage[] {
   return STAGES;
 }

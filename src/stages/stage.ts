@@ -39,6 +39,8 @@ export interface WorkingDocument {
 
 /** What a stage may use besides its input. */
 export interface StageContext<Options> {
+  /** The name of the stage in its pipeline. */
+  stage: string;
   options: Options;
   limits: ExtractLimits;
   signal: AbortSignal;
@@ -97,10 +99,19 @@ export class StageFailure extends Error {
   readonly reason: string;
   readonly retryable: boolean;
   readonly evidence: StageEvidence | undefined;
-  constructor(reason: string, message: string, retryable: boolean, evidence?: StageEvidence) {
+  /** How long whoever failed asks to be left alone, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
+  constructor(
+    reason: string,
+    message: string,
+    retryable: boolean,
+    evidence?: StageEvidence,
+    retryAfterMs?: number,
+  ) {
     super(message);
     this.reason = reason;
     this.retryable = retryable;
     this.evidence = evidence;
+    this.retryAfterMs = retryAfterMs;
   }
 }

@@ -1,4 +1,4 @@
-import { DocumentFault } from "../extract/errors.ts";
+import { DocumentFault, LimitFault, type LimitName } from "../extract/errors.ts";
 import type { JobError } from "../jobs/model.ts";
 import { SluiceError } from "../lib/errors.ts";
 import { StageFailure } from "../stages/stage.ts";
@@ -37,9 +37,30 @@ export class WorkerStopping extends Error {
   }
 }
 
+/** What the operator sets to move a limit. */
+const SETTINGS: Readonly<Record<LimitName, string>> = {
+  maxInputBytes: "SLUICE_MAX_DOCUMENT_BYTES",
+  maxInflatedBytes: "SLUICE_MAX_INFLATED_BYTES",
+  maxInflationRatio: "SLUICE_MAX_INFLATION_RATIO",
+  maxDepth: "SLUICE_MAX_NESTING",
+  maxMembers: "SLUICE_MAX_MEMBERS",
+  maxOutputCharacters: "SLUICE_MAX_OUTPUT_CHARACTERS",
+  maxImagePixels: "SLUICE_MAX_IMAGE_PIXELS",
+};
+
 /** What a throw of a stage or of the run means for the job. Nothing of an unexpected throw is shown. */
 export function jobErrorOf(error: unknown, stage: string | null): JobError {
   const at = stage ? { stage } : {};
+  if (error instanceof LimitFault) {
+    const limit = SETTINGS[error.limit];
+    return {
+      reason: error.reason,
+      message: `${error.message} The limit is ${limit}.`,
+      retryable: false,
+      limit,
+      ...at,
+    };
+  }
   if (error instanceof DocumentFault)
     return { reason: error.reason, message: error.message, retryable: false, ...at };
   if (error instanceof StageFailure) {

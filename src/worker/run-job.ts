@@ -22,13 +22,15 @@ import type { StageCatalogue } from "../stages/catalogue.ts";
 import { conditionFailure } from "../stages/condition.ts";
 import { fetchStage } from "../stages/fetch.ts";
 import { newDocument } from "../stages/host/document-file.ts";
-import type { RenderedFiles, StagePool } from "../stages/host/pool.ts";
+import type { RenderedFiles, StageJob, StagePool } from "../stages/host/pool.ts";
+import { type HttpOptions, httpStage } from "../stages/http.ts";
 import { StageFailure, type WorkingDocument } from "../stages/stage.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { type AttemptWriter, createAttemptWriter } from "./attempt-writer.ts";
 import { CancelOrdered, DatabaseLost, JobTimeout, jobErrorOf, WorkerStopping } from "./failure.ts";
+import type { createHttpStage } from "./http-stage.ts";
 import { createProgressWriter } from "./progress-writer.ts";
 import { nextAttemptInMs } from "./retry.ts";
 import { createSourceReceiver } from "./source.ts";
@@ -40,6 +42,7 @@ export interface RunJobDeps {
   pool: StagePool;
   store: ObjectStore;
   passwords: SecretBox;
+  runHttp: ReturnType<typeof createHttpStage>;
   /** Opens the secrets of pipelines. */
   secrets: SecretBox;
   /** The types of stages that this worker can run. */
@@ -73,6 +76,12 @@ const FORMAT_OF: Record<RenderedFiles["files"][number]["name"], ResultFormat> = 
   "document.json": "JSON",
   "chunks.ndjson": "CHUNKS",
 };
+
+/** What the runs of all stages have in common. */
+type StageTask = Omit<
+  StageJob,
+  "stage" | "stageType" | "options" | "onProgress" | "onLog" | "signal" | "password"
+>;
 
 /** What an attempt under way shares with whoever started it. */
 export interface AttemptControl {
@@ -151,7 +160,12 @@ export function createJobRunner(deps: RunJobDeps) {
       if (jobError.reason === "INTERNAL")
         logger.error({ jobId: job.id, err: error }, "a stage failed unexpectedly");
       const retryInMs = nextAttemptInMs(
-        { error: jobError, attempt: job.attempt, maxAttempts: job.maxAttempts },
+        {
+          error: jobError,
+          attempt: job.attempt,
+          maxAttempts: job.maxAttempts,
+          ...(known instanceof StageFailure && { retryAfterMs: known.retryAfterMs }),
+        },
         deps.random,
       );
       const ended = await writer.fail({ error: jobError, retryInMs });
@@ -207,28 +221,35 @@ export function createJobRunner(deps: RunJobDeps) {
       return source;
     };
 
-    const fetchSource = async ({ options, config }: PlannedStage): Promise<void> => {
+    /** What this process does itself of a stage ends at the timeout of the stage. */
+    const withDeadline = async <T>(
+      { config }: PlannedStage,
+      work: (until: AbortSignal) => Promise<T>,
+    ): Promise<T> => {
       const timeoutMs = config.timeoutMs ?? deps.defaultStageTimeoutMs;
       const late = new AbortController();
       const timer = setTimeout(() => late.abort(stageTimeout(config.name, timeoutMs)), timeoutMs);
       try {
-        const wanted = options as ReturnType<typeof fetchStage.parseOptions>;
-        source = await receive(wanted, AbortSignal.any([signal, late.signal]));
+        return await work(AbortSignal.any([signal, late.signal]));
       } finally {
         clearTimeout(timer);
       }
     };
 
-    /** The password of the job goes before that of the pipeline. */
-    const passwordOf = (stage: PlannedStage): string | undefined => {
-      if (stage.type !== "extract") return undefined;
-      if (password !== undefined) return password;
+    const fetchSource = async (stage: PlannedStage): Promise<void> => {
+      const wanted = stage.options as ReturnType<typeof fetchStage.parseOptions>;
+      source = await withDeadline(stage, (until) => receive(wanted, until));
+    };
+
+    /** The password of a stage's documents, or the secret that signs its requests; the job's goes before the pipeline's. */
+    const secretOf = (stage: PlannedStage): string | undefined => {
+      if (stage.type === "extract" && password !== undefined) return password;
       try {
         return openSecret(deps.secrets, job.pipelineId, stage.config);
       } catch {
         throw new StageFailure(
           "STAGE_FAILED",
-          `The password of stage ${stage.config.name} cannot be opened with the master key of this worker. Give it the key of the server, or set the password again.`,
+          `The secret of stage ${stage.config.name} cannot be opened with the master key of this worker. Give it the key of the server, or set the secret again.`,
           false,
         );
       }
@@ -256,14 +277,38 @@ export function createJobRunner(deps: RunJobDeps) {
       Math.round(((stage.position + share) / claimed.stages.length) * 1000) / 10;
 
     const runStage = async (stage: PlannedStage, { path, warnings }: Working): Promise<string | null> => {
-      const startedAt = performance.now();
       if (stage.config.type === fetchStage.type) {
         await fetchSource(stage);
         return null;
       }
-      const from = await received();
-      const own = passwordOf(stage);
+      const startedAt = performance.now();
+      let outcome = "failed";
       const outputPath = join(folder, `stage-${stage.position}.json`);
+      const timeoutMs = stage.config.timeoutMs ?? deps.defaultStageTimeoutMs;
+      const task = {
+        inputPath: path,
+        warnings,
+        source: await received(),
+        outputPath,
+        sourcePath,
+        limits,
+        onPeak,
+      };
+      try {
+        if (stage.config.type === httpStage.type) await askService(stage, { ...task, timeoutMs });
+        else await runInProcess(stage, { ...task, timeoutMs });
+        outcome = "succeeded";
+        return outputPath;
+      } finally {
+        metrics.stageSeconds.observe(
+          { stage: stage.config.type, outcome },
+          (performance.now() - startedAt) / 1000,
+        );
+      }
+    };
+
+    const runInProcess = async (stage: PlannedStage, task: StageTask): Promise<void> => {
+      const own = stage.type === "extract" ? secretOf(stage) : undefined;
       const progress = createProgressWriter({
         write: async (update) =>
           obey(await writer.progress({ ...update, peakMemoryBytes: control.peakMemoryBytes })),
@@ -272,36 +317,36 @@ export function createJobRunner(deps: RunJobDeps) {
         jobPercent: (share) => jobPercent(stage, share),
       });
       try {
-        const outcome = await pool.run({
+        await pool.run({
+          ...task,
+          stage: stage.config.name,
           stageType: stage.type,
           options: stage.options,
-          inputPath: path,
-          warnings,
-          outputPath,
-          sourcePath,
-          source: from,
-          limits,
-          timeoutMs: stage.config.timeoutMs ?? deps.defaultStageTimeoutMs,
           onProgress: progress.progress,
           onLog: progress.log,
-          onPeak,
           signal,
           ...(own === undefined ? {} : { password: own }),
         });
-        metrics.stageSeconds.observe(
-          { stage: stage.config.type, outcome: "succeeded" },
-          outcome.durationMs / 1000,
-        );
-        return outputPath;
-      } catch (error) {
-        metrics.stageSeconds.observe(
-          { stage: stage.config.type, outcome: "failed" },
-          (performance.now() - startedAt) / 1000,
-        );
-        throw error;
       } finally {
         await progress.flush();
       }
+    };
+
+    const askService = async (stage: PlannedStage, task: StageTask): Promise<void> => {
+      const { config, options, position } = stage;
+      await withDeadline(stage, (until) =>
+        deps.runHttp({
+          ...task,
+          options: options as HttpOptions,
+          stage: config.name,
+          secret: secretOf(stage),
+          jobId: job.id,
+          // The job keeps its version of the pipeline, so place and job say which request it is.
+          messageId: `${job.id}_${position}`,
+          folder,
+          signal: until,
+        }),
+      );
     };
 
     const endOf = async (report: StageReport): Promise<StageEnd> => {

@@ -7,7 +7,6 @@ import { StageStatus } from "../../gen/sluice/v1/jobs_pb.ts";
 import { MAX_LIFETIME_MS } from "../../src/auth/api-keys.ts";
 import { ACCESS_TOKEN_MS } from "../../src/auth/tokens.ts";
 import { loadConfig, SETTING_NAMES } from "../../src/config.ts";
-import { DEFAULT_EXTRACT_LIMITS } from "../../src/extract/extractor.ts";
 import { typesByName } from "../../src/extract/media-types.ts";
 import { readableMediaTypes } from "../../src/extract/registry.ts";
 import { DEFAULT_MAX_ATTEMPTS } from "../../src/jobs/create.ts";
@@ -247,11 +246,15 @@ test("the table of limits says what the code holds to", async () => {
     "Request message": [mebibytes(limits?.maxMessageBytes)],
     Document: [mebibytes(limits?.maxDocumentBytes)],
     "Document, unpacked": [
-      mebibytes(DEFAULT_EXTRACT_LIMITS.maxInflatedBytes),
-      `${DEFAULT_EXTRACT_LIMITS.maxInflationRatio} times`,
+      mebibytes(plain.limits.maxInflatedBytes),
+      `${plain.limits.maxInflationRatio} times`,
     ],
+    "Levels of elements within each other": [`${plain.limits.maxDepth}`],
+    "Members of an archive, parts of a mail": [`${plain.limits.maxMembers}`],
     "Pages of a document": [`${limits?.maxPages}`],
+    "Characters of text of a document": [`${Math.floor(plain.limits.maxOutputCharacters / 1e6)} million`],
     "Text in `GetJobResult`": [mebibytes(limits?.maxInlineResultBytes)],
+    "Pixels of a picture": [`${plain.limits.maxImagePixels / 1e6} million`],
     "Memory of a document process": [`${plain.parserMemoryBytes / MIB / 1024} GiB`],
     "Jobs of one `BatchCreateJobs`": [`${limits?.maxBatchSize}`],
     "Entries of a page": [`${limits?.maxPageSize}`, `${DEFAULT_PAGE_SIZE} if`],
@@ -261,7 +264,7 @@ test("the table of limits says what the code holds to", async () => {
       hours(Number(limits?.maxJobTimeout?.seconds) * 1000),
     ],
     "Time of a stage": [minutes(constantOf(app, "DEFAULT_STAGE_TIMEOUT_MS"))],
-    "Document process without progress": [minutes(constantOf(app, "idleProgressTimeoutMs"))],
+    "Document process without progress": [minutes(plain.parserSilenceMs)],
     Lease: [`${plain.leaseMs / 1000} s`],
     "Lost leases before `QUARANTINED`": [`${MAX_LOST_CLAIMS}`],
     "Open streams of one caller": [`${edgeLimits().maxStreamsPerCaller}`],

@@ -6,7 +6,7 @@ import { ALL_PERMISSIONS, BUILTIN_ROLES } from "../../src/auth/permissions.ts";
 import { createDatabaseClock, type DatabaseClock } from "../../src/db/clock.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import { type Database, openDatabase } from "../../src/db/sql.ts";
-import { createEgress } from "../../src/egress/egress.ts";
+import { createEgress, type Egress } from "../../src/egress/egress.ts";
 import { createEventBus, type EventBus } from "../../src/events/bus.ts";
 import { createNotifyTransport } from "../../src/events/transport.ts";
 import { DEFAULT_EXTRACT_LIMITS } from "../../src/extract/extractor.ts";
@@ -35,6 +35,7 @@ import type { ObjectStore } from "../../src/storage/object-store.ts";
 import { createSystemService, type ServerFacts, type SystemService } from "../../src/system/service.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
+import { createHttpStage } from "../../src/worker/http-stage.ts";
 import { createJobRunner } from "../../src/worker/run-job.ts";
 import { createWorker, type Worker } from "../../src/worker/worker.ts";
 import { createTestDatabase } from "./postgres.ts";
@@ -65,6 +66,8 @@ export interface Harness extends Services, AsyncDisposable {
   readonly clock: DatabaseClock;
   readonly bus: EventBus;
   readonly store: FileStore;
+  /** Reaches this machine, and public addresses. */
+  readonly egress: Egress;
   readonly metrics: Metrics;
   readonly retentionMs: number | null;
   /** What a service of pipelines is made of, but for its clock. */
@@ -123,6 +126,10 @@ export async function createHarness(
     requestHashKey: MASTER_KEY,
     newId,
   });
+  const egress = createEgress({
+    policy: { ...parsePlaces(["127.0.0.0/8"]), allowHttp: false },
+    own: () => [],
+  });
   const newProcess = (
     on: Database = db,
     queue = postgresQueueOn(on, bus, leaseMs),
@@ -141,7 +148,7 @@ export async function createHarness(
     const remote = createRemoteDocuments({
       db: on,
       store: objects,
-      egress: createEgress({ policy: { ...parsePlaces(["127.0.0.0/8"]), allowHttp: false }, own: () => [] }),
+      egress,
       uris: passwords,
       newId,
     });
@@ -188,6 +195,7 @@ export async function createHarness(
     clock,
     bus,
     store,
+    egress,
     metrics,
     retentionMs,
     pipelineParts: partsOf(db),
@@ -211,6 +219,7 @@ export async function createHarness(
         documents,
         remote,
         pool,
+        runHttp: createHttpStage({ egress, pool, now }),
         store,
         passwords,
         secrets,
@@ -252,6 +261,7 @@ export async function createHarness(
     async [Symbol.asyncDispose]() {
       await Promise.all(workers.map((worker) => worker.stop()));
       await queue.stop();
+      await egress.close();
       await bus.stop();
       await db.close();
       await database.drop();

@@ -352,7 +352,7 @@ export type ExtractStage = Message<"sluice.v1.ExtractStage"> & {
   ocr: OcrMode;
 
   /**
-   * Languages for recognition as ISO 639-3 codes, at most 10; empty = English.
+   * Languages for recognition as ISO 639-3 codes, at most 10, of those that the server has installed; empty = English.
    *
    * @generated from field: repeated string languages = 2;
    */
@@ -585,7 +585,9 @@ export const QualityStageSchema: GenMessage<QualityStage> = /*@__PURE__*/
   messageDesc(file_sluice_v1_pipelines, 10);
 
 /**
- * Removes personal data from text, blocks and chunks.
+ * Removes personal data from all that the result shows: text, Markdown, blocks, chunks, properties, facts and names. Where
+ * something was found in a piece of text, its emphasis and links go with it. `facts.redactions` in the result's metadata counts by kind.
+ * What the extract stage left is deleted when the job completes; the source document stays as it is.
  *
  * @generated from message sluice.v1.RedactStage
  */
@@ -620,7 +622,19 @@ export const RedactStageSchema: GenMessage<RedactStage> = /*@__PURE__*/
   messageDesc(file_sluice_v1_pipelines, 11);
 
 /**
- * Posts the document to a service of the user's and takes its answer; signed like a webhook, retried by `retry`.
+ * Posts the document to a service of the user's and takes its answer.
+ *
+ * The request is a POST of JSON, at most 64 MiB: `job_id`, `stage` (its name), `document` with `filename`, `media_type`,
+ * `size_bytes`, `sha256`, `text` and `blocks` (`data`, in base64, while no stage has made text), `chunks` if there are any, and `metadata`.
+ * `webhook-id` and `idempotency-key` are the same for every run of the stage in the job. With a secret the request is signed as
+ * Standard Webhooks are, in `webhook-signature`, over `webhook-id`, `webhook-timestamp` and the body.
+ *
+ * The answer is JSON, at most 64 MiB and not compressed, or nothing: `text` or `blocks` in place of the document's, and `metadata` (an
+ * object of up to 64 KiB), which becomes `facts.stages.NAME` in the result's metadata, NAME being that of the stage.
+ *
+ * Failures of the network and the statuses 408, 425, 429 and 5xx are `SERVICE_UNAVAILABLE`, and retried by `retry`, not before
+ * `Retry-After`, of which no more than `max_backoff` is waited. Other statuses, redirects among them, and other answers are
+ * `SERVICE_REFUSED`; an address that the server may not call is `EGRESS_DENIED`. Neither is retried.
  *
  * @generated from message sluice.v1.HttpStage
  */
@@ -633,7 +647,7 @@ export type HttpStage = Message<"sluice.v1.HttpStage"> & {
   url: string;
 
   /**
-   * Signs the requests. Write-only: never returned, and an update that leaves it empty keeps the one of the
+   * Signs the requests; `whsec_` and bytes in base64, or any text. Write-only: never returned, and an update that leaves it empty keeps the one of the
    * stage of the same name.
    *
    * @generated from field: string secret = 2;

@@ -1,4 +1,4 @@
-import { DocumentFault } from "../errors.ts";
+import { DocumentFault, LimitFault } from "../errors.ts";
 import type { ExtractLimits, Extractor } from "../extractor.ts";
 import { createFlow, type Flow, outputBudget } from "../flow.ts";
 import { MEDIA } from "../media-types.ts";
@@ -55,7 +55,7 @@ function assertDepth(text: string, maxDepth: number): void {
     else if (c === BRACKET || c === BRACE) depth += 1;
     else if (c === BRACKET + 2 || c === BRACE + 2) depth -= 1;
     if (depth <= maxDepth) continue;
-    throw new DocumentFault("LIMIT_EXCEEDED", `The JSON nests deeper than the ${maxDepth} levels allowed.`);
+    throw new LimitFault("maxDepth", `The JSON nests deeper than the ${maxDepth} levels allowed.`);
   }
 }
 

@@ -6,7 +6,7 @@ import { mathFromMarkdown } from "mdast-util-math";
 import { frontmatter } from "micromark-extension-frontmatter";
 import { gfm } from "micromark-extension-gfm";
 import { math } from "micromark-extension-math";
-import { DocumentFault } from "../errors.ts";
+import { DocumentFault, LimitFault } from "../errors.ts";
 import type { ExtractInput, ExtractLimits, Extractor } from "../extractor.ts";
 import { type OutputBudget, outputBudget } from "../flow.ts";
 import { MEDIA } from "../media-types.ts";
@@ -77,10 +77,7 @@ function assertDepth(text: string, maxDepth: number): void {
   for (const [opening] of containers) {
     const depth = opening.match(/[>[]|[-+*]|\d+[.)]/g)?.length ?? 0;
     if (depth > maxDepth) {
-      throw new DocumentFault(
-        "LIMIT_EXCEEDED",
-        `The Markdown nests deeper than the ${maxDepth} levels allowed.`,
-      );
+      throw new LimitFault("maxDepth", `The Markdown nests deeper than the ${maxDepth} levels allowed.`);
     }
   }
 }

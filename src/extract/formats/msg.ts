@@ -1,7 +1,7 @@
 import { withChildren } from "../children.ts";
 import { type CompoundEntry, type CompoundFile, openCompound } from "../compound.ts";
 import { decodeText } from "../encoding.ts";
-import { DocumentFault } from "../errors.ts";
+import { DocumentFault, LimitFault } from "../errors.ts";
 import type { ChildResult, ExtractInput, Extractor } from "../extractor.ts";
 import { type OutputBudget, outputBudget } from "../flow.ts";
 import { MEDIA } from "../media-types.ts";
@@ -75,8 +75,8 @@ async function message(
       });
     const attachments = parts(storage, "__attach_version1.0_");
     if (attachments.length > input.limits.maxMembers) {
-      throw new DocumentFault(
-        "LIMIT_EXCEEDED",
+      throw new LimitFault(
+        "maxMembers",
         `The message has more than the ${input.limits.maxMembers} attachments allowed.`,
       );
     }

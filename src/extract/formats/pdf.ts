@@ -1,19 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { DocumentFault } from "../errors.ts";
+import { DocumentFault, LimitFault } from "../errors.ts";
 import type { ExtractInput, Extractor } from "../extractor.ts";
 import type { Block, ExtractedDocument, PageFacts, Warning } from "../model.ts";
 import { toBlocks } from "./pdf/blocks.ts";
-import { type OpenDocument, openDocument, readLinks, readProperties } from "./pdf/document.ts";
+import { type OpenDocument, openDocument, readProperties } from "./pdf/document.ts";
 import { atCap, discardEngine, type Engine, getEngine, recycleEngine } from "./pdf/engine.ts";
-import type { PageContent } from "./pdf/geometry.ts";
+import { loadPage, pageFacts, pageWarnings, type ReadPage, recognize } from "./pdf/page.ts";
 import { findRunning } from "./pdf/running.ts";
-import { scanPage } from "./pdf/scan.ts";
-import { NO_TAGS, readTags } from "./pdf/tags.ts";
 import { measure } from "./pdf/typography.ts";
 
-/** Characters of one page; a page of a book has 3,000. */
-const MAX_PAGE_CHARACTERS = 2_000_000;
 const YIELD_MS = 40;
 const MAX_WARNINGS = 1_000;
 
@@ -34,9 +30,10 @@ async function extractPdf(input: ExtractInput): Promise<ExtractedDocument> {
   input.signal.throwIfAborted();
   if (input.size === 0) throw new DocumentFault("DOCUMENT_EMPTY", "This file has no content: 0 bytes.");
   if (input.size > input.limits.maxInputBytes) {
-    throw new DocumentFault(
-      "DOCUMENT_TOO_LARGE",
+    throw new LimitFault(
+      "maxInputBytes",
       `This PDF has ${input.size} bytes; the limit is ${input.limits.maxInputBytes}. Split it and send the parts.`,
+      "DOCUMENT_TOO_LARGE",
     );
   }
   const bytes = await readFile(input.path);
@@ -83,7 +80,7 @@ async function read(engine: Engine, document: OpenDocument, input: ExtractInput)
   const total = Math.min(document.pageCount, wanted);
   const properties = readProperties(engine, document);
   const warnings: Warning[] = [];
-  const contents: PageContent[] = [];
+  const readPages: ReadPage[] = [];
   const links = new Set<string>();
   const warn = (warning: Warning) => void (warnings.length < MAX_WARNINGS && warnings.push(warning));
   if (total < document.pageCount) {
@@ -98,9 +95,10 @@ async function read(engine: Engine, document: OpenDocument, input: ExtractInput)
   let since = performance.now();
   for (let number = 1; number <= total; number += 1) {
     input.signal.throwIfAborted();
-    input.progress(number - 1, 2 * total, `page ${number} of ${document.pageCount}`);
-    const content = readPage(engine, document, number, links);
-    if (content === undefined) {
+    const place = `page ${number} of ${document.pageCount}`;
+    input.progress(number - 1, 2 * total, place);
+    const page = loadPage(engine, document, number, links, input);
+    if (page === undefined) {
       unreadable += 1;
       warn({
         code: "PART_SKIPPED",
@@ -108,22 +106,13 @@ async function read(engine: Engine, document: OpenDocument, input: ExtractInput)
         page: number,
       });
     } else {
-      contents.push(content);
-      characters += content.characters;
-      if (content.truncated) {
-        warn({
-          code: "OUTPUT_LIMIT_REACHED",
-          message: `Page ${number} has more than ${MAX_PAGE_CHARACTERS} characters; the rest of them was not read.`,
-          page: number,
-        });
-      }
-      if (content.characters === 0 && content.images > 0) {
-        warn({
-          code: "PAGE_WITHOUT_TEXT",
-          message: `Page ${number} is an image; its text was not read.`,
-          page: number,
-        });
-      }
+      const { content, raster } = page;
+      const onProgress = (share: number) => input.progress(number - 1 + share, 2 * total, place);
+      const text = raster === undefined ? undefined : await recognize(raster, number, input, onProgress);
+      const recognized = text !== undefined && text.characters > 0 ? text : undefined;
+      readPages.push({ content, ...(recognized === undefined ? {} : { recognized }) });
+      characters += recognized?.characters ?? content.characters;
+      for (const warning of pageWarnings(page, text, input)) warn(warning);
     }
     if (characters > limits.maxOutputCharacters) {
       warn({
@@ -145,19 +134,20 @@ async function read(engine: Engine, document: OpenDocument, input: ExtractInput)
     );
   }
 
-  const typography = measure(contents);
-  const dropped = options.includeHeadersFooters ? new Set<never>() : findRunning(contents);
+  const laidOut = readPages.filter((page) => page.recognized === undefined).map((page) => page.content);
+  const typography = measure(laidOut);
+  const dropped = options.includeHeadersFooters ? new Set<never>() : findRunning(laidOut);
   const blocks: Block[] = [];
   const pages: PageFacts[] = [];
-  for (const [index, content] of contents.entries()) {
+  for (const [index, { content, recognized }] of readPages.entries()) {
     input.signal.throwIfAborted();
     // Read once for all characters, and once more for what they make up.
     input.progress(total + index, 2 * total, `page ${content.page} of ${document.pageCount}`);
-    for (const block of toBlocks(content, typography, { includeTables: options.includeTables, dropped })) {
-      blocks.push(block);
-    }
-    pages.push({ page: content.page, characters: content.characters, images: content.images });
-    if (index < contents.length - 1) blocks.push({ type: "page_break", page: content.page });
+    const { includeTables } = options;
+    const found = recognized?.blocks ?? toBlocks(content, typography, { includeTables, dropped });
+    for (const block of found) blocks.push(block);
+    pages.push(pageFacts(content, recognized));
+    if (index < readPages.length - 1) blocks.push({ type: "page_break", page: content.page });
     if (performance.now() - since > YIELD_MS) {
       await nextTurn();
       since = performance.now();
@@ -165,22 +155,4 @@ async function read(engine: Engine, document: OpenDocument, input: ExtractInput)
   }
   if (links.size > 0) properties.links = [...links];
   return { blocks, properties, warnings, pages };
-}
-
-function readPage(
-  engine: Engine,
-  document: OpenDocument,
-  number: number,
-  links: Set<string>,
-): PageContent | undefined {
-  const page = engine.fn("FPDF_LoadPage")(document.handle, number - 1);
-  if (page === 0) return undefined;
-  try {
-    const tags = document.tagged ? readTags(engine, page) : NO_TAGS;
-    const content = scanPage(engine, page, number, tags, { maxCharacters: MAX_PAGE_CHARACTERS });
-    readLinks(engine, document, page, links);
-    return content;
-  } finally {
-    engine.fn("FPDF_ClosePage")(page);
-  }
 }

@@ -1,13 +1,17 @@
 /** Entry of a document process: reads, changes and writes documents; knows no network and no other files. */
 import { once } from "node:events";
-import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
+import { isBuiltInType } from "../catalogue.ts";
+import { loadCustomModule } from "../custom/module.ts";
+import type { CustomStageFacts } from "../custom/types.ts";
 import { findStage, stageTypes } from "../registry.ts";
 import type { Stage, StageContext } from "../stage.ts";
 import { openDocument, readDocument, withWarnings, writeDocument } from "./document-file.ts";
 import { toWire } from "./faults.ts";
 import {
+  type AnswerTask,
   type ChildSettings,
+  type ComposeTask,
   type ConditionAnswer,
   type ConditionTask,
   clip,
@@ -17,6 +21,7 @@ import {
   type RenderTask,
   type RunAnswer,
   type RunTask,
+  type TaskAnswer,
   type ToChild,
 } from "./protocol.ts";
 
@@ -34,8 +39,7 @@ process.on("disconnect", () => process.exit(0));
 process.on("message", (message) => void serve(message as ToChild));
 try {
   if (settings.watchParent) await watchParent();
-  for (const path of settings.customModules) await loadCustomModule(path);
-  tell({ kind: "ready" });
+  tell({ kind: "ready", customStages: await loadCustomStages(settings.customModules) });
   setTimeout(() => void warmUp(), WARM_AFTER_MS);
 } catch (error) {
   tell({ kind: "start_failed", message: error instanceof Error ? error.message : String(error) });
@@ -67,15 +71,16 @@ async function serve({ id, task }: ToChild): Promise<void> {
   }
 }
 
-async function perform(
-  id: number,
-  task: ToChild["task"],
-): Promise<RunAnswer | ConditionAnswer | RenderAnswer> {
+async function perform(id: number, task: ToChild["task"]): Promise<TaskAnswer> {
   switch (task.kind) {
     case "run":
       return await runStage(id, task);
     case "condition":
       return await conditionTask(task);
+    case "compose":
+      return await composeTask(task);
+    case "answer":
+      return await answerTask(task);
     case "render":
       return await renderTask(task);
   }
@@ -94,6 +99,19 @@ async function conditionTask(task: ConditionTask): Promise<ConditionAnswer> {
   return { holds: evaluateCondition(task.expression, await openDocument(task)) };
 }
 
+async function composeTask(task: ComposeTask): Promise<null> {
+  const { composeRequest } = await import("../http/request.ts");
+  await composeRequest(await openDocument(task), task);
+  return null;
+}
+
+async function answerTask(task: AnswerTask): Promise<RunAnswer> {
+  const { takeAnswer } = await import("../http/answer.ts");
+  const document = await openDocument(task);
+  const changes = await takeAnswer(document, task);
+  return await writeDocument(task.outputPath, { ...document, ...changes }, task.limits);
+}
+
 async function renderTask(task: RenderTask): Promise<RenderAnswer> {
   const { renderDocument } = await import("./render-document.ts");
   return await renderDocument(
@@ -108,6 +126,7 @@ function stageContext(id: number, task: RunTask): StageContext<unknown> {
   let promptChanges = 0;
   let logLines = 0;
   return {
+    stage: task.stage,
     options: task.options,
     limits: task.limits,
     // Never fires: whoever gives up on this document ends the process.
@@ -135,19 +154,18 @@ function stageContext(id: number, task: RunTask): StageContext<unknown> {
   };
 }
 
-/** Modules export stages as `stages`, or one or several as default. */
-async function loadCustomModule(path: string): Promise<void> {
-  const module = (await import(pathToFileURL(path).href)) as { default?: Stage | Stage[]; stages?: Stage[] };
-  const stages = module.stages ?? (Array.isArray(module.default) ? module.default : [module.default]);
-  for (const stage of stages) {
-    if (typeof stage?.type !== "string" || typeof stage.run !== "function") {
-      throw new Error(`${path} must export stages: objects with type, version, parseOptions and run.`);
+/** The operator's stages beside the built-in ones; no two stages have one name. */
+async function loadCustomStages(files: readonly string[]): Promise<CustomStageFacts[]> {
+  const all: CustomStageFacts[] = [];
+  for (const file of files) {
+    for (const { stage, facts } of await loadCustomModule(file)) {
+      if (customStages.has(stage.type) || isBuiltInType(stage.type))
+        throw new Error(`${file}: there is another stage called ${stage.type}; choose another name.`);
+      customStages.set(stage.type, stage);
+      all.push(facts);
     }
-    if (findStage(stage.type) !== undefined || customStages.has(stage.type)) {
-      throw new Error(`${path}: a stage of type ${stage.type} exists already; choose another name.`);
-    }
-    customStages.set(stage.type, stage);
   }
+  return all;
 }
 
 /** Ends the process when its parent is gone, even while the main thread is busy; for systems without a death signal. */

@@ -1,5 +1,5 @@
 import { readFile, writeFile } from "node:fs/promises";
-import { DocumentFault } from "../../extract/errors.ts";
+import { type DocumentFault, LimitFault } from "../../extract/errors.ts";
 import type { ExtractLimits } from "../../extract/extractor.ts";
 import type { Block, Warning } from "../../extract/model.ts";
 import type { WorkingDocument } from "../stage.ts";
@@ -56,8 +56,8 @@ function encode(document: WorkingDocument, limits: ExtractLimits): string {
 }
 
 function tooMuchText(limits: ExtractLimits): DocumentFault {
-  return new DocumentFault(
-    "LIMIT_EXCEEDED",
+  return new LimitFault(
+    "maxOutputCharacters",
     `The document holds more text than the ${limits.maxOutputCharacters} characters one result may have. Split it.`,
   );
 }

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { realpathSync } from "node:fs";
 import { dirname, extname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { CustomStageFacts } from "../custom/types.ts";
 import { type ChildSettings, clip, type FromChild, type Task } from "./protocol.ts";
 import { nodeFlags, type Sandbox } from "./sandbox.ts";
 
@@ -21,6 +22,8 @@ export interface ProcessOptions {
 /** One warm child. It serves one task at a time; whoever holds it listens through `onMessage` and `onExit`. */
 export interface DocumentProcess {
   readonly pid: number;
+  /** What the operator's modules have. */
+  customStages: readonly CustomStageFacts[];
   /** Tasks it has been given. */
   tasks: number;
   send(id: number, task: Task): void;
@@ -62,7 +65,7 @@ export async function startProcess(options: ProcessOptions): Promise<DocumentPro
   });
   const tail = keepTail(child);
   const handle = wrap(child, tail);
-  await ready(handle, child, tail);
+  await ready(handle, child, tail, settings.customModules);
   return handle;
 }
 
@@ -72,6 +75,7 @@ function wrap(child: ChildProcess, stderrTail: () => string): DocumentProcess {
   const gone = alive ? once(child, "exit").then(() => {}) : Promise.resolve();
   const handle: DocumentProcess = {
     pid: child.pid ?? 0,
+    customStages: [],
     tasks: 0,
     send(id, task) {
       handle.tasks++;
@@ -95,7 +99,13 @@ function wrap(child: ChildProcess, stderrTail: () => string): DocumentProcess {
   return handle;
 }
 
-function ready(handle: DocumentProcess, child: ChildProcess, tail: () => string): Promise<void> {
+function ready(
+  handle: DocumentProcess,
+  child: ChildProcess,
+  tail: () => string,
+  modules: readonly string[],
+): Promise<void> {
+  const loaded = modules.length > 0 ? ` It loads ${modules.join(", ")}.` : "";
   return new Promise((settle, fail) => {
     const end = (error?: Error) => {
       clearTimeout(timer);
@@ -105,16 +115,28 @@ function ready(handle: DocumentProcess, child: ChildProcess, tail: () => string)
       void handle.kill().then(() => fail(error));
     };
     const timer = setTimeout(
-      () => end(new Error(`A document process was not ready after ${READY_TIMEOUT_MS / 1_000} s. ${tail()}`)),
+      () =>
+        end(
+          new Error(
+            `A document process was not ready after ${READY_TIMEOUT_MS / 1_000} s.${loaded} ${tail()}`,
+          ),
+        ),
       READY_TIMEOUT_MS,
     );
     child.on("error", (error) => end(new Error(`A document process could not be started: ${error.message}`)));
     handle.onMessage = (message) => {
-      if (message.kind === "ready") end();
+      if (message.kind === "ready") {
+        handle.customStages = message.customStages;
+        end();
+      }
       if (message.kind === "start_failed") end(new Error(clip(String(message.message), 2_000)));
     };
     handle.onExit = (code, signal) =>
-      end(new Error(`A document process ended while starting (${signal ?? `exit code ${code}`}). ${tail()}`));
+      end(
+        new Error(
+          `A document process ended while starting (${signal ?? `exit code ${code}`}).${loaded} ${tail()}`,
+        ),
+      );
   });
 }
 

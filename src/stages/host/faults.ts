@@ -1,4 +1,4 @@
-import { DocumentFault, type DocumentFaultReason } from "../../extract/errors.ts";
+import { DocumentFault, type DocumentFaultReason, LimitFault, type LimitName } from "../../extract/errors.ts";
 import { type StageEvidence, StageFailure } from "../stage.ts";
 import { clip, type WireFault } from "./protocol.ts";
 
@@ -17,14 +17,15 @@ const DOCUMENT_FAULTS: ReadonlySet<string> = new Set<DocumentFaultReason>([
  */
 export function toWire(error: unknown, hiddenPaths: readonly string[]): WireFault {
   // By name, not by class: a stage of the operator's may have loaded its own copy of the class.
-  const { name, reason, retryable } = Object(error) as {
+  const { name, reason, limit, retryable } = Object(error) as {
     name?: unknown;
     reason?: unknown;
+    limit?: unknown;
     retryable?: unknown;
   };
   const message = withoutPaths(error instanceof Error ? error.message : String(error), hiddenPaths);
   if (name === "DocumentFault" && typeof reason === "string" && DOCUMENT_FAULTS.has(reason)) {
-    return { type: "document", reason, message };
+    return { type: "document", reason, message, ...(typeof limit === "string" ? { limit } : {}) };
   }
   if (name === "StageFailure" && typeof reason === "string") {
     return { type: "stage", reason, message, retryable: retryable === true };
@@ -37,7 +38,9 @@ export function toWire(error: unknown, hiddenPaths: readonly string[]): WireFaul
 export function fromWire(fault: WireFault, stageType: string, evidence: StageEvidence): Error {
   switch (fault.type) {
     case "document":
-      return new DocumentFault(fault.reason as DocumentFaultReason, fault.message);
+      return fault.limit === undefined
+        ? new DocumentFault(fault.reason as DocumentFaultReason, fault.message)
+        : new LimitFault(fault.limit as LimitName, fault.message, fault.reason as LimitFault["reason"]);
     case "stage":
       return new StageFailure(fault.reason, fault.message, fault.retryable, evidence);
     case "memory":

@@ -3,6 +3,8 @@ import type { Lifecycle } from "../../lib/lifecycle.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { createCrew, stoppingFailure } from "./crew.ts";
 import type {
+  AnswerTask,
+  ComposeTask,
   ConditionAnswer,
   ConditionTask,
   RenderAnswer,
@@ -17,6 +19,8 @@ import { runTask, type Watch } from "./run-task.ts";
 
 /** One stage over one document; files are named, content stays out of the worker. */
 export interface StageJob extends TaskInput {
+  /** The name of the stage in its pipeline. */
+  stage: string;
   stageType: string;
   /** As `Stage.parseOptions` returned them; JSON. */
   options: unknown;
@@ -42,23 +46,19 @@ export interface StageOutcome {
 }
 
 /** A question about a document. */
-export interface ConditionRequest extends TaskInput {
-  /** CEL, as `conditionFault` found nothing wrong with. */
-  expression: string;
+export type ConditionRequest = Omit<ConditionTask, "kind"> & Quiet;
+
+/** Whom to tell, and when to end, in tasks that tell no progress. */
+interface Quiet {
   timeoutMs: number;
   onPeak(bytes: number): void;
   signal: AbortSignal;
 }
 
-export interface RenderRequest extends Pick<RenderTask, "warnings"> {
-  /** The file that the last stage wrote. */
-  documentPath: string;
-  /** An existing folder inside `tempDir`; the files are written into it. */
-  folder: string;
-  timeoutMs: number;
-  onPeak(bytes: number): void;
-  signal: AbortSignal;
-}
+export type ComposeRequest = Omit<ComposeTask, "kind"> & Quiet;
+export type AnswerRequest = Omit<AnswerTask, "kind"> & Quiet;
+
+export type RenderRequest = Omit<RenderTask, "kind"> & Quiet;
 
 /** The formats of a result as files (text.txt, document.md, document.json, chunks.ndjson) and its metadata. */
 export type RenderedFiles = RenderAnswer;
@@ -97,6 +97,10 @@ export interface StagePool extends Lifecycle {
   run(job: StageJob): Promise<StageOutcome>;
   /** Whether the expression is true of the document. Throws like `run`, and CONDITION_FAILED when it cannot be told. */
   holds(request: ConditionRequest): Promise<boolean>;
+  /** Writes the request of an http stage; throws like `run`. */
+  compose(request: ComposeRequest): Promise<void>;
+  /** Takes what a service answered into the document; throws like `run`. */
+  takeAnswer(request: AnswerRequest): Promise<void>;
   /** Writes the formats of a finished document; throws like `run`. */
   render(request: RenderRequest): Promise<RenderedFiles>;
   /** Ids of the children that live now. */
@@ -125,6 +129,15 @@ export function createStagePool(options: StagePoolOptions): StagePool {
     }
   }
 
+  async function quietly<Answer>(
+    kind: Exclude<Task["kind"], "run">,
+    { timeoutMs, onPeak, signal, ...request }: Quiet,
+  ): Promise<Answer> {
+    const watch = { ...options, timeoutMs, onProgress: () => {}, onLog: () => {}, onPeak, signal };
+    const name = "stage" in request ? String(request.stage) : kind;
+    return (await perform<Answer>({ kind, ...request } as Task, name, watch)).answer;
+  }
+
   return {
     start: crew.start,
     stop: crew.stop,
@@ -132,18 +145,20 @@ export function createStagePool(options: StagePoolOptions): StagePool {
     async run({ timeoutMs, onProgress, onLog, onPeak, signal, ...job }) {
       const task: RunTask = { kind: "run", ...job };
       const watch = { ...options, timeoutMs, onProgress, onLog, onPeak, signal };
-      const { answer, ...measured } = await perform<RunAnswer>(task, job.stageType, watch);
+      const { answer, ...measured } = await perform<RunAnswer>(task, job.stage, watch);
       return { ...answer, ...measured };
     },
-    async holds({ timeoutMs, onPeak, signal, ...request }) {
-      const task: ConditionTask = { kind: "condition", ...request };
-      const watch = { ...options, timeoutMs, onProgress: () => {}, onLog: () => {}, onPeak, signal };
-      return (await perform<ConditionAnswer>(task, "condition", watch)).answer.holds;
+    async holds(request) {
+      return (await quietly<ConditionAnswer>("condition", request)).holds;
     },
-    async render({ timeoutMs, onPeak, signal, ...request }) {
-      const task: RenderTask = { kind: "render", ...request };
-      const watch = { ...options, timeoutMs, onProgress: () => {}, onLog: () => {}, onPeak, signal };
-      return (await perform<RenderAnswer>(task, "render", watch)).answer;
+    async compose(request) {
+      await quietly("compose", request);
+    },
+    async takeAnswer(request) {
+      await quietly("answer", request);
+    },
+    async render(request) {
+      return await quietly<RenderAnswer>("render", request);
     },
   };
 }

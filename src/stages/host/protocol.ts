@@ -1,5 +1,6 @@
 import type { ExtractLimits } from "../../extract/extractor.ts";
 import type { Json, Warning } from "../../extract/model.ts";
+import type { CustomStageFacts } from "../custom/types.ts";
 import type { WorkingDocument } from "../stage.ts";
 
 /** Characters of a log or error sentence that may cross to the worker. */
@@ -20,6 +21,8 @@ export interface TaskInput {
 /** One stage over one document: paths and options, never content. */
 export interface RunTask extends TaskInput {
   kind: "run";
+  /** The name of the stage in its pipeline. */
+  stage: string;
   stageType: string;
   options: unknown;
   outputPath: string;
@@ -31,6 +34,7 @@ export interface RunTask extends TaskInput {
 /** Whether the condition of a stage is met. */
 export interface ConditionTask extends TaskInput {
   kind: "condition";
+  /** CEL, as `conditionFault` found nothing wrong with. */
   expression: string;
 }
 
@@ -41,12 +45,32 @@ export interface ConditionAnswer {
 /** The formats of a finished document, written into `folder`. */
 export interface RenderTask {
   kind: "render";
+  /** The file that the last stage wrote. */
   documentPath: string;
   warnings?: readonly Warning[];
+  /** An existing folder inside the pool's; the files are written into it. */
   folder: string;
 }
 
-export type Task = RunTask | ConditionTask | RenderTask;
+/** The body of the request of an http stage, written to `bodyPath`. */
+export interface ComposeTask extends TaskInput {
+  kind: "compose";
+  stage: string;
+  jobId: string;
+  sourcePath: string;
+  bodyPath: string;
+}
+
+/** What a service has answered, taken into the document. */
+export interface AnswerTask extends TaskInput {
+  kind: "answer";
+  stage: string;
+  answerPath: string;
+  outputPath: string;
+  limits: ExtractLimits;
+}
+
+export type Task = RunTask | ConditionTask | ComposeTask | AnswerTask | RenderTask;
 
 /** What one stage left, in numbers. */
 export interface StageSummary {
@@ -81,9 +105,11 @@ export interface RenderAnswer {
   characters: number;
 }
 
+export type TaskAnswer = RunAnswer | ConditionAnswer | RenderAnswer | null;
+
 /** A throw, made small enough and clean enough to cross the boundary. */
 export type WireFault =
-  | { type: "document"; reason: string; message: string }
+  | { type: "document"; reason: string; message: string; limit?: string }
   | { type: "stage"; reason: string; message: string; retryable: boolean }
   | { type: "memory" }
   | { type: "other"; message: string };
@@ -91,11 +117,11 @@ export type WireFault =
 export type ToChild = { id: number; task: Task };
 
 export type FromChild =
-  | { kind: "ready" }
+  | { kind: "ready"; customStages: readonly CustomStageFacts[] }
   | { kind: "start_failed"; message: string }
   | { kind: "progress"; id: number; share: number; message?: string }
   | { kind: "log"; id: number; level: "info" | "warn"; message: string }
-  | { kind: "done"; id: number; answer: RunAnswer | ConditionAnswer | RenderAnswer; rssBytes: number }
+  | { kind: "done"; id: number; answer: TaskAnswer; rssBytes: number }
   | { kind: "failed"; id: number; fault: WireFault; rssBytes: number };
 
 /** The arguments a child is started with, as one JSON argument. */

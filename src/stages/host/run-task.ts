@@ -154,7 +154,7 @@ function parserTimeout(name: string, watch: Watch, evidence: StageEvidence): Sta
   return new StageFailure(
     "PARSER_TIMEOUT",
     `Stage ${name} made no progress for ${seconds(watch.idleProgressTimeoutMs)}. ` +
-      "The document is damaged or made to keep its reader busy.",
+      "The document is damaged or made to keep its reader busy; a custom stage may hang, or has to call `progress` more often.",
     false,
     evidence,
   );

@@ -24,16 +24,27 @@ async function listen(
   return { port: (server.address() as AddressInfo).port, connections: () => connections };
 }
 
-function open(url: string, statementTimeoutMs = 2_000, answerMarginMs = 500): Database {
+function open(url: string): Database {
   const db = openDatabase({
     url,
     maxConnections: 2,
-    statementTimeoutMs,
-    answerMarginMs,
+    statementTimeoutMs: 2_000,
+    answerMarginMs: 500,
     applicationName: "test",
   });
   onTestFinished(() => db.close());
   return db;
+}
+
+/** Connections that end only when their pool ends them. */
+function connector(url: string, name: string): (connection: Connection) => postgres.Sql {
+  return (connection) =>
+    postgres(url, {
+      max: 1,
+      idle_timeout: 0,
+      connection: { application_name: name },
+      ...{ socket: createSockets(60_000, connection) },
+    });
 }
 
 test.each(["postgres", "postgres with TLS"])(
@@ -59,14 +70,7 @@ test("a connection that is retired ends when its last statement is answered, als
   onTestFinished(() => database.drop());
   const db = open(database.url);
   const name = `retired ${database.name}`;
-  const connect = (connection: Connection) =>
-    postgres(database.url, {
-      max: 1,
-      idle_timeout: 0,
-      connection: { application_name: name },
-      ...{ socket: createSockets(60_000, connection) },
-    });
-  const pool = createStatementPool(connect, { max: 2, idleMs: 60_000, oldMs: 0 });
+  const pool = createStatementPool(connector(database.url, name), { max: 2, idleMs: 60_000, oldMs: 0 });
   const alive = async () =>
     (await db.sql`select from pg_stat_activity where application_name = ${name}`).length;
   const slow = pool.sql`select pg_sleep(0.5)`.then(() => "answered");
@@ -119,13 +123,14 @@ test("a transaction in which a statement failed does not pass for committed, tho
 test("connections that are idle are ended between statements, which none of them meets", async () => {
   const database = await createTestDatabase();
   onTestFinished(() => database.drop());
-  // Idle after 75 ms; calls come at about that pace.
-  const db = open(database.url, 50, 50);
+  // Calls come at about the pace at which connections become idle.
+  const pool = createStatementPool(connector(database.url, "idle"), { max: 1, idleMs: 75, oldMs: 60_000 });
+  onTestFinished(() => pool.close());
   const failures: unknown[] = [];
   const pids = new Set<number>();
   for (let call = 0; call < 60; call++) {
     await new Promise((resolve) => setTimeout(resolve, 73 + (call % 5)));
-    await db.sql<{ pid: number }[]>`select pg_backend_pid() as pid`.then(
+    await pool.sql<{ pid: number }[]>`select pg_backend_pid() as pid`.then(
       ([row]) => pids.add(row?.pid ?? 0),
       (error) => failures.push(error),
     );

@@ -29,6 +29,7 @@ export async function startPool(overrides: Partial<StagePoolOptions> = {}) {
   let outputs = 0;
 
   const job = (stageType: string, options: unknown = null, changes: Partial<StageJob> = {}): StageJob => ({
+    stage: stageType,
     stageType,
     options,
     inputPath: null,
@@ -54,7 +55,8 @@ export async function startPool(overrides: Partial<StagePoolOptions> = {}) {
       const task = job(stageType, options);
       await pool.run(task);
       const document = JSON.parse(await readFile(task.outputPath, "utf8")) as WorkingDocument;
-      return document.facts[stageType];
+      const { [stageType]: said } = document.facts.stages as { [stage: string]: { fact: Json } };
+      return said?.fact;
     },
     async [Symbol.asyncDispose]() {
       await pool.stop();

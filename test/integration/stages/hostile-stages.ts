@@ -1,27 +1,33 @@
 /** Stages that misbehave in every way a document can make a real one misbehave. */
 import { readFileSync } from "node:fs";
 import { createConnection } from "node:net";
+import type { CustomStage, CustomStageContext } from "../../../sdk/src/stages.ts";
 import { DocumentFault } from "../../../src/extract/errors.ts";
 import type { Json } from "../../../src/extract/model.ts";
-import { type Stage, StageFailure } from "../../../src/stages/stage.ts";
+import { StageFailure } from "../../../src/stages/stage.ts";
 
-function stage(type: string, run: (context: Parameters<Stage["run"]>[1]) => Json | Promise<Json>): Stage {
+function stage(name: string, run: (given: Given) => Json | Promise<Json>): CustomStage {
   return {
-    type,
+    name,
     version: 1,
-    description: `Test stage ${type}.`,
-    parseOptions: (raw) => raw,
-    async run(document, context) {
-      return { facts: { ...document.facts, [type]: await run(context) } };
+    description: `Test stage ${name}.`,
+    optionsSchema: {},
+    async run({ options, document }, context) {
+      return { metadata: { fact: await run({ ...context, options, sourcePath: document.path }) } };
     },
   };
+}
+
+interface Given extends CustomStageContext {
+  readonly options: unknown;
+  readonly sourcePath: string;
 }
 
 const spin = (): never => {
   for (;;);
 };
 
-export const stages: Stage[] = [
+export const stages: CustomStage[] = [
   stage("test_echo", ({ options }) => options as Json),
   stage("test_pid", () => process.pid),
   stage("test_spin", ({ progress }) => {

@@ -26,6 +26,7 @@ let spinning = 0;
 for (let i = 0; i < 2; i++) {
   pool
     .run({
+      stage: "spin",
       stageType: "test_spin",
       options: null,
       inputPath: null,

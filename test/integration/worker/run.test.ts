@@ -36,6 +36,26 @@ async function expectNoGaps(h: Harness, id: string): Promise<void> {
   expect((await h.jobs.get(h.admin, id)).job.lastSequence).toBe(sequences.length);
 }
 
+test("a document beyond a limit of the worker fails, and its job names the setting", async () => {
+  await using h = await createHarness();
+  await using _ = await startTestWorker(h, { limits: { maxDepth: 4, maxOutputCharacters: 50 } });
+  const refused = async (text: string) => {
+    const { job } = await h.jobs.create(h.admin, textRequest(text));
+    return (await ended(h, job.id, "FAILED")).job.error;
+  };
+  expect(await refused("[[[[[1]]]]]")).toMatchObject({
+    reason: "LIMIT_EXCEEDED",
+    message: "The JSON nests deeper than the 4 levels allowed. The limit is SLUICE_MAX_NESTING.",
+    limit: "SLUICE_MAX_NESTING",
+    stage: "extract",
+    retryable: false,
+  });
+  expect(await refused("Water runs through the gate. ".repeat(2))).toMatchObject({
+    reason: "LIMIT_EXCEEDED",
+    limit: "SLUICE_MAX_OUTPUT_CHARACTERS",
+  });
+});
+
 test("a text goes through every stage to a result in every format, and leaves no file behind", async () => {
   await using h = await createHarness();
   await using w = await startTestWorker(h);

@@ -2,7 +2,7 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DEFAULT_EXTRACT_LIMITS } from "../../../src/extract/extractor.ts";
+import { DEFAULT_EXTRACT_LIMITS, type ExtractLimits } from "../../../src/extract/extractor.ts";
 import type { DocumentsService } from "../../../src/jobs/documents/service.ts";
 import type { Leases } from "../../../src/jobs/leases.ts";
 import { monotonicMs } from "../../../src/lib/clock.ts";
@@ -12,6 +12,7 @@ import { createStageCatalogue } from "../../../src/stages/catalogue.ts";
 import { createStagePool, type StageJob, type StagePool } from "../../../src/stages/host/pool.ts";
 import type { ObjectStore } from "../../../src/storage/object-store.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
+import { createHttpStage } from "../../../src/worker/http-stage.ts";
 import { createJobRunner } from "../../../src/worker/run-job.ts";
 import { createWorker, type Worker } from "../../../src/worker/worker.ts";
 import type { Harness } from "../../support/harness.ts";
@@ -33,6 +34,8 @@ export interface TestWorkerOptions {
   /** Where its heartbeats go. */
   databaseUrl?: string;
   store?: ObjectStore;
+  /** Bounds on documents other than the usual ones. */
+  limits?: Partial<ExtractLimits>;
   /** Called before a stage goes to its process; a rejection is the stage's. */
   beforeStage?: (stage: StageJob) => Promise<void>;
 }
@@ -72,12 +75,13 @@ export async function startTestWorker(h: Harness, options: TestWorkerOptions = {
     documents: options.documents ?? h.documents,
     remote: h.remote,
     pool,
+    runHttp: createHttpStage({ egress: h.egress, pool, now: Date.now }),
     store,
     passwords: createSecretBox(Buffer.alloc(32, 7), "document passwords"),
     secrets: createSecretBox(Buffer.alloc(32, 7), "pipeline secrets"),
     catalogue: createStageCatalogue(),
     metrics: h.metrics,
-    limits: DEFAULT_EXTRACT_LIMITS,
+    limits: { ...DEFAULT_EXTRACT_LIMITS, ...options.limits },
     defaultTimeoutMs: 600_000,
     defaultStageTimeoutMs: 60_000,
   });

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ConfigError, clientSettings, loadConfig, parseKey, SETTING_NAMES } from "../../../src/config.ts";
+import { DEFAULT_EXTRACT_LIMITS } from "../../../src/extract/extractor.ts";
 
 function faultsOf(environment: Record<string, string>): string {
   try {
@@ -36,6 +37,10 @@ test("an empty environment is a valid one: loopback, sign-in required, everythin
   });
   expect(config.storageUrl.startsWith(config.dataDir)).toBe(true);
   expect(Object.isFrozen(config)).toBe(true);
+});
+
+test("without settings documents are read under the limits that the extractors are tested with", () => {
+  expect(loadConfig({}).limits).toEqual(DEFAULT_EXTRACT_LIMITS);
 });
 
 test("every fault is named at once, and no value is shown", () => {

@@ -65,9 +65,10 @@ describe("ZIP archives", () => {
   });
 
   test("a quine zip, which holds itself, ends", async () => {
-    await expect(readContent(await fixture("droste.zip"))).rejects.toMatchObject({
-      reason: "LIMIT_EXCEEDED",
-    });
+    const { children } = await readContent(await fixture("droste.zip"), { options: { ocr: "never" } });
+    const archives = children?.filter(({ mediaType }) => mediaType === "application/zip");
+    expect(archives?.map(({ status }) => status)).toEqual([...Array(7).fill("READ"), "FAILED"]);
+    expect(archives?.at(-1)).toMatchObject({ reason: "LIMIT_EXCEEDED" });
   });
 
   test("a zip bomb is refused, and bombs within an archive share one budget", async () => {

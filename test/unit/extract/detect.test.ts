@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -73,6 +74,26 @@ describe("detectMediaType", () => {
     expect(await typeOf("just words", "x.md")).toBe("text/markdown");
     expect(await typeOf("# Title\n\n**bold**\n", "x.txt")).toBe("text/plain");
     expect(await typeOf('{"a":1}', "x.md")).toBe("application/json");
+  });
+
+  test.each([
+    ["one-bit.png", "image/png"],
+    ["cmyk.jpg", "image/jpeg"],
+    ["two-pages-g4.tif", "image/tiff"],
+    ["lossy.webp", "image/webp"],
+    ["first.gif", "image/gif"],
+    ["one-bit.bmp", "image/bmp"],
+  ])("%s is %s", async (name, mediaType) => {
+    expect(await typeOf(readFileSync(new URL(`../../fixtures/images/${name}`, import.meta.url)))).toBe(
+      mediaType,
+    );
+  });
+
+  test("a TIFF whose directory lies far behind its start is one", async () => {
+    const bytes = Buffer.alloc(DETECT_HEAD_BYTES + 100);
+    bytes.write("MM\0*", "latin1");
+    bytes.writeUInt32BE(DETECT_HEAD_BYTES + 10, 4);
+    expect(await typeOf(bytes)).toBe("image/tiff");
   });
 
   test("containers are told apart by their members", async () => {

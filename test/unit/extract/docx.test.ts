@@ -182,7 +182,14 @@ test("running headers are read only on request, and before the text", async () =
     header: p("Running head"),
   };
   expect(await blocksOf(parts)).toMatchObject([{ text: "text" }]);
-  const options = { maxPages: 0, includeTables: true, includeHeadersFooters: true, mainContentOnly: false };
+  const options = {
+    maxPages: 0,
+    includeTables: true,
+    includeHeadersFooters: true,
+    mainContentOnly: false,
+    ocr: "never" as const,
+    languages: [],
+  };
   expect((await read(parts, { options })).blocks).toMatchObject([{ text: "Running head" }, { text: "text" }]);
 });
 

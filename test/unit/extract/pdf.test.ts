@@ -19,6 +19,8 @@ const OPTIONS: ExtractOptions = {
   includeTables: true,
   includeHeadersFooters: false,
   mainContentOnly: false,
+  ocr: "never",
+  languages: [],
 };
 let folder: string;
 beforeAll(async () => {
@@ -226,6 +228,21 @@ describe("pages", () => {
     expect(properties.pageCount).toBe(2);
     expect(warnings).toEqual([
       { code: "PAGE_WITHOUT_TEXT", message: "Page 2 is an image; its text was not read.", page: 2 },
+    ]);
+  });
+
+  it("does not draw a page whose picture has more pixels than are read by OCR, and says so", async () => {
+    const jpeg = await readFile(join(FIXTURES, "../images/progressive.jpg"));
+    const bytes = buildPdf({ pages: [{ scan: { jpeg, width: 760, height: 130 } }] });
+    const limits = { ...DEFAULT_EXTRACT_LIMITS, maxImagePixels: 50_000 };
+    const { pages, warnings } = await extract(bytes, { ocr: "auto" }, { limits });
+    expect(pages).toEqual([{ page: 1, characters: 0, images: 1 }]);
+    expect(warnings).toEqual([
+      {
+        code: "PART_SKIPPED",
+        message: "Page 1 shows a picture of 98800 pixels; at most 50000 are read.",
+        page: 1,
+      },
     ]);
   });
 

@@ -43,6 +43,8 @@ export async function readContent(
         includeTables: true,
         includeHeadersFooters: false,
         mainContentOnly: false,
+        ocr: "auto",
+        languages: [],
         ...how.options,
       },
       limits: { ...DEFAULT_EXTRACT_LIMITS, ...how.limits },

@@ -196,7 +196,14 @@ test("a merge over the whole sheet and cells at its far corners cost no memory",
 });
 
 test("only as many sheets are read as asked for", async () => {
-  const options = { maxPages: 1, includeTables: true, includeHeadersFooters: false, mainContentOnly: false };
+  const options = {
+    maxPages: 1,
+    includeTables: true,
+    includeHeadersFooters: false,
+    mainContentOnly: false,
+    ocr: "never" as const,
+    languages: [],
+  };
   const document = await read({ sheets: { A: grid([["a"]]), B: grid([["b"]]) } }, { options });
   expect(document.blocks.map((block) => block.page)).toEqual([1, 1]);
   expect(document.warnings).toMatchObject([{ code: "PAGES_SKIPPED" }]);

@@ -97,6 +97,13 @@ test("the order of stages is held to what a run would break on", () => {
   expect(faultyFields(made)).toEqual([]);
 });
 
+test("a language that OCR does not have is a fault that names those it has", () => {
+  const [fault] = faultsOf([{ detect: {} }, { extract: { languages: ["eng", "tlh"] } }]);
+  expect(fault).toMatch(
+    /^config\.stages\[1\]\.extract\.languages.*tlh is not installed.*deu, eng, fra, ita, spa/,
+  );
+});
+
 test("names are unique, and a stage without one has that of its type", () => {
   const fault = expect.stringMatching(
     /^config\.stages\[3\]\.name: The name extract is that of stages\[2\] too/,

@@ -44,6 +44,7 @@ test("every stage has a schema for the catalogue, and options that parse to them
     "enrich",
     "chunk",
     "quality",
+    "redact",
   ]);
   for (const stage of stageTypes()) {
     expect(stage.optionsSchema?.()).toMatchObject({ type: "object", additionalProperties: false });

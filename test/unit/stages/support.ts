@@ -23,6 +23,7 @@ export async function after<Options>(
   raw: unknown = {},
 ): Promise<WorkingDocument> {
   const changes = await stage.run(document, {
+    stage: stage.type,
     options: stage.parseOptions(raw),
     limits: DEFAULT_EXTRACT_LIMITS,
     signal: new AbortController().signal,

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
-import { DocumentFault } from "../../../src/extract/errors.ts";
+import { loadConfig, SETTING_NAMES } from "../../../src/config.ts";
+import { DocumentFault, LimitFault, type LimitName } from "../../../src/extract/errors.ts";
 import { DocumentNotFoundError } from "../../../src/jobs/errors.ts";
+import { fromWire, toWire } from "../../../src/stages/host/faults.ts";
 import { StageFailure } from "../../../src/stages/stage.ts";
 import { StorageUnavailableError } from "../../../src/storage/errors.ts";
 import { JobTimeout, jobErrorOf } from "../../../src/worker/failure.ts";
@@ -12,6 +14,26 @@ test("a fault of the document keeps its reason and is never tried again", () => 
     retryable: false,
     stage: "extract",
   });
+});
+
+test("a document that goes beyond a limit tells which setting to raise, also through the wire of its process", () => {
+  const evidence = {
+    exitCode: null,
+    signal: null,
+    peakRssBytes: 0,
+    durationMs: 0,
+    lastShare: 0,
+    stderrTail: "",
+  };
+  const limits = Object.keys(loadConfig({}).limits).filter((name) => name !== "maxPages") as LimitName[];
+  expect(limits.length).toBeGreaterThan(5);
+  for (const limit of limits) {
+    const fault = new LimitFault(limit, "Too much.", "DOCUMENT_TOO_LARGE");
+    const error = jobErrorOf(fromWire(toWire(fault, []), "extract", evidence), "extract");
+    expect(error).toMatchObject({ reason: "DOCUMENT_TOO_LARGE", retryable: false });
+    expect(SETTING_NAMES).toContain(error.limit);
+    expect(error.message).toBe(`Too much. The limit is ${error.limit}.`);
+  }
 });
 
 test("a stage says itself whether trying again can help", () => {

@@ -1,5 +1,5 @@
+import type { OutputBudget } from "../../flow.ts";
 import type { Block } from "../../model.ts";
-import type { OutputBudget } from "../ooxml/budget.ts";
 import type { Relationships } from "../ooxml/package.ts";
 import type { NumberingCounter } from "./numbering.ts";
 import type { Styles } from "./styles.ts";

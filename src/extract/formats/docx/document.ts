@@ -1,8 +1,8 @@
 import type { ExtractInput } from "../../extractor.ts";
+import { outputBudget } from "../../flow.ts";
 import type { Block } from "../../model.ts";
 import { elements, type XmlElement } from "../../xml.ts";
 import { append } from "../ooxml/append.ts";
-import { outputBudget } from "../ooxml/budget.ts";
 import { readChart } from "../ooxml/chart.ts";
 import { readDiagram } from "../ooxml/diagram.ts";
 import { roman } from "../ooxml/list-number.ts";
@@ -33,7 +33,7 @@ export async function readDocx(
     numbering: createNumbering(await optional("numbering")),
     relationships,
     includeTables: input.options.includeTables,
-    budget: outputBudget(input.limits),
+    budget: outputBudget(input.limits.maxOutputCharacters),
     notes: { footnotes: [], endnotes: [], comments: [] },
     links: new Set(),
     skipped: new Set(),

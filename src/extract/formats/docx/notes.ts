@@ -52,7 +52,7 @@ export async function readComments(
     tree(comment) {
       const text = [...descendants(comment, "w:p")].map(paragraphText).join(" ").trim();
       if (text === "") return;
-      context.budget(text.length);
+      context.budget.spend(text.length);
       const { "w:id": id = "", "w:author": author = "", "w:date": time = "" } = comment.attributes;
       comments.set(id, commentBlock({ author, time, text }));
     },

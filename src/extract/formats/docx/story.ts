@@ -65,7 +65,7 @@ export function createStory(context: DocxContext): Story {
     const place = listPlace(context, style, properties);
     const { text } = inlineOf(content.spans);
     if (text === "") return;
-    context.budget(text.length);
+    context.budget.spend(text.length);
     const ownLevel = text.length <= MAX_HEADING_CHARACTERS ? outlineLevel(properties) : undefined;
     const level = ownLevel ?? style.headingLevel;
     if (level !== undefined && level > 0) {
@@ -115,7 +115,7 @@ export function createStory(context: DocxContext): Story {
     formula(element) {
       for (const math of element.name === "m:oMath" ? [element] : elements(element, "m:oMath")) {
         const text = formulaLatex(math);
-        context.budget(text.length);
+        context.budget.spend(text.length);
         if (text !== "") push({ type: "formula", text });
       }
     },

@@ -1,6 +1,6 @@
 import PostalMime, { type Address, type Attachment, type Email } from "postal-mime";
 import { decodeText, detectEncoding } from "../../encoding.ts";
-import { DocumentFault } from "../../errors.ts";
+import { DocumentFault, LimitFault } from "../../errors.ts";
 import type { ExtractLimits } from "../../extractor.ts";
 
 export type { Attachment, Email };
@@ -31,8 +31,8 @@ export async function parseMessage(bytes: Uint8Array, limits: ExtractLimits): Pr
     throw new DocumentFault("DOCUMENT_CORRUPT", "The message cannot be read as e-mail (RFC 5322).", error);
   }
   if (email.attachments.length > limits.maxMembers) {
-    throw new DocumentFault(
-      "LIMIT_EXCEEDED",
+    throw new LimitFault(
+      "maxMembers",
       `The message has more than the ${limits.maxMembers} attachments allowed.`,
     );
   }

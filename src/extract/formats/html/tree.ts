@@ -1,5 +1,5 @@
 import { type DefaultTreeAdapterMap, defaultTreeAdapter, parse } from "parse5";
-import { DocumentFault } from "../../errors.ts";
+import { LimitFault } from "../../errors.ts";
 
 export type HtmlNode = DefaultTreeAdapterMap["childNode"];
 export type HtmlElement = DefaultTreeAdapterMap["element"];
@@ -22,8 +22,8 @@ export function parseHtml(html: string, maxDepth: number): HtmlDocument {
       onItemPush() {
         depth += 1;
         if (depth <= most) return;
-        throw new DocumentFault(
-          "LIMIT_EXCEEDED",
+        throw new LimitFault(
+          "maxDepth",
           `The HTML nests elements deeper than the ${most} levels allowed; many unclosed tags can be the cause.`,
         );
       },

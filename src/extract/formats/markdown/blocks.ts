@@ -1,5 +1,5 @@
 import type { Definition, Nodes, RootContent, Table } from "mdast";
-import { DocumentFault } from "../../errors.ts";
+import { LimitFault } from "../../errors.ts";
 import { cellOf } from "../../flatten.ts";
 import { createFlow, type Flow, type OutputBudget } from "../../flow.ts";
 import type { Style } from "../../inline.ts";
@@ -37,8 +37,8 @@ function write(node: Nodes, style: Style, outer: Writer): void {
   const { flow, options } = outer;
   const writer = { ...outer, depth: outer.depth + 1 };
   if (writer.depth > Math.min(MAX_NODE_DEPTH, options.maxDepth * 2)) {
-    throw new DocumentFault(
-      "LIMIT_EXCEEDED",
+    throw new LimitFault(
+      "maxDepth",
       `The Markdown nests deeper than the ${options.maxDepth} levels allowed.`,
     );
   }

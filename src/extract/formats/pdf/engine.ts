@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { init } from "@embedpdf/pdfium";
+import { capMemory } from "../../wasm-memory.ts";
 
-const PAGE_BYTES = 65_536;
 const MAX_HEAP_BYTES = 192 * 1024 * 1024;
 /** A heap above this is given back by building a new instance: WebAssembly memory never shrinks. */
 const RECYCLE_HEAP_BYTES = 96 * 1024 * 1024;
@@ -22,6 +22,8 @@ export interface Engine {
   u32(address: number): number;
   /** Copies bytes in; returns 0 when there is no room. The caller frees. */
   put(bytes: Uint8Array): number;
+  /** Copies bytes out. */
+  take(address: number, size: number): Uint8Array;
   free(address: number): void;
   loadDocument(address: number, size: number, password: string): number;
   metaText(document: number, key: string): string;
@@ -57,7 +59,7 @@ export function recycleEngine(engine: Engine): void {
 
 async function build(): Promise<Engine> {
   const path = fileURLToPath(import.meta.resolve("@embedpdf/pdfium/pdfium.wasm"));
-  const binary = capMemory(await readFile(path), MAX_HEAP_BYTES / PAGE_BYTES);
+  const binary = capMemory(await readFile(path), MAX_HEAP_BYTES);
   const quiet = { print: () => undefined, printErr: () => undefined };
   const module = await init({ wasmBinary: binary as unknown as ArrayBuffer, ...quiet } as Parameters<
     typeof init
@@ -119,6 +121,7 @@ async function build(): Promise<Engine> {
       if (address !== 0) new Uint8Array(memory.buffer, address, bytes.byteLength).set(bytes);
       return address;
     },
+    take: (address, size) => new Uint8Array(memory.buffer, address, size).slice(),
     free: (address) => void exports.free(address),
     loadDocument: (address, size, password) => module.FPDF_LoadMemDocument(address, size, password),
     metaText: (document, key) =>
@@ -127,41 +130,4 @@ async function build(): Promise<Engine> {
     utf8: (read) => text(read, (bytes) => new TextDecoder().decode(bytes)),
     heapBytes: () => memory.buffer.byteLength,
   };
-}
-
-/** Lowers the maximum in the memory section, so that a document that inflates without end aborts early. */
-export function capMemory(wasm: Uint8Array, maxPages: number): Uint8Array {
-  let at = 8;
-  while (at < wasm.length) {
-    const id = wasm[at];
-    const [length, start] = leb(wasm, at + 1);
-    if (id === 5) {
-      const [count, flagsAt] = leb(wasm, start);
-      const flags = wasm[flagsAt] ?? 0;
-      const [initial, maxAt] = leb(wasm, flagsAt + 1);
-      if (count !== 1 || flags !== 1 || initial > maxPages)
-        throw new Error("Unexpected memory section in pdfium.wasm");
-      const [, end] = leb(wasm, maxAt);
-      const width = end - maxAt;
-      if (maxPages >= 2 ** (7 * width))
-        throw new Error("The memory cap does not fit into the memory section");
-      const copy = Uint8Array.from(wasm);
-      for (let i = 0; i < width; i += 1) {
-        copy[maxAt + i] = ((maxPages >>> (7 * i)) & 0x7f) | (i === width - 1 ? 0 : 0x80);
-      }
-      return copy;
-    }
-    at = start + length;
-  }
-  throw new Error("pdfium.wasm has no memory section");
-}
-
-function leb(bytes: Uint8Array, at: number): [value: number, next: number] {
-  let value = 0;
-  for (let shift = 0, next = at; shift < 35; shift += 7, next += 1) {
-    const byte = bytes[next] ?? 0;
-    value |= (byte & 0x7f) << shift;
-    if (byte < 0x80) return [value, next + 1];
-  }
-  throw new Error("Malformed number in pdfium.wasm");
 }

@@ -58,7 +58,15 @@ export interface PageContent {
   /** First group's frame: the page's box. */
   box: Box;
   characters: number;
+  /** Characters whose glyph has no meaning outside its font. */
+  unknown: number;
   images: number;
+  /** Share of the page that images cover, from 0 to 1. */
+  imageShare: number;
+  /** Pixels of its largest image. */
+  imagePixels: number;
+  /** Lines and areas that it draws. */
+  paths: number;
   /** The page has more characters than are read of one page. */
   truncated: boolean;
 }

@@ -11,8 +11,21 @@ const MAX_FORM_DEPTH = 4;
 const MAX_RULE_THICKNESS = 3;
 const MIN_RULE_LENGTH = 6;
 
-/** Counts the images of a page and collects its rules (thin boxes, and the sides of larger ones), turned by `angle`. */
-export function readObjects(engine: Engine, page: number, angle: number): { images: number; rules: Rule[] } {
+/** What a page draws beside its text. */
+export interface PageObjects {
+  images: number;
+  /** Area of the page that its images cover, in square points; where they overlap, it counts twice. */
+  imageArea: number;
+  /** Pixels of its largest image. */
+  imagePixels: number;
+  /** Lines and areas. */
+  paths: number;
+  /** Thin boxes, and the sides of larger ones. */
+  rules: Rule[];
+}
+
+/** Counts what a page draws and collects its rules, turned by `angle`. */
+export function readObjects(engine: Engine, page: number, angle: number): PageObjects {
   const { scratch } = engine;
   const typeOf = engine.fn("FPDFPageObj_GetType");
   const bounds = engine.fn("FPDFPageObj_GetBounds");
@@ -20,15 +33,28 @@ export function readObjects(engine: Engine, page: number, angle: number): { imag
   const formCount = engine.fn("FPDFFormObj_CountObjects");
   const formObject = engine.fn("FPDFFormObj_GetObject");
   const rules: Rule[] = [];
-  let images = 0;
-  let visited = 0;
+  const pixelSize = engine.fn("FPDFImageObj_GetImagePixelSize");
+  let [images, imageArea, imagePixels, paths, visited] = [0, 0, 0, 0, 0];
+
+  const areaOf = (object: number): number => {
+    if (bounds(object, scratch, scratch + 4, scratch + 8, scratch + 12) === 0) return 0;
+    const width = engine.f32(scratch + 8) - engine.f32(scratch);
+    const area = Math.abs(width * (engine.f32(scratch + 12) - engine.f32(scratch + 4)));
+    return Number.isFinite(area) ? area : 0;
+  };
 
   const visit = (object: number, depth: number): void => {
     visited += 1;
     if (object === 0 || visited > MAX_OBJECTS) return;
     const type = typeOf(object);
-    if (type === IMAGE) images += 1;
-    else if (type === FORM && depth < MAX_FORM_DEPTH) {
+    if (type === PATH) paths += 1;
+    if (type === IMAGE) {
+      images += 1;
+      imageArea += areaOf(object);
+      if (pixelSize(object, scratch, scratch + 4) !== 0) {
+        imagePixels = Math.max(imagePixels, engine.u32(scratch) * engine.u32(scratch + 4));
+      }
+    } else if (type === FORM && depth < MAX_FORM_DEPTH) {
       const count = Math.min(formCount(object), MAX_OBJECTS);
       for (let i = 0; i < count && visited <= MAX_OBJECTS; i += 1) visit(formObject(object, i), depth + 1);
     } else if (type === PATH && depth === 0 && rules.length < MAX_RULES && angle % 90 === 0) {
@@ -55,5 +81,5 @@ export function readObjects(engine: Engine, page: number, angle: number): { imag
   const count = Math.min(engine.fn("FPDFPage_CountObjects")(page), MAX_OBJECTS);
   const objectAt = engine.fn("FPDFPage_GetObject");
   for (let i = 0; i < count && visited <= MAX_OBJECTS; i += 1) visit(objectAt(page, i), 0);
-  return { images, rules };
+  return { images, imageArea, imagePixels, paths, rules };
 }

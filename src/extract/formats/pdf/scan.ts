@@ -8,6 +8,7 @@ import type { Tags } from "./tags.ts";
 
 const HYPHEN_AT_LINE_END = 2;
 const LETTER = /[\p{L}\p{N}]/u;
+const MEANINGLESS = /[\uFFFD\p{Co}]/gu;
 const MAX_DIVIDERS = 300;
 const ASCENT = 0.75;
 const DESCENT = 0.22;
@@ -76,10 +77,20 @@ export function scanPage(
     groups: found.filter((segments) => segments.length > 0),
     rules: objects.rules,
     images: objects.images,
+    imageShare: Math.min(1, objects.imageArea / Math.max(1, width * height)),
+    imagePixels: objects.imagePixels,
+    paths: objects.paths,
     box: pageBox(engine, page, main, width, height),
     characters,
+    unknown: countUnknown(found),
     truncated,
   };
+}
+
+function countUnknown(groups: readonly Segment[][]): number {
+  let unknown = 0;
+  for (const { text } of groups.flat()) unknown += text.match(MEANINGLESS)?.length ?? 0;
+  return unknown;
 }
 
 /** Reads all characters as lines in the order of the content stream, parted by the direction in which they run. */

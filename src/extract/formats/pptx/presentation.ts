@@ -1,9 +1,9 @@
 import { DocumentFault } from "../../errors.ts";
 import type { ExtractInput } from "../../extractor.ts";
+import { outputBudget } from "../../flow.ts";
 import type { Block, ExtractedDocument, PageFacts, Warning } from "../../model.ts";
 import { child, descendants, elements } from "../../xml.ts";
 import { append } from "../ooxml/append.ts";
-import { outputBudget } from "../ooxml/budget.ts";
 import { type OfficePackage, partOfType } from "../ooxml/package.ts";
 import { charactersOf, pageFacts } from "../ooxml/page-facts.ts";
 import { readAuthors, readComments } from "./comments.ts";
@@ -22,7 +22,7 @@ export async function readPresentation(
   const slides = await slideParts(office, main);
   const placeholdersOf = createPlaceholderReader(office);
   const authors = await readAuthors(office, main);
-  const budget = outputBudget(input.limits);
+  const budget = outputBudget(input.limits.maxOutputCharacters);
   const links = new Set<string>();
 
   const { options, limits } = input;
@@ -57,7 +57,7 @@ export async function readPresentation(
       ...(await notesBlocks(office, context)),
       ...(await readComments(office, part, authors, page)),
     ];
-    for (const block of content) budget(charactersOf(block));
+    for (const block of content) budget.spend(charactersOf(block));
     append(blocks, content);
     pages.push(pageFacts(page, content));
   }

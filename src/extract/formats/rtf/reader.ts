@@ -1,4 +1,4 @@
-import { DocumentFault } from "../../errors.ts";
+import { LimitFault } from "../../errors.ts";
 import { escapeMarkdown } from "../../escape-markdown.ts";
 import { cellOf } from "../../flatten.ts";
 import type { OutputBudget } from "../../flow.ts";
@@ -169,8 +169,8 @@ export function readRtf(bytes: Uint8Array, options: RtfOptions): RtfDocument {
   const open = () => {
     flush();
     if (groups.length >= options.maxDepth) {
-      throw new DocumentFault(
-        "LIMIT_EXCEEDED",
+      throw new LimitFault(
+        "maxDepth",
         `The RTF document nests groups deeper than the ${options.maxDepth} levels allowed.`,
       );
     }

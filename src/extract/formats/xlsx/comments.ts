@@ -1,6 +1,6 @@
+import type { OutputBudget } from "../../flow.ts";
 import type { Block } from "../../model.ts";
 import { child, elements, textOf } from "../../xml.ts";
-import type { OutputBudget } from "../ooxml/budget.ts";
 import { type Comment, commentBlock } from "../ooxml/comment.ts";
 import { type OfficePackage, partOfType } from "../ooxml/package.ts";
 import { cellAt } from "./reference.ts";
@@ -73,7 +73,7 @@ export async function readComments(
     .filter(({ text }) => text.trim() !== "")
     .sort((a, b) => place(a) - place(b))
     .map((comment) => {
-      budget(comment.text.length);
+      budget.spend(comment.text.length);
       return commentBlock(comment, page);
     });
 }

@@ -1,8 +1,8 @@
 import { escapeMarkdown, linkMarkdown } from "../../escape-markdown.ts";
+import type { OutputBudget } from "../../flow.ts";
 import type { TableCell } from "../../model.ts";
 import { child, elements, textOf, type XmlElement } from "../../xml.ts";
 import { append } from "../ooxml/append.ts";
-import type { OutputBudget } from "../ooxml/budget.ts";
 import type { OfficePackage, Relationships } from "../ooxml/package.ts";
 import type { NumberFormats } from "./number-format.ts";
 import { type Area, areaOf, cellAt, MAX_COLUMN, MAX_ROW } from "./reference.ts";
@@ -69,7 +69,7 @@ export async function readSheet(
         return;
       }
       context.cellsLeft -= 1;
-      context.budget(text.length);
+      context.budget.spend(text.length);
       cells.push({ top: row, left: column, bottom: row, right: column, cell: { text } });
     }
   };

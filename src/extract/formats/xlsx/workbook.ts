@@ -1,9 +1,9 @@
 import { DocumentFault } from "../../errors.ts";
 import type { ExtractInput } from "../../extractor.ts";
+import { outputBudget } from "../../flow.ts";
 import type { Block, ExtractedDocument, PageFacts, Warning } from "../../model.ts";
 import { child, elements } from "../../xml.ts";
 import { append } from "../ooxml/append.ts";
-import { outputBudget } from "../ooxml/budget.ts";
 import { type OfficePackage, partOfType } from "../ooxml/package.ts";
 import { pageFacts } from "../ooxml/page-facts.ts";
 import { readComments, readPersons } from "./comments.ts";
@@ -34,7 +34,7 @@ export async function readWorkbook(
   const context: WorkbookContext = {
     strings: await readStrings(office, partOfType(relationships, "sharedStrings")),
     formats: readNumberFormats(styles === undefined ? undefined : await office.tree(styles), from1904),
-    budget: outputBudget(input.limits),
+    budget: outputBudget(input.limits.maxOutputCharacters),
     links: new Set(),
     cellsLeft: MAX_CELLS,
   };
