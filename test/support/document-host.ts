@@ -101,6 +101,7 @@ export async function startDocumentHost({
       for (const type of STAGES) {
         const outputPath: string = join(own, `${type}.json`);
         await pool.run({
+          stage: type,
           stageType: type,
           options: findStage(type)?.parseOptions({}),
           inputPath,
