@@ -70,22 +70,26 @@ async function* untilAborted(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const iterator = body[Symbol.asyncIterator]();
-  let abort = (): void => {};
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    if (signal.aborted) abort();
-  });
-  aborted.catch(() => {});
   try {
     while (true) {
-      const { done, value } = await Promise.race([iterator.next(), aborted]);
+      const { done, value } = await unlessAborted(() => iterator.next(), signal);
       if (done) return;
       yield value;
     }
   } finally {
-    signal.removeEventListener("abort", abort);
     // Not waited for: a source that stands still answers to nothing.
     void Promise.resolve(iterator.return?.()).catch(() => {});
   }
+}
+
+/** One listener for each piece: a promise that outlives them would hold every piece that was raced against it. */
+function unlessAborted<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
+    work()
+      .finally(() => signal.removeEventListener("abort", abort))
+      .then(resolve, reject);
+  });
 }

@@ -15,6 +15,8 @@ const NEIGHBOUR = 40;
 
 // Latin and Armenian ligatures, Arabic presentation forms: one sign for what is spelled with several letters.
 const LIGATURES = /[\uFB00-\uFB06\uFB13-\uFB17\uFB50-\uFBB1\uFBD3-\uFBE9\uFBFC-\uFBFF\uFE80-\uFEFC]/g;
+/** What follows the hyphen of a word whose second half comes later. */
+const CONJUNCTION = /^(and|or|to|und|oder|bis|bzw|et|ou|y|o|e|en|of|och|og|i|lub|и|или)$/u;
 const CONTROLS = /(?![\n\t])[\p{Cc}\u200B\uFEFF]/gu;
 const BLANKS = /[^\S\n]+/g;
 
@@ -50,14 +52,17 @@ function cleanWhitespace(text: string): string {
 }
 
 /**
- * Joins words that were divided at a line's end. Only a lower-case letter may follow: `Rhein-\nMain` is a
- * compound in any language. Where the document writes the word with a hyphen elsewhere, the hyphen stays.
+ * Joins words that were divided at a line's end. The hyphen goes only before a lower-case letter, and stays where the
+ * document writes the word with one elsewhere: `Rhein-\nMain` is a compound in any language. In `pre-\nand post-war`
+ * nothing is divided.
  */
 function joinDivided(text: string, compounds: Compounds): string {
   if (!text.includes("\n")) return text;
   return text.replace(
-    /(?<=\p{Ll})([-\u2010])[^\S\n]*\n[^\S\n]*(?=\p{Ll})/gu,
-    (match, hyphen: string, at: number) => {
+    /(?<=\p{L})([-\u2010])[^\S\n]*\n[^\S\n]*(?=(\p{L}+))/gu,
+    (match, hyphen: string, next: string, at: number) => {
+      if (CONJUNCTION.test(next)) return `${hyphen} `;
+      if (!/\p{Ll}$/u.test(text.slice(0, at)) || !/^\p{Ll}/u.test(next)) return hyphen;
       const before = /\p{L}+$/u.exec(text.slice(Math.max(0, at - NEIGHBOUR), at))?.[0] ?? "";
       const after = /^\p{L}+/u.exec(text.slice(at + match.length, at + match.length + NEIGHBOUR))?.[0] ?? "";
       return compounds.has(`${before}-${after}`.toLowerCase()) ? hyphen : "";

@@ -83,11 +83,11 @@ describe("reading order", () => {
     expect(texts(blocks).join(" ")).toBe([title.text, ...LEFT, ...RIGHT].join(" "));
   });
 
-  it("keeps a hyphen at the end of a line and the space behind it", async () => {
+  it("keeps a hyphen at the end of a line and the end of the line behind it", async () => {
     const { blocks } = await read({
       pages: [{ texts: column(["This line ends within a hyphen-", "ated word and goes on."], 72, 600) }],
     });
-    expect(texts(blocks)).toEqual(["This line ends within a hyphen- ated word and goes on."]);
+    expect(texts(blocks)).toEqual(["This line ends within a hyphen-\nated word and goes on."]);
   });
 
   it("reads a page whose text runs upwards like any other", async () => {

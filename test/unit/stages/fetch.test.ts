@@ -65,6 +65,21 @@ test("a source that gives nothing is left as soon as the signal fires, and hears
   await vi.waitFor(() => expect(stopped).toBe(true));
 });
 
+test("a large source is never in memory as a whole, also while a signal is listened to", async () => {
+  const MIB = 1024 * 1024;
+  const before = process.memoryUsage().arrayBuffers;
+  let most = 0;
+  async function* large(): AsyncGenerator<Uint8Array> {
+    for (let i = 0; i < 400; i++) {
+      yield new Uint8Array(MIB);
+      most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+    }
+  }
+  const { signal } = new AbortController();
+  await receiveSource(large(), join(folder, "source"), { maxBytes: 400 * MIB, signal });
+  expect(most).toBeLessThan(200 * MIB);
+});
+
 test("options have defaults, and all faults are named at once", () => {
   expect(fetchStage.parseOptions(undefined)).toEqual({ max_bytes: 0, timeout: 60_000 });
   expect(fetchStage.parseOptions({ max_bytes: "5", timeout: "1.5s" })).toEqual({

@@ -36,7 +36,8 @@ test.each([
     "the docu-\nment and ex\u00AD\nample",
     "the document and example",
   ],
-  ["a capital after the line's end keeps its hyphen", "Rhein-\nMain", "Rhein-\nMain"],
+  ["a capital after the line's end keeps its hyphen", "Rhein-\nMain", "Rhein-Main"],
+  ["half a word before a conjunction is no divided word", "pre-\nand post-war", "pre- and post-war"],
   [
     "a compound the document writes elsewhere keeps its hyphen",
     "well-known, well-\nknown",

@@ -40,7 +40,17 @@ export const anyText = fc
     fc.oneof(
       {
         weight: 4,
-        arbitrary: fc.constantFrom("word", "Größe", "well-known", "naïve", "的文本", "مرحبا", "Ünı", "3.14"),
+        arbitrary: fc.constantFrom(
+          "word",
+          "and",
+          "Größe",
+          "well-known",
+          "naïve",
+          "的文本",
+          "مرحبا",
+          "Ünı",
+          "3.14",
+        ),
       },
       {
         weight: 3,

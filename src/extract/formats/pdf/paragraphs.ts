@@ -86,20 +86,21 @@ function toParagraph(lines: Line[]): Paragraph {
 }
 
 /**
- * Joins the lines of a paragraph by one space. A hyphen at the end of a line stays as it is, with the space behind it
- * ("exam- ple"): whether it joins a word is for the normalize stage to decide. Chinese and Japanese lines join without a space.
+ * Joins the lines of a paragraph by one space. Between a hyphen and a letter the line ends in the text too ("exam-\nple"): whether it
+ * joins a word is for the normalize stage to decide. Chinese and Japanese lines join without a space.
  */
 export function joinLines(texts: readonly string[]): string {
   let joined = "";
   for (const text of texts) {
     if (joined === "") joined = text;
-    else
-      joined +=
-        (/[\u3040-\u30ff\u3400-\u9fff]$/u.test(joined) && /^[\u3040-\u30ff\u3400-\u9fff]/u.test(text)
-          ? ""
-          : " ") + text;
+    else joined += separator(joined, text) + text;
   }
   return joined.replace(SIGN_INSIDE, "").replace(/ {2,}/gu, " ").trim();
+}
+
+function separator(before: string, text: string): string {
+  if (/[\u3040-\u30ff\u3400-\u9fff]$/u.test(before) && /^[\u3040-\u30ff\u3400-\u9fff]/u.test(text)) return "";
+  return /\p{L}[-\u2010\u00ad]$/u.test(before) && /^\p{L}/u.test(text) ? "\n" : " ";
 }
 
 /** True when a paragraph that ends a column goes on at the top of the next one. */
