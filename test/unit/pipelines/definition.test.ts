@@ -71,7 +71,7 @@ test("all faults are told at once, each with the path of its field", () => {
       "config.stages[9].quality.minimum",
       "config.stages[9].quality.weights.nonsense",
       "config.stages[10].http.secret",
-    "config.stages[10].http.timeout",
+      "config.stages[10].http.timeout",
       "config.stages[10].http.url",
     ].sort(),
   );
