@@ -86,7 +86,9 @@ test("zip bomb: an archive that unpacks to gigabytes is refused", async () => {
 
 test("quine zip: an archive that holds itself comes to an end", async () => {
   const droste = readFileSync(join(import.meta.dirname, "../../fixtures/office/droste.zip"));
-  expect((await endOf("droste.zip", droste)).end).toBe("LIMIT_EXCEEDED");
+  const { end, text } = await endOf("droste.zip", droste);
+  expect(end).toBe("COMPLETED");
+  expect(text.length).toBeLessThan(100_000);
 });
 
 test("a DOCX and a gzip file that inflate a thousandfold are refused", async () => {
