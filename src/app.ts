@@ -168,9 +168,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   const publicUrl = { current: config.publicUrl ?? "" };
   const { store, files } = createObjectStore(config.storageUrl, {
     s3Credentials: config.s3Credentials,
-    get publicUrl() {
-      return publicUrl.current;
-    },
+    publicUrl: () => publicUrl.current,
     signingSecret: deriveKey(masterKey, "file links"),
     clock,
   });
@@ -691,7 +689,7 @@ function machineOf(config: Config): MachineDeps {
     // No link is signed with it.
     store: () =>
       createObjectStore(config.storageUrl, {
-        publicUrl: "",
+        publicUrl: () => "",
         signingSecret: randomBytes(32),
         clock: systemClock,
         s3Credentials: config.s3Credentials,

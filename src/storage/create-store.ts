@@ -31,14 +31,7 @@ export function createObjectStore(url: string, { s3Credentials, ...deps }: Store
     const { clock } = deps;
     return { store: createS3Store({ place: place.s3, credentials: s3Credentials, clock }), files: null };
   }
-  const files = createFileStore({
-    ...deps,
-    root: place.folder,
-    // A server learns its address only when it listens, and that is later than now: no copy will do.
-    get publicUrl() {
-      return deps.publicUrl;
-    },
-  });
+  const files = createFileStore({ ...deps, root: place.folder });
   return { store: files, files };
 }
 

@@ -16,7 +16,7 @@ export interface FileStoreDeps {
   /** A folder for the objects alone; may be shared by several servers. Created when missing. */
   readonly root: string;
   /** Where `/files/…` of this service is reached, e.g. `https://sluice.example.org`. */
-  readonly publicUrl: string;
+  readonly publicUrl: () => string;
   /** At least 16 bytes, the same on every server. */
   readonly signingSecret: string | Uint8Array;
   readonly clock: Clock;
@@ -39,7 +39,7 @@ export function createFileStore(deps: FileStoreDeps): FileStore {
   const writer = createFileWriter({ objects, drafts: resolve(root, "tmp"), clock: deps.clock });
   const signer = createLinkSigner(deps.signingSecret, deps.clock);
   // Read at each use: a server on port 0 knows its address only once it listens.
-  const base = () => `${deps.publicUrl.replace(/\/+$/, "")}/files/`;
+  const base = () => `${deps.publicUrl().replace(/\/+$/, "")}/files/`;
 
   const named = (error: unknown): unknown => {
     const code = (error as NodeJS.ErrnoException).code;

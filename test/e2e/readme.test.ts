@@ -14,6 +14,7 @@ import { MAX_LOST_CLAIMS } from "../../src/jobs/lease-queries.ts";
 import { INLINE_RESULT_BYTES } from "../../src/jobs/model.ts";
 import { edgeLimits } from "../../src/rpc/limits.ts";
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from "../../src/rpc/pages.ts";
+import { MAX_HTTP_BYTES } from "../../src/stages/http.ts";
 import {
   createSite,
   type Finished,
@@ -264,6 +265,7 @@ test("the table of limits says what the code holds to", async () => {
       hours(Number(limits?.maxJobTimeout?.seconds) * 1000),
     ],
     "Time of a stage": [minutes(constantOf(app, "DEFAULT_STAGE_TIMEOUT_MS"))],
+    "Request and answer of an `http` stage": [mebibytes(MAX_HTTP_BYTES)],
     "Document process without progress": [minutes(plain.parserSilenceMs)],
     Lease: [`${plain.leaseMs / 1000} s`],
     "Lost leases before `QUARANTINED`": [`${MAX_LOST_CLAIMS}`],

@@ -116,7 +116,7 @@ export async function createHarness(
   await bus.start();
   const metrics = createMetrics();
   const { store } = createObjectStore(options.storageUrl ?? join(folder, "files"), {
-    publicUrl: "http://127.0.0.1:1",
+    publicUrl: () => "http://127.0.0.1:1",
     signingSecret: MASTER_KEY,
     clock: systemClock,
     s3Credentials: S3_CREDENTIALS,

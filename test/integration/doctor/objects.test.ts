@@ -147,7 +147,7 @@ test("a store that cannot be written is a fault, and its objects are not looked 
     const file = join(folder, "no-folder");
     await writeFile(file, "");
     const deps = {
-      publicUrl: "",
+      publicUrl: () => "",
       signingSecret: Buffer.alloc(32),
       clock: { now: Date.now },
       s3Credentials: null,

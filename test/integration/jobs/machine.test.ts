@@ -6,7 +6,7 @@ import { missing, table, totals } from "./machine/coverage.ts";
 import { type Counts, createRuns } from "./machine/real.ts";
 import { recover } from "./machine/recovery.ts";
 
-const RUNS = Number(process.env.MODEL_RUNS ?? process.env.MODEL_RUNS_UNLESS_SAID ?? 2_000);
+const RUNS = Number(process.env.MODEL_RUNS ?? process.env.MODEL_RUNS_UNLESS_SAID ?? 1_000);
 const SEED = Number(process.env.MODEL_SEED ?? Date.now() % 1_000_000_000);
 /** Of a failure that is to be seen again, as it was printed. */
 const PATH = process.env.MODEL_PATH ?? "";
@@ -27,7 +27,7 @@ test("whatever callers, workers, crashes and sweeps do in whatever order, jobs s
   await Promise.all(Array.from({ length: LANES }, (_, lane) => runLane(SEED + lane, counts)));
   const seconds = (performance.now() - begun) / 1000;
   const { acts, crashes } = totals(counts);
-  if (RUNS > 2_000 || process.env.MODEL_RUNS) process.stdout.write(table(counts));
+  if (RUNS > 1_000 || process.env.MODEL_RUNS) process.stdout.write(table(counts));
   process.stdout.write(
     `${RUNS} runs from seed ${SEED} in ${seconds.toFixed(1)} s: ${acts} acts, ${crashes} of them crashed\n`,
   );

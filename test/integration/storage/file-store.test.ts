@@ -28,7 +28,7 @@ test("a list passes over names that no store takes, and goes on while folders go
 test("a process that is killed in the middle of a put leaves no object, and its draft goes after a day", async () => {
   await using h = await startFileServer();
   const source = `import { createFileStore } from ${JSON.stringify(new URL("../../../src/storage/file-store.ts", import.meta.url).href)};
-    const store = createFileStore({ root: ${JSON.stringify(h.root)}, publicUrl: "http://x", signingSecret: "0123456789abcdef", clock: Date });
+    const store = createFileStore({ root: ${JSON.stringify(h.root)}, publicUrl: () => "http://x", signingSecret: "0123456789abcdef", clock: Date });
     async function* endless() { for (;;) { yield Buffer.alloc(65536); await new Promise((r) => setImmediate(r)); } }
     await store.put("half", endless());`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", source], {
@@ -57,7 +57,7 @@ test("a folder that cannot be written is told in a sentence", async () => {
   writeFileSync(file, "");
   const broken = createFileStore({
     root: file,
-    publicUrl: "http://x",
+    publicUrl: () => "http://x",
     signingSecret: "0123456789abcdef",
     clock: h.clock,
   });

@@ -23,7 +23,12 @@ export async function startFileServer(protocol: "http1" | "http2" = "http1") {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const port = (server.address() as AddressInfo).port;
   const origin = `http://127.0.0.1:${port}`;
-  const store = createFileStore({ root, publicUrl: origin, signingSecret: "a secret of the test", clock });
+  const store = createFileStore({
+    root,
+    publicUrl: () => origin,
+    signingSecret: "a secret of the test",
+    clock,
+  });
   const errors: object[] = [];
   const routes = createFileRoutes(store, {
     logger: { error: (fields) => errors.push(fields) },

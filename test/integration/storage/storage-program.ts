@@ -11,7 +11,7 @@ await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 const store = createFileStore({
   root,
-  publicUrl: origin,
+  publicUrl: () => origin,
   signingSecret: "a secret of the test",
   clock: systemClock,
 });

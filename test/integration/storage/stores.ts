@@ -29,7 +29,7 @@ export function storeAt(
   changes: { now?: () => number; accessKeyId?: string } = {},
 ): ObjectStore {
   const { now = Date.now, accessKeyId = S3_CREDENTIALS.accessKeyId } = changes;
-  const deps = { publicUrl: "", signingSecret: "a secret of the test", clock: { now } };
+  const deps = { publicUrl: () => "", signingSecret: "a secret of the test", clock: { now } };
   return createObjectStore(url, { ...deps, s3Credentials: { ...S3_CREDENTIALS, accessKeyId } }).store;
 }
 

@@ -107,8 +107,10 @@ describe.each(ours)("%s", (_name, service) => {
     expect(code).toBe(0);
     expect(calls).toEqual([
       verbOf(service) === "serve"
-        ? 'serve {"worker":false,"embedded":false,"migrate":false}'
-        : `${verbOf(service)} {}`,
+        ? 'serve {"stages":[],"worker":false,"embedded":false,"migrate":false}'
+        : verbOf(service) === "worker"
+          ? 'worker {"stages":[]}'
+          : `${verbOf(service)} {}`,
     ]);
   });
 
