@@ -1,6 +1,6 @@
 import { type Database, sqlState } from "../db/sql.ts";
 import type { Claim } from "../queue/queue.ts";
-import { type ClaimedJob, claimJobs } from "./lease-queries.ts";
+import { type ClaimedJob, claimJobs } from "./claim-queries.ts";
 
 const CLAIM_SETTINGS = {
   // A claim that a crash of the server loses leaves its jobs waiting.

@@ -9,12 +9,12 @@ import type { SecretBox } from "../lib/secret-box.ts";
 import type { PipelinesService } from "../pipelines/service.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { ClaimedJob } from "./claim-queries.ts";
 import type { NewDocument } from "./documents/queries.ts";
 import type { RemoteDocuments } from "./documents/remote.ts";
 import type { DocumentsService } from "./documents/service.ts";
 import { DocumentNotFoundError, RequestIdReusedError } from "./errors.ts";
 import { entryOf } from "./job-row.ts";
-import type { ClaimedJob } from "./lease-queries.ts";
 import type { Job, JobPriority } from "./model.ts";
 import { findByRequestIds, insertJobs, type NewJob, releaseRequestIds } from "./queries.ts";
 

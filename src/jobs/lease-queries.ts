@@ -2,68 +2,15 @@ import type { Fragment, Sql } from "../db/sql.ts";
 import { eventInsert } from "../events/log.ts";
 import type { NewEvent } from "../events/model.ts";
 import { storable, storableJson } from "../lib/storable.ts";
-import type { StageConfig } from "../pipelines/model.ts";
 import { entryColumns } from "../queue/line-queries.ts";
-import type { QueueEntry, Selection } from "../queue/queue.ts";
+import type { QueueEntry } from "../queue/queue.ts";
 import { expiryFromNow } from "./expiry-queries.ts";
-import { entryOf, type JobRow, jobColumns, jobFromRow } from "./job-row.ts";
-import {
-  type Job,
-  type JobError,
-  type JobPriority,
-  type JobStatus,
-  priorityOfRank,
-  type ResultFormat,
-} from "./model.ts";
+import type { JobError, JobStatus, ResultFormat } from "./model.ts";
 
 /** What a worker holds while it runs an attempt. Every write names it; a write that no longer fits changes nothing. */
 export interface Lease {
   readonly jobId: string;
   readonly token: string;
-}
-
-export interface ClaimedJob {
-  readonly job: Job;
-  readonly entry: QueueEntry;
-  readonly lease: Lease;
-  readonly stages: readonly StageConfig[];
-  /** Encrypted password of the document, if the job has one. */
-  readonly password: Uint8Array | null;
-}
-
-/**
- * Gives the jobs that `selection` names to the worker. Each gets a fresh lease token, one attempt more and an event. When
- * two claims meet on the last place of a concurrency key, one of them fails with SQLSTATE 23505 and is made again.
- * Safe to lose by a crash before its flush: the jobs then still wait.
- */
-export async function claimJobs(
-  sql: Sql,
-  claim: { workerId: string; leaseMs: number; selection: Selection },
-): Promise<ClaimedJob[]> {
-  const rows = await sql<
-    (JobRow & { leaseToken: string; config: { stages: StageConfig[] }; password: Uint8Array | null })[]
-  >`
-    with j as (
-      update jobs set status = 'PROCESSING', attempt = attempt + 1, lease_token = gen_random_uuid(),
-        locked_by = ${claim.workerId}, locked_at = now(), heartbeat_at = now(),
-        lease_until = now() + ${claim.leaseMs}::int * interval '1 millisecond',
-        started_at = now(), concurrency_slot = picked.slot,
-        stage = null, stage_message = null, peak_memory_bytes = null,
-        last_sequence = last_sequence + 1, version = jobs.version + 1, updated_at = now()
-      from ${claim.selection(sql)} as picked, pipeline_versions v
-      where jobs.id = picked.id and v.pipeline_id = jobs.pipeline_id and v.version = jobs.pipeline_version
-      returning jobs.*, v.config, picked.turn
-    ), e as (
-      insert into job_events (job_id, sequence, owner_id, type, payload)
-      select id, last_sequence, owner_id, 'status_changed',
-        jsonb_build_object('status', 'PROCESSING', 'previousStatus', 'CREATED', 'attempt', attempt) from j
-    )
-    select ${jobColumns(sql)}, lease_token, password, config from j order by turn`;
-  return rows.map(({ leaseToken, config, password, ...row }) => {
-    const job = jobFromRow(row);
-    const lease = { jobId: row.id, token: leaseToken };
-    return { job, entry: entryOf(job), lease, stages: config.stages, password };
-  });
 }
 
 /** The jobs among these leases that are ordered to stop. */
@@ -397,101 +344,4 @@ export async function readEnd(sql: Sql, lease: Lease): Promise<JobStatus | null>
     where job_id = ${lease.jobId} and type = 'status_changed' and payload->>'lease' = ${lease.token}
     order by sequence desc limit 1`;
   return row?.status ?? null;
-}
-
-/** Any number, the same in every process: one sweeps at a time. */
-const SWEEP_LOCK = 5_105_171_003;
-
-/** Drops workers that have not been heard of for an hour. Answers the time of the database. */
-export async function forgetWorkers(sql: Sql): Promise<Date> {
-  const [row] = await sql<{ time: Date }[]>`
-    with gone as (delete from workers where heartbeat_at < now() - interval '1 hour')
-    select clock_timestamp() as time`;
-  if (!row) throw new Error("the time has one row");
-  return row.time;
-}
-
-/** What a sweep did with one job. */
-export interface Recovered {
-  readonly id: string;
-  readonly entry: QueueEntry;
-  readonly status: "CREATED" | "FAILED" | "CANCELLED";
-  readonly workerId: string;
-  readonly pipelineName: string;
-  readonly priority: JobPriority;
-}
-
-/** Claims that may be lost before a job is set aside: one poison document must not take worker after worker down. */
-export const MAX_LOST_CLAIMS = 3;
-/** Log lines that a job which is set aside shows, and how many of its last events they are looked for in. */
-const EVIDENCE_LINES = 5;
-const EVIDENCE_EVENTS = 1_000;
-
-/**
- * Takes back up to `limit` jobs whose lease ran out: in the line again, CANCELLED if that was ordered, and
- * FAILED with QUARANTINED and what was seen of it after `MAX_LOST_CLAIMS` lost claims. Each lost claim is in the
- * events, with what was seen of it; one that the database itself has lost, since it was not there to take the heartbeats,
- * counts for nothing. Does nothing while another process is at it.
- */
-export async function recoverExpired(
-  sql: Sql,
-  limit: number,
-  retentionMs: number | null,
-): Promise<Recovered[]> {
-  // One statement that takes the lock itself: in a transaction of several a process that freezes would hold it for as
-  // long as it is frozen, and nobody would recover anything.
-  const rows = await sql<(Omit<Recovered, "priority" | "entry"> & QueueEntry)[]>`
-    with lock as materialized (select pg_try_advisory_xact_lock(${SWEEP_LOCK}) as mine), expired as (
-      select id, status, locked_by, claim, lost,
-        (case when lost_claims = 0 then '[]' else coalesce(lost_evidence, '[]') end)
-          || (case when lost > lost_claims then claim else '[]' end) as lost_evidence,
-        status = 'PROCESSING' and lost >= ${MAX_LOST_CLAIMS} as set_aside, last_sequence as newest
-      from jobs cross join lateral (
-        select lost_claims + case when heartbeat_at < pg_postmaster_start_time() then 0 else 1 end as lost
-      ) as counted cross join lateral (select jsonb_build_object('workerId', locked_by, 'stage', stage,
-        'stageMessage', left(stage_message, 500), 'peakMemoryBytes', peak_memory_bytes,
-        'lastHeartbeatTime', heartbeat_at) as claim) as c
-      where (select mine from lock) and status in ('PROCESSING', 'CANCELLING') and lease_until < now()
-      order by id limit ${limit} for update of jobs skip locked
-    ), quarantine as (
-      select x.id, jsonb_build_object('reason', 'QUARANTINED', 'retryable', false, 'stage', x.claim->'stage',
-        'message', format('The job was set aside: %s workers stopped answering while they ran it, the last of them %s. Look at the document before you retry it.',
-          x.lost, concat_ws(', ', x.locked_by, 'in stage ' || (x.claim->>'stage'),
-            x.claim->>'stageMessage', (x.claim->>'peakMemoryBytes')::bigint / 1048576 || ' MiB of memory in use')),
-        'evidence', jsonb_build_object('lostClaims', x.lost_evidence, 'logLines', lines.texts)) as error
-      from expired x cross join lateral (
-        select coalesce(jsonb_agg(text order by sequence), '[]') as texts from (
-          select e.sequence, left(e.payload->>'message', 500) as text from job_events e
-          where e.job_id = x.id and e.type = 'log' and e.sequence > x.newest - ${EVIDENCE_EVENTS}
-          order by e.sequence desc limit ${EVIDENCE_LINES}) as l
-      ) as lines where x.set_aside
-    ), j as (
-      update jobs set
-        status = case when expired.status = 'CANCELLING' then 'CANCELLED'
-          when expired.set_aside then 'FAILED' else 'CREATED' end,
-        error = coalesce((select q.error from quarantine q where q.id = jobs.id), error),
-        lost_evidence = expired.lost_evidence,
-        ended_at = case when expired.status = 'CANCELLING' or expired.set_aside then now() end,
-        expires_at = case when expired.status = 'CANCELLING' or expired.set_aside
-          then ${expiryFromNow(sql, retentionMs)} end,
-        run_time = case when expired.status = 'PROCESSING' then now() else run_time end,
-        attempt = case when expired.status = 'PROCESSING' then greatest(attempt - 1, 0) else attempt end,
-        lost_claims = expired.lost, lease_token = null, lease_until = null, stage_share = 0,
-        locked_by = case when expired.status = 'PROCESSING' and not expired.set_aside then null
-          else jobs.locked_by end,
-        last_sequence = last_sequence + 1, version = version + 1, updated_at = now()
-      from expired where jobs.id = expired.id
-      returning jobs.*, expired.status as previous_status, expired.locked_by as lost_worker, expired.claim as lost_claim
-    ), e as (
-      insert into job_events (job_id, sequence, owner_id, type, payload)
-      select id, last_sequence, owner_id, 'status_changed',
-        jsonb_strip_nulls(jsonb_build_object('status', status, 'previousStatus', previous_status,
-          'attempt', attempt, 'lostWorker', lost_worker, 'lostClaim', lost_claim,
-          'error', case when status = 'FAILED' then error end))
-      from j
-    )
-    select status, lost_worker as worker_id, pipeline_name, ${entryColumns(sql, "j")} from j`;
-  return rows.map(({ status, workerId, pipelineName, ...entry }) => {
-    return { id: entry.id, entry, status, workerId, pipelineName, priority: priorityOfRank(entry.rank) };
-  });
 }

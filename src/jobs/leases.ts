@@ -3,34 +3,32 @@ import type { Database, DedicatedPool } from "../db/sql.ts";
 import type { EventBus } from "../events/bus.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { ClaimedJob } from "./claim-queries.ts";
 import { LeaseLostError } from "./errors.ts";
 import {
   type Checkpoint,
   type CheckpointKey,
-  type ClaimedJob,
   type Completion,
   completeJob,
   confirmCancel,
   failAttempt,
-  forgetWorkers,
   type Held,
   type Lease,
   listCheckpoints,
   type Progress,
-  type Recovered,
   readCheckpoint,
   readEnd,
   readHeld,
   readOrders,
   recordProgress,
   recordStep,
-  recoverExpired,
   releaseLeases,
   type StageEnd,
   type StageStart,
   type Step,
 } from "./lease-queries.ts";
 import type { JobError } from "./model.ts";
+import { forgetWorkers, type Recovered, recoverExpired } from "./recovery-queries.ts";
 
 export type {
   Checkpoint,

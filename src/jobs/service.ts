@@ -9,6 +9,7 @@ import type { PipelinesService } from "../pipelines/service.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { ClaimedJob } from "./claim-queries.ts";
 import { createJobCreator, type JobRequest } from "./create.ts";
 import type { Document } from "./documents/model.ts";
 import type { RemoteDocuments } from "./documents/remote.ts";
@@ -24,7 +25,6 @@ import {
 import type { Expiry } from "./expiry.ts";
 import { doomObjects } from "./expiry-queries.ts";
 import { entryOf } from "./job-row.ts";
-import type { ClaimedJob } from "./lease-queries.ts";
 import type {
   Job,
   JobFilter,
