@@ -1,5 +1,5 @@
 import { lookup } from "node:dns/promises";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { Agent, buildConnector, type Dispatcher, request } from "undici";
 import { within } from "../lib/within.ts";
 import { EgressDeniedError, EgressFailedError } from "./errors.ts";
@@ -104,38 +104,43 @@ export function createEgress({ policy, own, resolve = resolveBySystem }: EgressD
     }
   };
 
+  const follow = async (wanted: EgressRequest): Promise<EgressResponse> => {
+    const { maxRedirects = 0, method = "GET", signal } = wanted;
+    let url = checkUrl(wanted.url, policy);
+    for (let hop = 0; ; hop++) {
+      const answer = await once(url, wanted, hop);
+      const { location } = answer.headers;
+      const isRedirect = method === "GET" && REDIRECTS.has(answer.statusCode) && maxRedirects > 0;
+      if (!isRedirect || typeof location !== "string") {
+        return {
+          status: answer.statusCode,
+          headers: answer.headers,
+          body: readable(url, answer.body, signal),
+          url,
+        };
+      }
+      drop(answer.body);
+      if (hop === maxRedirects) {
+        throw new EgressFailedError(placeOf(url), "redirect", `it redirects more than ${maxRedirects} times`);
+      }
+      const next = URL.parse(location, url);
+      if (!next) throw new EgressFailedError(placeOf(url), "redirect", "it redirects to what is no address");
+      url = checkUrl(next.href, policy);
+    }
+  };
+
   return {
     check(url) {
       checkUrl(url, policy);
     },
 
     async call(wanted) {
-      const { maxRedirects = 0, method = "GET", signal } = wanted;
-      let url = checkUrl(wanted.url, policy);
-      for (let hop = 0; ; hop++) {
-        const answer = await once(url, wanted, hop);
-        const { location } = answer.headers;
-        const isRedirect = method === "GET" && REDIRECTS.has(answer.statusCode) && maxRedirects > 0;
-        if (!isRedirect || typeof location !== "string") {
-          return {
-            status: answer.statusCode,
-            headers: answer.headers,
-            body: readable(url, answer.body, signal),
-            url,
-          };
-        }
-        drop(answer.body);
-        if (hop === maxRedirects) {
-          throw new EgressFailedError(
-            placeOf(url),
-            "redirect",
-            `it redirects more than ${maxRedirects} times`,
-          );
-        }
-        const next = URL.parse(location, url);
-        if (!next)
-          throw new EgressFailedError(placeOf(url), "redirect", "it redirects to what is no address");
-        url = checkUrl(next.href, policy);
+      try {
+        return await follow(wanted);
+      } catch (error) {
+        // One that was refused before it was sent has nobody else who ends it.
+        if (wanted.body instanceof Readable) wanted.body.destroy();
+        throw error;
       }
     },
 

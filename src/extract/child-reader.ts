@@ -61,9 +61,11 @@ function childReader(parent: ExtractInput, depth: number, budget: Budget, load: 
     if (budget.children <= 0)
       return refuse("LIMIT_EXCEEDED", "There are too many documents inside this one.");
     budget.children -= 1;
-    parent.progress(0, 0, name);
+    // By its number: names are part of what a document says, and progress is shown before any stage could redact it.
+    const place = `document ${parent.limits.maxMembers - budget.children} inside`;
+    parent.progress(0, 0, place);
     try {
-      return await readChild(source, facts, { parent, depth, budget, load });
+      return await readChild(source, facts, { parent, depth, budget, load, place });
     } catch (error) {
       if (parent.signal.aborted || isOutOfMemory(error)) throw error;
       const isFault = error instanceof DocumentFault;
@@ -81,12 +83,14 @@ interface Around {
   depth: number;
   budget: Budget;
   load: Load;
+  /** What its progress calls it. */
+  place: string;
 }
 
 async function readChild(
   source: ChildSource,
   facts: ChildDocument,
-  { parent, depth, budget, load }: Around,
+  { parent, depth, budget, load, place }: Around,
 ): Promise<ChildResult> {
   const inputOf = (own: Pick<ExtractInput, "path" | "size" | "mediaType" | "filename">): ExtractInput => {
     const limits = {
@@ -99,8 +103,8 @@ async function readChild(
       ...rest,
       ...own,
       limits,
-      progress: (_done: number, _total: number, place?: string) =>
-        parent.progress(0, 0, place === undefined ? facts.name : `${facts.name}: ${place}`),
+      progress: (_done: number, _total: number, within?: string) =>
+        parent.progress(0, 0, within === undefined ? place : `${place}: ${within}`),
     };
     return { ...input, readChild: childReader(input, depth + 1, budget, load) };
   };

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { z } from "zod";
-import { DocumentFault } from "../extract/errors.ts";
+import { DocumentFault, LimitFault } from "../extract/errors.ts";
 import { durationOption, stageOptions } from "./options.ts";
 
 /** Longest time a remote source may be given, in milliseconds. */
@@ -35,13 +35,14 @@ export interface ReceivedSource {
 /**
  * Streams a source to a new file at `path` (mode 0600), holding one piece of it at a time. On any error the
  * source is told to stop and what was written is left for the caller to delete with its folder.
+ * @param bySetting `maxBytes` is what the worker allows, not what the pipeline does
  * @throws DocumentFault DOCUMENT_TOO_LARGE above `maxBytes`, DOCUMENT_EMPTY for no bytes at all
  * @throws the signal's reason as soon as it fires, also when the source gives nothing and hears nothing
  */
 export async function receiveSource(
   body: AsyncIterable<Uint8Array>,
   path: string,
-  { maxBytes, signal }: { maxBytes: number; signal?: AbortSignal },
+  { maxBytes, bySetting = false, signal }: { maxBytes: number; bySetting?: boolean; signal?: AbortSignal },
 ): Promise<ReceivedSource> {
   const hash = createHash("sha256");
   let sizeBytes = 0;
@@ -50,10 +51,10 @@ export async function receiveSource(
     for await (const piece of signal ? untilAborted(body, signal) : body) {
       sizeBytes += piece.byteLength;
       if (sizeBytes > maxBytes) {
-        throw new DocumentFault(
-          "DOCUMENT_TOO_LARGE",
-          `The document is larger than the ${maxBytes} bytes that are allowed. Split it, or have the limit raised.`,
-        );
+        const message = `The document is larger than the ${maxBytes} bytes that are allowed. Split it, or have the limit raised.`;
+        throw bySetting
+          ? new LimitFault("maxInputBytes", message, "DOCUMENT_TOO_LARGE")
+          : new DocumentFault("DOCUMENT_TOO_LARGE", message);
       }
       hash.update(piece);
       await file.appendFile(piece);

@@ -48,6 +48,12 @@ const SETTINGS: Readonly<Record<LimitName, string>> = {
   maxImagePixels: "SLUICE_MAX_IMAGE_PIXELS",
 };
 
+/** What the operator sets to give a document process more, by the reason for which it was ended. */
+const PROCESS_SETTINGS: Readonly<Record<string, string | undefined>> = {
+  PARSER_OUT_OF_MEMORY: "SLUICE_PARSER_MEMORY_BYTES",
+  PARSER_TIMEOUT: "SLUICE_PARSER_SILENCE_MS",
+};
+
 /** What a throw of a stage or of the run means for the job. Nothing of an unexpected throw is shown. */
 export function jobErrorOf(error: unknown, stage: string | null): JobError {
   const at = stage ? { stage } : {};
@@ -64,7 +70,9 @@ export function jobErrorOf(error: unknown, stage: string | null): JobError {
   if (error instanceof DocumentFault)
     return { reason: error.reason, message: error.message, retryable: false, ...at };
   if (error instanceof StageFailure) {
-    return { reason: error.reason, message: error.message, retryable: error.retryable, ...at };
+    const limit = PROCESS_SETTINGS[error.reason];
+    const { reason, message, retryable } = error;
+    return { reason, message, retryable, ...(limit === undefined ? {} : { limit }), ...at };
   }
   if (error instanceof JobTimeout)
     return { reason: "JOB_TIMEOUT", message: error.message, retryable: false, ...at };

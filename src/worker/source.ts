@@ -20,6 +20,8 @@ export interface SourceReceiverDeps {
 
 export interface SourceLimits {
   readonly maxBytes: number;
+  /** That is what this worker allows, and the pipeline would take more. */
+  readonly bySetting: boolean;
   /** How long a remote source may take. */
   readonly timeoutMs: number;
   /** Ends it at any moment. */
@@ -34,12 +36,12 @@ export interface SourceLimits {
 export function createSourceReceiver(deps: SourceReceiverDeps) {
   const { documents, remote, persist, documentId, path, objectKey } = deps;
 
-  const fetchRemote = async ({ maxBytes, timeoutMs, signal }: SourceLimits) => {
+  const fetchRemote = async ({ timeoutMs, signal, ...size }: SourceLimits) => {
     const timeout = AbortSignal.timeout(timeoutMs);
     const either = AbortSignal.any([signal, timeout]);
     try {
       const { body, mediaType } = await remote.fetch(documentId, either);
-      return { ...(await receiveSource(body, path, { maxBytes, signal: either })), mediaType };
+      return { ...(await receiveSource(body, path, { ...size, signal: either })), mediaType };
     } catch (error) {
       throw failureOf(error, signal, timeout, timeoutMs);
     }

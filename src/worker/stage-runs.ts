@@ -68,6 +68,7 @@ export function createStageRuns(deps: StageRunsDeps, of: StageRunsOf) {
   const receive = ({ max_bytes, timeout } = fetchStage.parseOptions({}), until = signal) =>
     of.receiveSource({
       maxBytes: Math.min(max_bytes || Infinity, limits.maxInputBytes),
+      bySetting: max_bytes === 0 || max_bytes > limits.maxInputBytes,
       timeoutMs: timeout,
       signal: until,
     });

@@ -147,7 +147,7 @@ export const ErrorReason = {
   DOCUMENT_EMPTY: 17,
 
   /**
-   * The document is larger than the limit that the metadata names. [INVALID_ARGUMENT, job]
+   * The document is larger than the limit that the metadata, or `JobError.limit`, names. [RESOURCE_EXHAUSTED, job]
    *
    * @generated from enum value: ERROR_REASON_DOCUMENT_TOO_LARGE = 18;
    */

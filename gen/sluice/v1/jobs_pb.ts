@@ -3036,7 +3036,8 @@ export const JobsService: GenService<{
   },
   /**
    * Stores a document that is sent in chunks and answers with its id. The first message is the header.
-   * Fails with `INVALID_ARGUMENT` / `DOCUMENT_EMPTY`, `DOCUMENT_TOO_LARGE` or `DOCUMENT_HASH_MISMATCH`.
+   * Fails with `INVALID_ARGUMENT` / `DOCUMENT_EMPTY` or `DOCUMENT_HASH_MISMATCH`, and with `RESOURCE_EXHAUSTED` /
+   * `DOCUMENT_TOO_LARGE`.
    *
    * @generated from rpc sluice.v1.JobsService.UploadDocument
    */

@@ -3,7 +3,7 @@ import type { Scope } from "../../lib/caller.ts";
 import { storable, storableJson } from "../../lib/storable.ts";
 import { doomObjects, expiryFromNow } from "../expiry-queries.ts";
 import type { Document, DocumentBody, DocumentSource } from "./model.ts";
-import { shareObjects } from "./object-queries.ts";
+import { type SharedObject, shareObjects } from "./object-queries.ts";
 
 type DocumentRow = Omit<Document, "sizeBytes"> & { sizeBytes: string };
 
@@ -23,7 +23,10 @@ export interface NewDocument {
   /** Null when its bytes are to be fetched. */
   sha256: string | null;
   source: DocumentSource;
-  body: DocumentBody | { uri: string; sealedUri: Uint8Array };
+  body:
+    | { content: Uint8Array }
+    | { objectKey: string; lostKey: string | null }
+    | { uri: string; sealedUri: Uint8Array };
   /** When it is deleted unless a job uses it; null: not by itself. Those that come with a job go with it. */
   retentionMs: number | null;
 }
@@ -33,7 +36,7 @@ export async function insertDocuments(sql: Sql, documents: readonly NewDocument[
   const shared = await shareObjects(
     sql,
     documents.flatMap(({ sha256, body }) =>
-      "objectKey" in body && sha256 !== null ? { sha256, key: body.objectKey } : [],
+      "objectKey" in body && sha256 !== null ? { sha256, key: body.objectKey, lostKey: body.lostKey } : [],
     ),
   );
   const records = documents.map(({ body, ...document }) => ({
@@ -72,12 +75,13 @@ export async function keepBytes(
     mediaType: string;
     content: Uint8Array | null;
     objectKey: string | null;
+    lostKey: string | null;
   },
 ): Promise<{ sha256: string; objectKey: string | null } | null> {
   const [awaited] = await sql`
     select id from documents where id = ${id} and source = 'URI' and sha256 is null for no key update`;
   if (awaited) {
-    const objectKey = bytes.objectKey && (await shareObject(sql, bytes.sha256, bytes.objectKey));
+    const objectKey = bytes.objectKey && (await shareObject(sql, { ...bytes, key: bytes.objectKey }));
     await sql`
       update documents set size_bytes = ${bytes.sizeBytes}, sha256 = ${bytes.sha256}, content = ${bytes.content},
         object_key = ${objectKey}, media_type = ${storable(bytes.mediaType)} where id = ${id}`;
@@ -97,8 +101,8 @@ export async function deleteDocuments(sql: Sql, ids: readonly string[]): Promise
   );
 }
 
-async function shareObject(sql: Sql, sha256: string, key: string): Promise<string> {
-  return (await shareObjects(sql, [{ sha256, key }])).get(sha256) ?? key;
+async function shareObject(sql: Sql, object: SharedObject): Promise<string> {
+  return (await shareObjects(sql, [object])).get(object.sha256) ?? object.key;
 }
 
 /** An upload that nobody has sent by then is forgotten; its address is good for an hour. */
@@ -150,12 +154,12 @@ export async function findByRequestId(
 export async function completeUpload(
   sql: Sql,
   uploadKey: string,
-  stored: { objectKey: string; sizeBytes: number; sha256: string; retentionMs: number | null },
+  stored: SharedObject & { sizeBytes: number; retentionMs: number | null },
 ): Promise<boolean> {
   const [awaited] = await sql<{ id: string }[]>`
     select id from documents where upload_key = ${uploadKey} and sha256 is null for no key update`;
   if (!awaited) return false;
-  const objectKey = await shareObject(sql, stored.sha256, stored.objectKey);
+  const objectKey = await shareObject(sql, stored);
   await sql`update documents set size_bytes = ${stored.sizeBytes}, sha256 = ${stored.sha256},
     object_key = ${objectKey}, expires_at = ${expiryFromNow(sql, stored.retentionMs)} where id = ${awaited.id}`;
   return true;

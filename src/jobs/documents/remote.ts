@@ -2,10 +2,12 @@ import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { Database } from "../../db/sql.ts";
 import type { Egress } from "../../egress/egress.ts";
+import { InvalidRequestError } from "../../lib/errors.ts";
 import type { SecretBox } from "../../lib/secret-box.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { S3Sources } from "../../storage/s3/sources.ts";
 import { SourceNotAllowedError, SourceRefusedError, SourceUnavailableError } from "../errors.ts";
+import { findLostObject } from "./lost-objects.ts";
 import { INLINE_DOCUMENT_BYTES } from "./model.ts";
 import { findSealedUri, keepBytes, type NewDocument } from "./queries.ts";
 
@@ -40,9 +42,11 @@ export function createRemoteDocuments({ db, store, egress, buckets, uris, newId 
   return {
     /**
      * A document to be inserted with its job; nothing is fetched yet.
-     * @throws EgressDeniedError, SourceNotAllowedError for an address that no call could reach
+     * @throws InvalidRequestError, EgressDeniedError, SourceNotAllowedError for an address that no call could reach
      */
     prepare(ownerId: string, { uri, filename }: { uri: string; filename: string }): NewDocument {
+      if (!URL.canParse(uri))
+        throw new InvalidRequestError([{ field: "source.uri", description: "must be an address" }]);
       if (!isInBucket(uri)) egress.check(uri);
       else if (!buckets.allows(uri)) throw new SourceNotAllowedError(withoutSecrets(uri));
       const id = newId();
@@ -61,7 +65,7 @@ export function createRemoteDocuments({ db, store, egress, buckets, uris, newId 
 
     /**
      * Asks the source of a document for its bytes. `signal` ends it at any moment, also while the body is read.
-     * @throws EgressDeniedError, EgressFailedError, SourceNotAllowedError, SourceRefusedError, SourceUnavailableError
+     * @throws InvalidRequestError, EgressDeniedError, EgressFailedError, SourceNotAllowedError, SourceRefusedError, SourceUnavailableError
      */
     async fetch(id: string, signal: AbortSignal): Promise<RemoteBody> {
       const sealed = await findSealedUri(db.sql, id);
@@ -101,11 +105,15 @@ export function createRemoteDocuments({ db, store, egress, buckets, uris, newId 
       const { path, ...facts } = fetched;
       if (facts.sizeBytes <= INLINE_DOCUMENT_BYTES) {
         const content = await readFile(path);
-        const kept = await db.begin((tx) => keepBytes(tx, id, { ...facts, content, objectKey: null }));
+        const inRow = { ...facts, content, objectKey: null, lostKey: null };
+        const kept = await db.begin((tx) => keepBytes(tx, id, inRow));
         return kept?.sha256 === facts.sha256;
       }
       await store.put(key, createReadStream(path));
-      const kept = await db.begin((tx) => keepBytes(tx, id, { ...facts, content: null, objectKey: key }));
+      const { sha256, sizeBytes: size } = facts;
+      const lostKey = await findLostObject({ sql: db.sql, store }, { sha256, size });
+      const inStore = { ...facts, content: null, objectKey: key, lostKey };
+      const kept = await db.begin((tx) => keepBytes(tx, id, inStore));
       // Of an attempt before this one, or of another document with the same bytes.
       if (kept?.objectKey !== key) await store.delete(key);
       return kept?.sha256 === facts.sha256;

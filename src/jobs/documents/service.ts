@@ -16,6 +16,7 @@ import {
 } from "../errors.ts";
 import { doomObjectLater } from "../expiry-queries.ts";
 import { createUploadIntake } from "./intake.ts";
+import { findLostObject } from "./lost-objects.ts";
 import { type Document, type DocumentSource, documentObjectKey, INLINE_DOCUMENT_BYTES } from "./model.ts";
 import { removeObjects } from "./objects.ts";
 import {
@@ -110,7 +111,8 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
       if (size === 0) throw new DocumentEmptyError();
       const expected = await findExpectedHash(db.sql, uploadKey);
       if (expected !== null && expected !== sha256) throw new DocumentHashMismatchError(expected, sha256);
-      const bytes = { objectKey, sizeBytes: size, sha256, retentionMs };
+      const lostKey = await findLostObject({ sql: db.sql, store }, { sha256, size });
+      const bytes = { key: objectKey, lostKey, sizeBytes: size, sha256, retentionMs };
       if (await db.begin((tx) => completeUpload(tx, uploadKey, bytes))) return;
       const kept = await findUploaded(db.sql, uploadKey);
       if (kept?.sha256 !== sha256) throw new UploadNotAwaitedError();
@@ -152,8 +154,9 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
       if (source.bytes.length <= INLINE_DOCUMENT_BYTES)
         return { ...document, body: { content: source.bytes } };
       const objectKey = documentObjectKey(document.id);
-      await store.put(objectKey, source.bytes);
-      return { ...document, body: { objectKey } };
+      const { size } = await store.put(objectKey, source.bytes);
+      const lostKey = await findLostObject({ sql: db.sql, store }, { sha256, size });
+      return { ...document, body: { objectKey, lostKey } };
     },
 
     async insert(sql: Sql, documents: readonly NewDocument[]): Promise<void> {
@@ -186,6 +189,7 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
         if (header.sha256 && header.sha256 !== stored.sha256) {
           throw new DocumentHashMismatchError(header.sha256, stored.sha256);
         }
+        const lostKey = await findLostObject({ sql: db.sql, store }, stored);
         const document: NewDocument = {
           id,
           ownerId: caller.userId,
@@ -194,7 +198,7 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
           sizeBytes: stored.size,
           sha256: stored.sha256,
           source: "UPLOAD",
-          body: { objectKey },
+          body: { objectKey, lostKey },
           retentionMs,
         };
         await db.begin(async (tx) => {

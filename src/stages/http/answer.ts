@@ -12,9 +12,19 @@ export async function takeAnswer(
 ): Promise<Partial<WorkingDocument>> {
   const body = await readFile(answerPath, "utf8");
   if (body.trim() === "") return {};
-  const { success, data, error } = outcomeSchema.safeParse(parse(body, stage));
+  const { success, data, error } = check(parse(body, stage), stage);
   if (!success) throw unusable(stage, sentenceOf(error));
   return applyOutcome(document, data, stage);
+}
+
+function check(answer: unknown, stage: string) {
+  try {
+    return outcomeSchema.safeParse(answer);
+  } catch (error) {
+    // The check follows the nesting of values on the stack.
+    if (error instanceof RangeError) throw unusable(stage, "it nests too deep");
+    throw error;
+  }
 }
 
 function parse(body: string, stage: string): unknown {

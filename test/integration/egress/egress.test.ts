@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
 import { createEgress, type Egress } from "../../../src/egress/egress.ts";
 import { EgressDeniedError, EgressFailedError } from "../../../src/egress/errors.ts";
@@ -61,6 +62,14 @@ test("a call sends its headers and body to the address, and streams the answer",
   expect(seen).toMatchObject([
     { body: "sent", headers: { "x-mine": "1", host: `127.0.0.1:${port}`, "accept-encoding": "identity" } },
   ]);
+});
+
+test("a body that was to be sent ends with a call that is refused before it begins", async () => {
+  const body = Readable.from(["never sent"]);
+  const egress = open({ allow: [] });
+  const call = egress.call({ url: "https://10.0.0.1/", method: "POST", body, signal: signal() });
+  await expect(call).rejects.toThrow(EgressDeniedError);
+  expect(body.destroyed).toBe(true);
 });
 
 test("nothing is dialled when one of several addresses of a name is private", async () => {

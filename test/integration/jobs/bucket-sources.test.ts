@@ -53,6 +53,10 @@ test("what was not opened is refused when the job is created, what is missing, t
       kind: "invalid_argument",
     });
   }
+  await expect(h.jobs.create(h.admin, uriRequest("s3://[/a"))).rejects.toMatchObject({
+    reason: "INVALID_REQUEST",
+    kind: "invalid_argument",
+  });
   await bucketOf(s3).put("open/large", Buffer.alloc(3_000_000, 97));
   await bucketOf(s3).put("open/empty", Buffer.alloc(0));
   await h.db

@@ -63,6 +63,19 @@ test("documents with the same bytes lie in the store once, whoever brought them 
   expect(await countOf(h, "doomed_objects")).toBe(0);
 });
 
+test("bytes that the store has lost are whole again for all documents once they are brought anew", async () => {
+  await using h = await createHarness();
+  const first = await h.documents.upload(h.admin, header, bytes("lost and found"));
+  const second = await h.documents.upload(h.caller(), header, bytes("lost and found"));
+  for (const key of await keysIn(h)) await h.store.delete(key);
+  await expect(textOf(h, first.id)).rejects.toThrow();
+  const third = await h.documents.upload(h.admin, header, bytes("lost and found"));
+  for (const { id } of [first, second, third]) expect(await textOf(h, id)).toBe("lost and found");
+  await letTimePass(h);
+  await h.expiry.sweep();
+  expect(await keysIn(h)).toEqual(await namedKeys(h));
+});
+
 test("the last that goes and a new one that comes with the same bytes never lose them", async () => {
   await using h = await createHarness();
   const others = [h, h.newProcess()] as const;

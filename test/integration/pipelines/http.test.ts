@@ -168,6 +168,11 @@ const refusals: [string, (response: ServerResponse) => void, string][] = [
     "compressed",
   ],
   ["a list", (response) => json(response, []), "object"],
+  [
+    "deep nesting",
+    (response) => response.end(`{"metadata": {"a": ${"[".repeat(20_000)}${"]".repeat(20_000)}}}`),
+    "deep",
+  ],
 ];
 
 test("answers that cannot be used end the stage at once, with a sentence, without path, query and secret", async () => {

@@ -36,6 +36,24 @@ describe("ZIP archives", () => {
     ]);
   });
 
+  test("progress tells documents inside by their numbers, never by their names", async () => {
+    const told: (string | undefined)[] = [];
+    const inner = zipOf([{ name: "jane@example.org.txt", data: "text" }]);
+    const outer = zipOf([
+      { name: "Jane Doe.zip", data: inner },
+      { name: "note.txt", data: "text" },
+    ]);
+    await readContent(outer, { progress: (_done, _total, place) => void told.push(place) });
+    expect(told).toEqual([
+      "file 1 of 2",
+      "document 1 inside",
+      "document 1 inside: file 1 of 1",
+      "document 1 inside: document 2 inside",
+      "file 2 of 2",
+      "document 3 inside",
+    ]);
+  });
+
   test("a broken or locked file is a warning; an archive of nothing else fails for its reason", async () => {
     const broken = { name: "b.xml", data: '<?xml version="1.0"?><a><b></a>' };
     const locked = { name: "l.txt", data: "x", encrypted: true };

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { DETECT_HEAD_BYTES, detectMediaType } from "../../../src/extract/detect.ts";
 import {
   DEFAULT_EXTRACT_LIMITS,
+  type ExtractInput,
   type ExtractLimits,
   type ExtractOptions,
 } from "../../../src/extract/extractor.ts";
@@ -15,6 +16,7 @@ export interface ReadHow {
   mediaType?: string;
   options?: Partial<ExtractOptions>;
   limits?: Partial<ExtractLimits>;
+  progress?: ExtractInput["progress"];
 }
 
 /** Reads content as a document: from a file of its own, detected and extracted like any other. */
@@ -49,7 +51,7 @@ export async function readContent(
       },
       limits: { ...DEFAULT_EXTRACT_LIMITS, ...how.limits },
       signal: new AbortController().signal,
-      progress: () => undefined,
+      progress: how.progress ?? (() => undefined),
     });
   } finally {
     await rm(folder, { recursive: true });

@@ -37,6 +37,15 @@ test("a source over the limit is refused at the first byte too many, and told to
   expect(stopped).toBe(true);
 });
 
+test("a source over what the worker allows says which limit that is, one over the pipeline's own does not", async () => {
+  const large = (name: string, bySetting: boolean) =>
+    receiveSource(pieces(3, 1_000), join(folder, name), { maxBytes: 2_500, bySetting }).catch(
+      (error) => error,
+    );
+  expect(await large("a", true)).toMatchObject({ reason: "DOCUMENT_TOO_LARGE", limit: "maxInputBytes" });
+  expect(await large("b", false)).not.toHaveProperty("limit");
+});
+
 test("a source without bytes is DOCUMENT_EMPTY, and a file that exists is not overwritten", async () => {
   const path = join(folder, "source");
   await expect(receiveSource(pieces(0, 1), path, { maxBytes: 1 })).rejects.toMatchObject({
