@@ -117,6 +117,8 @@ test("what a stage returns becomes the document's, and what it must not return f
       stage("extra", () => ({ facts: {} })),
       stage("cyclic", () => { const a = {}; a.a = a; return { metadata: a }; }),
       stage("passing", () => { throw Object.assign(new Error("come back"), { retryable: true }); }),
+      stage("busy", () => { throw Object.assign(new Error("full"), { name: "PoolError", reason: "BUSY", retryable: true }); }),
+      stage("fault", () => { throw Object.assign(new Error("too many"), { name: "DocumentFault", reason: "LIMIT_EXCEEDED", limit: "maxPigeons", retryable: true }); }),
       stage("final", () => { throw new Error("never"); }),
       stage("string", () => { throw "a string"; }),
       stage("hangs", () => new Promise(() => {})),
@@ -142,6 +144,16 @@ test("what a stage returns becomes the document's, and what it must not return f
     reason: "STAGE_FAILED",
     retryable: true,
     message: "Stage passing failed: come back",
+  });
+  await expect(h.pool.run(h.job("busy"))).rejects.toMatchObject({
+    reason: "STAGE_FAILED",
+    retryable: true,
+    message: "Stage busy failed: full",
+  });
+  await expect(h.pool.run(h.job("fault"))).rejects.toMatchObject({
+    name: "DocumentFault",
+    reason: "LIMIT_EXCEEDED",
+    message: "too many",
   });
   await expect(h.pool.run(h.job("hangs"))).rejects.toMatchObject({
     reason: "PARSER_TIMEOUT",

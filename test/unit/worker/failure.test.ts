@@ -7,6 +7,15 @@ import { StageFailure } from "../../../src/stages/stage.ts";
 import { StorageUnavailableError } from "../../../src/storage/errors.ts";
 import { JobTimeout, jobErrorOf } from "../../../src/worker/failure.ts";
 
+const evidence = {
+  exitCode: null,
+  signal: null,
+  peakRssBytes: 0,
+  durationMs: 0,
+  lastShare: 0,
+  stderrTail: "",
+};
+
 test("a fault of the document keeps its reason and is never tried again", () => {
   expect(jobErrorOf(new DocumentFault("DOCUMENT_CORRUPT", "broken"), "extract")).toEqual({
     reason: "DOCUMENT_CORRUPT",
@@ -17,14 +26,6 @@ test("a fault of the document keeps its reason and is never tried again", () => 
 });
 
 test("a document that goes beyond a limit tells which setting to raise, also through the wire of its process", () => {
-  const evidence = {
-    exitCode: null,
-    signal: null,
-    peakRssBytes: 0,
-    durationMs: 0,
-    lastShare: 0,
-    stderrTail: "",
-  };
   const limits = Object.keys(loadConfig({}).limits).filter((name) => name !== "maxPages") as LimitName[];
   expect(limits.length).toBeGreaterThan(5);
   for (const limit of limits) {
@@ -33,6 +34,18 @@ test("a document that goes beyond a limit tells which setting to raise, also thr
     expect(error).toMatchObject({ reason: "DOCUMENT_TOO_LARGE", retryable: false });
     expect(SETTING_NAMES).toContain(error.limit);
     expect(error.message).toBe(`Too much. The limit is ${error.limit}.`);
+  }
+});
+
+test("a limit that no setting moves is not named", () => {
+  for (const [reason, limit] of [
+    ["LIMIT_EXCEEDED", "maxPigeons"],
+    ["LIMIT_EXCEEDED", "toString"],
+    ["DOCUMENT_CORRUPT", "maxDepth"],
+  ] as const) {
+    const fault = Object.assign(new DocumentFault(reason, "Too much."), { limit });
+    const error = jobErrorOf(fromWire(toWire(fault, []), "mine", evidence), "mine");
+    expect(error).toEqual({ reason, message: "Too much.", retryable: false, stage: "mine" });
   }
 });
 
