@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { mkdir } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { createAuditor } from "./audit/auditor.ts";
@@ -253,9 +253,27 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
 
 /** The operator's stages, read before anything depends on them. */
 async function customStages({ config, stages: modules = [] }: StartOptions): Promise<StageType[]> {
-  const tempDir = join(config.dataDir, "tmp");
-  if (modules.length > 0) await mkdir(tempDir, { recursive: true, mode: 0o700 });
-  return await describeCustomStages({ modules, tempDir, path: config.path });
+  if (modules.length === 0) return [];
+  const folder = join(config.dataDir, "tmp");
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  // Of its own: other processes may have documents in the folder. Named as `removeLeftovers` knows it.
+  const tempDir = await mkdtemp(join(folder, `${process.pid}-stages-`));
+  try {
+    return await describeCustomStages({
+      modules,
+      closedPaths: closedPaths(config),
+      tempDir,
+      path: config.path,
+    });
+  } finally {
+    await rm(tempDir, { recursive: true, force: true });
+  }
+}
+
+/** What holds keys and documents: no stage of the operator's reads it, wherever its module lies. */
+function closedPaths({ dataDir, storageUrl, secretFiles }: Config): string[] {
+  const place = placeOfStore(storageUrl);
+  return [dataDir, ...("folder" in place ? [place.folder] : []), ...secretFiles];
 }
 
 /** Where an entry does not say where its bucket is, it is where the objects are. */
@@ -338,6 +356,7 @@ async function startWorker(core: Core, modules: readonly string[], cleanup: Clea
     maxDocumentsPerProcess: 200,
     oldSpaceMb: Math.floor(config.parserMemoryBytes / 1024 / 1024 / 2),
     customModules: modules,
+    closedPaths: closedPaths(config),
     tempDir,
     path: config.path,
     logger,

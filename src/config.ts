@@ -205,6 +205,8 @@ export function loadConfig(environment: Environment = process.env) {
     adminEmail: data.SLUICE_ADMIN_EMAIL ?? null,
     adminPassword: data.SLUICE_ADMIN_PASSWORD ?? null,
     masterKey,
+    /** The files that secrets were read from. */
+    secretFiles: secretFilesOf(environment),
     workerAddress: workerAddress && { host: bare(workerAddress[0]), port: workerAddress[1] },
     workerId: data.SLUICE_WORKER_ID ?? null,
     workerConcurrency: data.SLUICE_WORKER_CONCURRENCY,
@@ -255,6 +257,13 @@ function readValues(environment: Environment, faults: string[]): Record<string, 
     }
   }
   return values;
+}
+
+function secretFilesOf(environment: Environment): string[] {
+  return [...SECRETS.map((name) => `${name}_FILE`), "SLUICE_TLS_KEY"].flatMap((name) => {
+    const file = environment[name];
+    return file ? [resolve(file)] : [];
+  });
 }
 
 function readTls(certFile: string | undefined, keyFile: string | undefined, faults: string[]) {

@@ -93,8 +93,10 @@ export interface CustomStageOutcome {
  * A stage of your own, for `sluice serve --stages FILE` and `sluice worker --stages FILE`: FILE exports `stages`, a list of them.
  * Pipelines name it as `custom: { type, options }`.
  *
- * It runs in a document process: without network where the system allows that, without the worker's environment, able to read its
- * own folder and the packages around it, and to write nowhere but to the worker's temporary files; memory and time are bounded. What it throws fails the stage with `STAGE_FAILED` and the message;
+ * It runs in a document process: without network where the system allows that, without the worker's environment, able to read the
+ * packages around it and what its own folder has at the start (no names that begin with a dot, no keys and documents of the service),
+ * and to write nowhere but to the worker's temporary files; memory and time are bounded. The process is replaced after the
+ * run: nothing stays for the next one. What it throws fails the stage with `STAGE_FAILED` and the message;
  * an error with `retryable: true` is retried.
  */
 export interface CustomStage<Options = never> {

@@ -20,15 +20,18 @@ export class DocumentFault extends Error {
   }
 }
 
-/** A limit that the operator sets, as a field of `ExtractLimits`. */
-export type LimitName =
-  | "maxInputBytes"
-  | "maxInflatedBytes"
-  | "maxInflationRatio"
-  | "maxDepth"
-  | "maxMembers"
-  | "maxOutputCharacters"
-  | "maxImagePixels";
+/** Limits that the operator sets, as fields of `ExtractLimits`. */
+export const LIMIT_NAMES = [
+  "maxInputBytes",
+  "maxInflatedBytes",
+  "maxInflationRatio",
+  "maxDepth",
+  "maxMembers",
+  "maxOutputCharacters",
+  "maxImagePixels",
+] as const;
+
+export type LimitName = (typeof LIMIT_NAMES)[number];
 
 /** The document goes beyond a limit that could be set higher. */
 export class LimitFault extends DocumentFault {

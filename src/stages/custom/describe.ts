@@ -9,14 +9,16 @@ const HEAP_MB = 256;
 /**
  * The types of stages in the modules of the operator's, asked of a document process that loads them and ends.
  * @param options.tempDir an existing folder
+ * @param options.closedPaths what the modules must not read although it may lie beside them
  * @throws CustomStagesError that names the file and what is wrong in it
  */
 export async function describeCustomStages(options: {
   modules: readonly string[];
+  closedPaths: readonly string[];
   tempDir: string;
   path: string;
 }): Promise<StageType[]> {
-  const { modules: customModules, tempDir, path } = options;
+  const { modules: customModules, closedPaths, tempDir, path } = options;
   if (customModules.length === 0) return [];
   for (const file of customModules) {
     if (!existsSync(file))
@@ -24,7 +26,14 @@ export async function describeCustomStages(options: {
   }
   const sandbox = await findSandbox(path);
   try {
-    const child = await startProcess({ sandbox, tempDir, customModules, path, oldSpaceMb: HEAP_MB });
+    const child = await startProcess({
+      sandbox,
+      tempDir,
+      customModules,
+      closedPaths,
+      path,
+      oldSpaceMb: HEAP_MB,
+    });
     await child.kill();
     return customStageTypes(child.customStages);
   } catch (error) {

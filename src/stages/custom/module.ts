@@ -97,13 +97,15 @@ function stageOf({ name, version, description }: CustomStageFacts, run: Exported
   };
 }
 
-/** What the stage throws; an error with `retryable: true` is worth another run. */
+const FAULTS: ReadonlySet<string> = new Set(["StageFailure", "DocumentFault"]);
+
+/** What the stage throws; an error with `retryable: true` is worth another run, faults say themselves what they are. */
 async function attempt(stage: string, work: () => unknown): Promise<unknown> {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof Error) || (error as { retryable?: unknown }).retryable !== true) throw error;
-    if ("reason" in error) throw error;
+    if (FAULTS.has(error.name)) throw error;
     throw new StageFailure("STAGE_FAILED", `Stage ${stage} failed: ${error.message}`, true);
   }
 }

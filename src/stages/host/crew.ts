@@ -18,6 +18,7 @@ export interface CrewOptions {
   maxDocumentsPerProcess: number;
   oldSpaceMb: number;
   customModules: readonly string[];
+  closedPaths: readonly string[];
   tempDir: string;
   path: string;
   logger: Logger;
@@ -26,7 +27,7 @@ export interface CrewOptions {
 /** Keeps `size` children warm and lends them out, first come, first served. */
 export interface Crew extends Lifecycle {
   acquire(signal: AbortSignal): Promise<DocumentProcess>;
-  /** Takes a child back; one that is dead, worn or fat is replaced. */
+  /** Takes a child back; one that is dead, worn, fat or has run a stage of the operator's is replaced. */
   release(child: DocumentProcess): void;
   pids(): number[];
   /** True once `stop` was called. */
@@ -167,7 +168,9 @@ export function createCrew(options: CrewOptions): Crew {
     release(child) {
       const worn = child.tasks >= options.maxDocumentsPerProcess;
       const fat = child.alive() && (residentBytes(child.pid) ?? 0) > options.maxRssBytes / 2;
-      if (!child.alive() || worn || fat || stopped.signal.aborted) replace(child);
+      // What such a stage has left behind, as a timer that throws, would be the next document's fault.
+      const tainted = child.ranCustomStage;
+      if (!child.alive() || worn || fat || tainted || stopped.signal.aborted) replace(child);
       else lend(child);
     },
 

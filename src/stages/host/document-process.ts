@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { realpathSync } from "node:fs";
 import { dirname, extname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isBuiltInType } from "../catalogue.ts";
 import type { CustomStageFacts } from "../custom/types.ts";
 import { type ChildSettings, clip, type FromChild, type Task } from "./protocol.ts";
 import { nodeFlags, type Sandbox } from "./sandbox.ts";
@@ -14,6 +15,8 @@ export interface ProcessOptions {
   sandbox: Sandbox;
   tempDir: string;
   customModules: readonly string[];
+  /** What holds keys and documents, and is closed to the modules although it may lie beside them. */
+  closedPaths: readonly string[];
   oldSpaceMb: number;
   /** PATH, the only variable of the worker's environment that children see. */
   path: string;
@@ -26,6 +29,8 @@ export interface DocumentProcess {
   customStages: readonly CustomStageFacts[];
   /** Tasks it has been given. */
   tasks: number;
+  /** True once it was given a stage of the operator's to run. */
+  ranCustomStage: boolean;
   send(id: number, task: Task): void;
   onMessage: (message: FromChild) => void;
   onExit: (code: number | null, signal: string | null) => void;
@@ -77,8 +82,10 @@ function wrap(child: ChildProcess, stderrTail: () => string): DocumentProcess {
     pid: child.pid ?? 0,
     customStages: [],
     tasks: 0,
+    ranCustomStage: false,
     send(id, task) {
       handle.tasks++;
+      if (task.kind === "run" && !isBuiltInType(task.stageType)) handle.ranCustomStage = true;
       // A failed send means that the child is gone; its exit event tells the rest.
       child.send({ id, task }, () => {});
     },

@@ -1,4 +1,4 @@
-import { DocumentFault, type DocumentFaultReason, LimitFault, type LimitName } from "../../extract/errors.ts";
+import { DocumentFault, type DocumentFaultReason, LIMIT_NAMES, LimitFault } from "../../extract/errors.ts";
 import { type StageEvidence, StageFailure } from "../stage.ts";
 import { clip, type WireFault } from "./protocol.ts";
 
@@ -38,9 +38,9 @@ export function toWire(error: unknown, hiddenPaths: readonly string[]): WireFaul
 export function fromWire(fault: WireFault, stageType: string, evidence: StageEvidence): Error {
   switch (fault.type) {
     case "document":
-      return fault.limit === undefined
-        ? new DocumentFault(fault.reason as DocumentFaultReason, fault.message)
-        : new LimitFault(fault.limit as LimitName, fault.message, fault.reason as LimitFault["reason"]);
+      return isLimitFault(fault)
+        ? new LimitFault(fault.limit, fault.message, fault.reason)
+        : new DocumentFault(fault.reason as DocumentFaultReason, fault.message);
     case "stage":
       return new StageFailure(fault.reason, fault.message, fault.retryable, evidence);
     case "memory":
@@ -48,6 +48,15 @@ export function fromWire(fault: WireFault, stageType: string, evidence: StageEvi
     case "other":
       return new StageFailure("STAGE_FAILED", `Stage ${stageType} failed: ${fault.message}`, false, evidence);
   }
+}
+
+/** A stage of the operator's may name a limit that there is not. */
+function isLimitFault(fault: {
+  reason: string;
+  limit?: string;
+}): fault is Pick<LimitFault, "limit" | "reason"> {
+  const known = LIMIT_NAMES.some((name) => name === fault.limit);
+  return known && (fault.reason === "LIMIT_EXCEEDED" || fault.reason === "DOCUMENT_TOO_LARGE");
 }
 
 /** The document needs more memory than one document may have; the next attempt would need it too. */

@@ -75,6 +75,8 @@ export interface StagePoolOptions {
   oldSpaceMb: number;
   /** Modules with stages of the operator's. */
   customModules?: readonly string[];
+  /** Folders and files with keys and documents, closed to the modules although they may lie beside them. */
+  closedPaths?: readonly string[];
   /** Holds every path of every job; children can read and write nothing else. */
   tempDir: string;
   /** PATH for finding `unshare` and `setpriv`; children see no other variable. */
@@ -84,7 +86,8 @@ export interface StagePoolOptions {
 
 /**
  * Runs stages in child processes: warm, one document at a time, without network where the system allows it,
- * killed when they outgrow their memory or time. Whatever a document does, the pool serves the next one.
+ * killed when they outgrow their memory or time. Whatever a document does, the pool serves the next one. A child that has run
+ * a stage of the operator's gets no further document.
  */
 export interface StagePool extends Lifecycle {
   /**
@@ -113,6 +116,7 @@ export function createStagePool(options: StagePoolOptions): StagePool {
   const crew = createCrew({
     ...options,
     customModules: options.customModules ?? [],
+    closedPaths: options.closedPaths ?? [],
     path: options.path ?? DEFAULT_PATH,
   });
 

@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
-import { existsSync, realpathSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { realpathSync } from "node:fs";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { codePaths, modulePaths } from "./readable.ts";
 
 /** How a child is started: `command args… node flags… script`. */
 export interface Sandbox {
@@ -59,19 +60,19 @@ function runs(command: readonly string[], path: string): Promise<boolean> {
 /**
  * Node's flags for a child: it may read the code and `tempDir`, write to `tempDir`, and neither spawn, nor
  * load native code, nor (unless it must watch its parent) start threads.
+ * @throws Error as `modulePaths` does
  */
 export function nodeFlags(options: {
   tempDir: string;
   customModules: readonly string[];
+  closedPaths: readonly string[];
   oldSpaceMb: number;
   allowWorker: boolean;
 }): string[] {
   const temp = realpathSync(options.tempDir);
   const readable = new Set([...codePaths(dirname(fileURLToPath(import.meta.url))), `${temp}/*`]);
   for (const module of options.customModules) {
-    const folder = dirname(realpathSync(resolve(module)));
-    readable.add(`${folder}/*`);
-    for (const path of codePaths(folder)) readable.add(path);
+    for (const path of modulePaths(module, options.closedPaths)) readable.add(path);
   }
   return [
     "--permission",
@@ -81,20 +82,4 @@ export function nodeFlags(options: {
     `--max-old-space-size=${options.oldSpaceMb}`,
     "--no-warnings",
   ];
-}
-
-/** The package around `folder` (its code and package.json, not its data) and every node_modules it can see. */
-function codePaths(folder: string): string[] {
-  const paths: string[] = [];
-  let inPackage = true;
-  for (let at = folder; ; at = dirname(at)) {
-    const modules = join(at, "node_modules");
-    if (existsSync(modules)) paths.push(`${realpathSync(modules)}/*`);
-    if (inPackage && existsSync(join(at, "src"))) paths.push(`${join(at, "src")}/*`);
-    if (inPackage && existsSync(join(at, "package.json"))) {
-      paths.push(join(at, "package.json"));
-      inPackage = false;
-    }
-    if (dirname(at) === at) return paths;
-  }
 }

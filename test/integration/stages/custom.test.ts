@@ -1,6 +1,6 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { expect, expectTypeOf, onTestFinished, test } from "vitest";
 import type { DocumentBlock, DocumentChunk } from "../../../sdk/src/stages.ts";
 import type { Block } from "../../../src/extract/model.ts";
@@ -23,7 +23,7 @@ async function moduleOf(code: string, name = "mine.mjs"): Promise<string> {
 }
 
 const describe = async (...modules: string[]) =>
-  await describeCustomStages({ modules, tempDir: await folder(), path: PATH });
+  await describeCustomStages({ modules, closedPaths: [], tempDir: await folder(), path: PATH });
 
 const good = `{ name: "mine", version: 3, description: "Mine.", run() {} }`;
 
@@ -117,6 +117,8 @@ test("what a stage returns becomes the document's, and what it must not return f
       stage("extra", () => ({ facts: {} })),
       stage("cyclic", () => { const a = {}; a.a = a; return { metadata: a }; }),
       stage("passing", () => { throw Object.assign(new Error("come back"), { retryable: true }); }),
+      stage("busy", () => { throw Object.assign(new Error("full"), { name: "PoolError", reason: "BUSY", retryable: true }); }),
+      stage("fault", () => { throw Object.assign(new Error("too many"), { name: "DocumentFault", reason: "LIMIT_EXCEEDED", limit: "maxPigeons", retryable: true }); }),
       stage("final", () => { throw new Error("never"); }),
       stage("string", () => { throw "a string"; }),
       stage("hangs", () => new Promise(() => {})),
@@ -143,10 +145,71 @@ test("what a stage returns becomes the document's, and what it must not return f
     retryable: true,
     message: "Stage passing failed: come back",
   });
+  await expect(h.pool.run(h.job("busy"))).rejects.toMatchObject({
+    reason: "STAGE_FAILED",
+    retryable: true,
+    message: "Stage busy failed: full",
+  });
+  await expect(h.pool.run(h.job("fault"))).rejects.toMatchObject({
+    name: "DocumentFault",
+    reason: "LIMIT_EXCEEDED",
+    message: "too many",
+  });
   await expect(h.pool.run(h.job("hangs"))).rejects.toMatchObject({
     reason: "PARSER_TIMEOUT",
     retryable: false,
   });
   // The process was replaced.
   await h.pool.run(h.job("nothing"));
+});
+
+test("a stage reads what lies beside its module, but no keys and documents of the service that lie there too", async () => {
+  const place = await folder();
+  const write = async (name: string) => {
+    const path = join(place, name);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, "export const word = 'open';");
+    return path;
+  };
+  const open = [await write("words.mjs"), await write("lists/words.txt")];
+  const shut = [
+    await write(".sluice/master-key"),
+    await write("lists.of.jobs/document"),
+    await write("state/objects/document"),
+    await write("state/notes"),
+    await write("mine.mjs.key"),
+    await write(".env"),
+    await write("star*"),
+  ];
+  await symlink(join(place, ".sluice"), join(place, "link"));
+  shut.push(join(place, "link", "master-key"));
+  const file = join(place, "mine.mjs");
+  await writeFile(
+    file,
+    `import { readFileSync } from "node:fs";
+     import { word } from "./words.mjs";
+     const read = (path) => { try { return readFileSync(path, "utf8").length > 0; } catch (error) { return error.code; } };
+     export default { name: "reads", version: 1, description: "x", optionsSchema: {},
+       run: ({ options }) => ({ metadata: { fact: { word, read: options.map(read) } } }) };`,
+  );
+  const closedPaths = [".sluice", "lists.of.jobs", "state/objects", "mine.mjs.key"].map((name) =>
+    join(place, name),
+  );
+  await using h = await startPool({ customModules: [file], closedPaths });
+  expect(await h.fact("reads", [...open, ...shut])).toEqual({
+    word: "open",
+    read: [...open.map(() => true), ...shut.map(() => "ERR_ACCESS_DENIED")],
+  });
+});
+
+test("a module among keys and documents is refused with what to do", async () => {
+  const file = await moduleOf(`export default ${good};`);
+  const tempDir = await folder();
+  const described = describeCustomStages({
+    modules: [file],
+    closedPaths: [dirname(dirname(file))],
+    tempDir,
+    path: PATH,
+  });
+  await expect(described).rejects.toThrow("Move it to a folder of its own.");
 });

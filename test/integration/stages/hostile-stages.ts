@@ -27,6 +27,13 @@ const spin = (): never => {
   for (;;);
 };
 
+/** When the process is given its next document. */
+const throwLater = (): void => {
+  process.once("message", () => {
+    throw new Error("nobody listens any more");
+  });
+};
+
 export const stages: CustomStage[] = [
   stage("test_echo", ({ options }) => options as Json),
   stage("test_pid", () => process.pid),
@@ -92,9 +99,13 @@ export const stages: CustomStage[] = [
         socket.on("error", (error: NodeJS.ErrnoException) => settle(error.code ?? "error"));
       }),
   ),
-  stage("test_fat", () => {
-    (globalThis as { held?: Buffer }).held = Buffer.alloc(260 * 1024 * 1024, 1);
-    return process.pid;
+  stage("test_throw_later", () => {
+    throwLater();
+    return 1;
+  }),
+  stage("test_fail_and_throw_later", () => {
+    throwLater();
+    throw new Error("at once");
   }),
   stage("test_flood", ({ log }) => {
     for (let i = 0; i < 5_000; i++) log("info", "x".repeat(10_000));

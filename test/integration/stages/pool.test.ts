@@ -1,15 +1,17 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { expect, test } from "vitest";
+import { residentBytes } from "../../../src/stages/host/process-memory.ts";
 import { findSandbox } from "../../../src/stages/host/sandbox.ts";
 import { isAlive, startPool, until } from "./harness.ts";
 
 test("a stage runs in a child process and its document comes back as a file", async () => {
   await using h = await startPool();
   expect(await h.fact("test_echo", { kept: ["as", "it", "was"] })).toEqual({ kept: ["as", "it", "was"] });
-  const pid = await h.fact("test_pid");
-  expect(pid).not.toBe(process.pid);
-  expect(h.pool.pids()).toContain(pid);
+  await until(() => h.pool.pids().length === 1, "its successor stands");
+  const pids = h.pool.pids();
+  expect(pids).toEqual([await h.fact("test_pid")]);
+  expect(pids).not.toContain(process.pid);
 });
 
 test("aborting kills a busy child within 100 ms and the pool serves the next job", async () => {
@@ -159,17 +161,34 @@ test("log lines of a stage are bounded in number and length", async () => {
 });
 
 test("a child is replaced after its share of documents, and when it stays fat", async () => {
+  const detect = (h: Awaited<ReturnType<typeof startPool>>) => h.pool.run(h.job("detect", {}));
   await using h = await startPool({ maxDocumentsPerProcess: 2 });
-  const pids = [];
-  for (let i = 0; i < 5; i++) pids.push(await h.fact("test_pid"));
-  expect(pids[1]).toBe(pids[0]);
-  expect(pids[3]).toBe(pids[2]);
-  expect(new Set(pids).size).toBe(3);
-  await using roomy = await startPool();
-  const fat = await roomy.fact("test_fat");
-  expect(await roomy.fact("test_pid")).not.toBe(fat);
-  await until(async () => !(await isAlive(Number(fat))), "the fat child is gone");
+  const [pid = 0] = h.pool.pids();
+  await detect(h);
+  expect(h.pool.pids()).toEqual([pid]);
+  await detect(h);
+  expect(h.pool.pids()).not.toContain(pid);
+  await until(async () => !(await isAlive(pid)), "the worn child is gone");
+  await detect(h);
+  const [slim = 0] = h.pool.pids();
+  await using narrow = await startPool({ maxRssBytes: (residentBytes(slim) ?? 0) * 1.5 });
+  const [fat = 0] = narrow.pool.pids();
+  await detect(narrow);
+  await until(async () => !(await isAlive(fat)), "the fat child is gone");
 });
+
+test.each(["test_throw_later", "test_fail_and_throw_later"])(
+  "what a custom stage leaves behind (%s) meets no other document: its child is replaced",
+  async (stage) => {
+    await using h = await startPool();
+    const [pid = 0] = h.pool.pids();
+    await h.pool.run(h.job(stage)).catch((error: { reason: string }) => {
+      expect(error.reason).toBe("STAGE_FAILED");
+    });
+    for (let i = 0; i < 3; i++) await h.pool.run(h.job("detect", {}));
+    expect(h.pool.pids()).not.toContain(pid);
+  },
+);
 
 test("children see no variable of the parent's but PATH", async () => {
   process.env.SLUICE_TEST_SECRET = "hunter2";
@@ -206,8 +225,15 @@ test("the work is the children's: of two seconds of it the parent's processor ti
 
 test("two jobs run at once on two children, the third waits its turn", async () => {
   await using h = await startPool({ size: 2 });
-  const pids = await Promise.all([h.fact("test_pid"), h.fact("test_pid"), h.fact("test_pid")]);
-  expect(new Set(pids).size).toBe(2);
+  const running = new Set<number>();
+  const seen: number[] = [];
+  const run = async (job: number) => {
+    const onProgress = () => void seen.push(running.add(job).size);
+    await h.pool.run(h.job("test_work", 500, { onProgress }));
+    running.delete(job);
+  };
+  await Promise.all([run(1), run(2), run(3)]);
+  expect(Math.max(...seen)).toBe(2);
 });
 
 test("stop leaves no process behind and refuses what still waits", async () => {

@@ -7,6 +7,15 @@ import { StageFailure } from "../../../src/stages/stage.ts";
 import { StorageUnavailableError } from "../../../src/storage/errors.ts";
 import { JobTimeout, jobErrorOf } from "../../../src/worker/failure.ts";
 
+const evidence = {
+  exitCode: null,
+  signal: null,
+  peakRssBytes: 0,
+  durationMs: 0,
+  lastShare: 0,
+  stderrTail: "",
+};
+
 test("a fault of the document keeps its reason and is never tried again", () => {
   expect(jobErrorOf(new DocumentFault("DOCUMENT_CORRUPT", "broken"), "extract")).toEqual({
     reason: "DOCUMENT_CORRUPT",
@@ -17,14 +26,6 @@ test("a fault of the document keeps its reason and is never tried again", () => 
 });
 
 test("a document that goes beyond a limit tells which setting to raise, also through the wire of its process", () => {
-  const evidence = {
-    exitCode: null,
-    signal: null,
-    peakRssBytes: 0,
-    durationMs: 0,
-    lastShare: 0,
-    stderrTail: "",
-  };
   const limits = Object.keys(loadConfig({}).limits).filter((name) => name !== "maxPages") as LimitName[];
   expect(limits.length).toBeGreaterThan(5);
   for (const limit of limits) {
@@ -40,6 +41,18 @@ test("a document process that was ended for memory or silence names the setting 
   for (const reason of ["PARSER_OUT_OF_MEMORY", "PARSER_TIMEOUT"])
     expect(SETTING_NAMES).toContain(jobErrorOf(new StageFailure(reason, "m", false), "s").limit);
   expect(jobErrorOf(new StageFailure("STAGE_FAILED", "m", false), "s")).not.toHaveProperty("limit");
+});
+
+test("a limit that no setting moves is not named", () => {
+  for (const [reason, limit] of [
+    ["LIMIT_EXCEEDED", "maxPigeons"],
+    ["LIMIT_EXCEEDED", "toString"],
+    ["DOCUMENT_CORRUPT", "maxDepth"],
+  ] as const) {
+    const fault = Object.assign(new DocumentFault(reason, "Too much."), { limit });
+    const error = jobErrorOf(fromWire(toWire(fault, []), "mine", evidence), "mine");
+    expect(error).toEqual({ reason, message: "Too much.", retryable: false, stage: "mine" });
+  }
 });
 
 test("a stage says itself whether trying again can help", () => {
