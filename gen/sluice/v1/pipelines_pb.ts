@@ -593,14 +593,14 @@ export const QualityStageSchema: GenMessage<QualityStage> = /*@__PURE__*/
  */
 export type RedactStage = Message<"sluice.v1.RedactStage"> & {
   /**
-   * What to look for; empty, and no patterns = all kinds.
+   * What to look for; empty = all kinds, also where there are patterns.
    *
    * @generated from field: repeated sluice.v1.RedactKind kinds = 1;
    */
   kinds: RedactKind[];
 
   /**
-   * Own patterns in RE2 syntax (linear time), at most 50 of at most 500 characters.
+   * Own patterns in RE2 syntax (linear time), looked for beside the kinds, at most 50 of at most 500 characters.
    *
    * @generated from field: repeated string patterns = 2;
    */
