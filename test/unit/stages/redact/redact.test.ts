@@ -232,9 +232,7 @@ test("a link goes whose target holds a secret, others and emphasis stay", async 
 test("only the kinds that are named are looked for, and all where none is, also beside patterns", async () => {
   const text = "a@example.org, 4111 1111 1111 1111, order-42";
   expect(await textOf(text, { kinds: ["REDACT_KIND_CARD"] })).toBe("a@example.org, [redacted], order-42");
-  expect(await textOf(text, { patterns: ["order-\\d+"] })).toBe(
-    "[redacted], [redacted], [redacted]",
-  );
+  expect(await textOf(text, { patterns: ["order-\\d+"] })).toBe("[redacted], [redacted], [redacted]");
   expect(await textOf(text, { kinds: ["email"], patterns: ["order-\\d+"], replacement: "" })).toBe(
     ", 4111 1111 1111 1111, ",
   );
