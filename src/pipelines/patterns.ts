@@ -1,8 +1,8 @@
 import { RE2JS } from "re2js";
 
 /** States of one pattern's automaton, and of all patterns of a pipeline: matching costs in proportion to them. */
-const MAX_STATES = 5_000;
-const MAX_STATES_IN_ALL = 20_000;
+const MAX_STATES = 1_000;
+const MAX_STATES_IN_ALL = 5_000;
 /** A character of a pattern that is made to be slow to read takes up to 8 µs. */
 const MAX_CHARACTERS_IN_ALL = 10_000;
 
@@ -22,7 +22,7 @@ export function patternFaults(patterns: readonly string[], spent: PatternBudget)
     if (spent.characters > MAX_CHARACTERS_IN_ALL)
       return `The patterns of the pipeline have more than ${MAX_CHARACTERS_IN_ALL} characters in all. Use fewer.`;
     if (spent.states > MAX_STATES_IN_ALL)
-      return "The patterns of the pipeline are too large in all. Use fewer, or smaller counts of repetition.";
+      return `The patterns of the pipeline are too large in all: more than ${MAX_STATES_IN_ALL} states. Use fewer, or smaller counts of repetition.`;
     let states: number;
     try {
       states = RE2JS.compile(pattern).programSize();
@@ -32,6 +32,8 @@ export function patternFaults(patterns: readonly string[], spent: PatternBudget)
       return `Not a pattern in RE2 syntax: ${why}.`;
     }
     spent.states += states;
-    return states > MAX_STATES ? "The pattern is too large. Use smaller counts of repetition." : null;
+    return states > MAX_STATES
+      ? `The pattern is too large: ${states} states, of at most ${MAX_STATES}. Use smaller counts of repetition.`
+      : null;
   });
 }

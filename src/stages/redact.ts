@@ -14,10 +14,16 @@ const KINDS = ["email", "phone", "card", "iban"] as const;
 const BLOCKS_PER_PROGRESS = 500;
 
 const Options = z.strictObject({
-  /** What to look for; empty, and no patterns = all kinds. */
-  kinds: z.array(z.enum(KINDS)).max(16).default([]),
-  /** Own patterns in RE2 syntax. */
-  patterns: z.array(z.string().min(1).max(500)).max(50).default([]),
+  kinds: z
+    .array(z.enum(KINDS))
+    .max(16)
+    .default([])
+    .describe("What to look for; empty = all kinds, also where there are patterns."),
+  patterns: z
+    .array(z.string().min(1).max(500))
+    .max(50)
+    .default([])
+    .describe("Own patterns in RE2 syntax, looked for beside the kinds."),
   /** What is put in its place. */
   replacement: z.string().max(100).default("[redacted]"),
 });
@@ -34,7 +40,7 @@ export const redactStage: Stage<z.output<typeof Options>> = {
   ...stageOptions(Options, { kinds: "REDACT_KIND_" }),
   async run(document, { options, progress }) {
     const { kinds, patterns, replacement } = options;
-    const wanted: readonly Kind[] = kinds.length + patterns.length === 0 ? KINDS : kinds;
+    const wanted: readonly Kind[] = kinds.length === 0 ? KINDS : kinds;
     const counted: readonly Kind[] = patterns.length === 0 ? wanted : [...wanted, "pattern"];
     let share = 0;
     const alive = (): void => progress(share);

@@ -593,14 +593,15 @@ export const QualityStageSchema: GenMessage<QualityStage> = /*@__PURE__*/
  */
 export type RedactStage = Message<"sluice.v1.RedactStage"> & {
   /**
-   * What to look for; empty, and no patterns = all kinds.
+   * What to look for; empty = all kinds, also where there are patterns.
    *
    * @generated from field: repeated sluice.v1.RedactKind kinds = 1;
    */
   kinds: RedactKind[];
 
   /**
-   * Own patterns in RE2 syntax (linear time), at most 50 of at most 500 characters.
+   * Own patterns in RE2 syntax (linear time), looked for beside the kinds, at most 50 of at most 500 characters. One has at
+   * most 1000 states and all of a pipeline 5000, about one for each character that repetitions such as `x{20}` unfold to.
    *
    * @generated from field: repeated string patterns = 2;
    */

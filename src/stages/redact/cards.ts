@@ -4,7 +4,7 @@ import type { Match } from "./match.ts";
 const MIN_DIGITS = 13;
 const MAX_DIGITS = 19;
 /** What stands between the groups of one number. */
-const GAP = /^[\s.·/\u2010-\u2015-]{1,3}$/;
+const GAP = /^[\s.,_·/\u2010-\u2015-]{1,3}$/;
 /** A number with decimals is no card. */
 const DECIMALS = /\p{Nd}[.,]$/u;
 

@@ -1,14 +1,14 @@
-import { RE2JS } from "re2js";
+import { MatcherInput, RE2JS } from "re2js";
 import { findCards } from "./cards.ts";
 import { digitGroups } from "./digits.ts";
 import { findEmails } from "./emails.ts";
 import { findIbans } from "./ibans.ts";
+import { LiveText } from "./live-text.ts";
 import type { Find, Kind, Match } from "./match.ts";
 import { findPhones } from "./phones.ts";
 
 /** Long texts are looked through in parts, so that memory stays small. */
 const PART = 128 * 1024;
-const MATCHES_PER_SIGN = 1_000;
 /** What is looked for, with what decides about it on both sides, is shorter. */
 const CONTEXT = 1024;
 
@@ -48,11 +48,10 @@ export function createPatternFinder(patterns: readonly string[], alive: () => vo
   return (text) => {
     const matches: Match[] = [];
     for (const pattern of compiled) {
-      const matcher = pattern.matcher(text);
+      const matcher = pattern.matcher(MatcherInput.utf16(new LiveText(text, alive)));
       while (matcher.find()) {
         const [start, end] = [matcher.start(), matcher.end()];
         if (end > start) matches.push({ kind: "pattern", start, end });
-        if (matches.length % MATCHES_PER_SIGN === 0) alive();
       }
     }
     return matches;

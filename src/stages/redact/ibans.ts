@@ -9,8 +9,11 @@ const LENGTHS =
 const LENGTH_OF: ReadonlyMap<string, number> = new Map(
   LENGTHS.split(" ").map((entry) => [entry.slice(0, 2), Number(entry.slice(2))]),
 );
-/** A country and the first digit of the check, not inside a word. */
-const HEAD = new RegExp(`(?<![\\p{L}\\p{N}])[A-Z][${UNSEEN}]?[A-Z][\\s${UNSEEN}-]{0,2}[0-9]`, "giu");
+/** A country and the first digit of the check, not inside a word, but also right behind `IBAN`. */
+const HEAD = new RegExp(
+  `(?<=IBAN|(?<![\\p{L}\\p{N}]))[A-Z][${UNSEEN}]?[A-Z][\\s${UNSEEN}-]{0,2}[0-9]`,
+  "giu",
+);
 const MAX_GAP = 3;
 const GAP = new RegExp(`[\\s.\\u2010-\\u2015${UNSEEN}-]`, "u");
 const SIGN = /[0-9A-Z]/i;

@@ -160,9 +160,13 @@ test("patterns are read as RE2 and must stay small, each and in all, so that che
   ]);
   expect(redact("(a)\\1")[0]).toContain("invalid escape sequence");
   expect(redact("(?:a{1000}){2}")[0]).toContain("invalid repeat count");
-  expect(redact("a{1000}".repeat(6))).toEqual([expect.stringContaining("The pattern is too large")]);
+  expect(redact("a{500}a{500}")).toEqual([
+    expect.stringMatching(
+      /^config\.stages\[3\]\.redact\.patterns\[0\]: The pattern is too large: 10\d\d states/,
+    ),
+  ]);
   const many = Array.from({ length: 50 }, () => "[a-z]{900}");
-  expect(redact(...many)).toHaveLength(50 - 23);
+  expect(redact(...many)).toHaveLength(50 - 6);
   expect(redact(...many).at(-1)).toContain("too large in all");
   // Slow to read, and at fault: they leave no states behind.
   const slow = Array.from({ length: 50 }, () => `${"(?i)[\\pL\\PN]".repeat(30)}(`);

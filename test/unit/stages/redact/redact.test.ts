@@ -156,6 +156,36 @@ test("chunks that were cut before stay slices of the text, in order, and hold no
   );
 });
 
+test.each([
+  ["06 12 34 56 78 06 98 76 54 32", "[redacted] [redacted]"],
+  ["06.12.34.56.78.06.98.76.54.32", "[redacted].[redacted]"],
+  ["Tel: 030 1234567 030 7654321", "Tel: [redacted] [redacted]"],
+  ["Tel. 0171 234567 0172 345678", "Tel. [redacted] [redacted]"],
+  ["0171-234567-0172-345678 / (0173) 456789", "[redacted]-[redacted] / [redacted]"],
+  ["0171 23456 07 0172 3456789", "[redacted] [redacted]"],
+  ["0171 23456 07 0172 34 56 78 90", "[redacted] [redacted]"],
+  ["Tél. 01 02 03 04 05 06 98 76 54 32", "Tél. [redacted]"],
+  ["+33 1 02 03 04 05 06 07 08 09 10", "[redacted]"],
+  ["+49 30 12345 030 54321", "[redacted]"],
+  ["+49 30 1234567 0049 30 7654321 030 1234567", "[redacted] [redacted] [redacted]"],
+  ["+1234567 030 1234567", "[redacted]"],
+  ["+41 44 668 18 00 044 668 18 00", "[redacted] [redacted]"],
+  ["Tel. 212 555 1234 212 555 9876 1-212-555-9877", "Tel. [redacted] [redacted] [redacted]"],
+  ["Tel: 030 12345 030 54321 030 4321 and 030 4321", "Tel: [redacted] and 030 4321"],
+])("numbers of phones that stand side by side go as a whole: %s", async (text, expected) => {
+  expect(await textOf(text)).toBe(expected);
+});
+
+test.each([
+  "4111,1111,1111,1111",
+  "4111, 1111, 1111, 1111",
+  "4111_1111_1111_1111",
+  "IBANDE89370400440532013000",
+  "ibanDE89 3704 0044 0532 0130 00",
+])("cards and IBANs are found with any usual sign between, and right behind a word: %s", async (text) => {
+  expect(await textOf(`a ${text} b`)).toBe(`a ${/^iban/i.exec(text)?.[0] ?? ""}[redacted] b`);
+});
+
 test("what emphasis, a line, a page or a bullet divides is found", async () => {
   const blocks: Block[] = [
     paragraph("write john@example.org now", "write john**@example**.org now"),
@@ -199,12 +229,10 @@ test("a link goes whose target holds a secret, others and emphasis stay", async 
   expect(done.properties.links).toEqual(["mailto:[redacted]"]);
 });
 
-test("only the kinds that are named are looked for; patterns alone leave all kinds out", async () => {
+test("only the kinds that are named are looked for, and all where none is, also beside patterns", async () => {
   const text = "a@example.org, 4111 1111 1111 1111, order-42";
   expect(await textOf(text, { kinds: ["REDACT_KIND_CARD"] })).toBe("a@example.org, [redacted], order-42");
-  expect(await textOf(text, { patterns: ["order-\\d+"] })).toBe(
-    "a@example.org, 4111 1111 1111 1111, [redacted]",
-  );
+  expect(await textOf(text, { patterns: ["order-\\d+"] })).toBe("[redacted], [redacted], [redacted]");
   expect(await textOf(text, { kinds: ["email"], patterns: ["order-\\d+"], replacement: "" })).toBe(
     ", 4111 1111 1111 1111, ",
   );
