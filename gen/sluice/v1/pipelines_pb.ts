@@ -608,7 +608,7 @@ export type RedactStage = Message<"sluice.v1.RedactStage"> & {
   patterns: string[];
 
   /**
-   * What is put in its place; unset = `[redacted]`.
+   * What is put in its place; unset = `[redacted]`. Empty, or with more than space in it.
    *
    * @generated from field: optional string replacement = 3;
    */

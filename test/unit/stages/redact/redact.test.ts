@@ -98,7 +98,7 @@ test("text without secrets is unchanged, with its Markdown and everything else",
 
 const anyOptions = fc.record({
   patterns: fc.subarray(["\\w+", ".", "(?s).+", "a*b", "\\s+", "[0-9]{3}", "redacted", "^first", "\\["]),
-  replacement: fc.constantFrom("[redacted]", "", "x@example.org", "b", "aab", " ", "4111111111111111"),
+  replacement: fc.constantFrom("[redacted]", "", "x@example.org", "b", "aab", "- -", "4111111111111111"),
 });
 
 test("redacting twice changes nothing more, whatever the patterns and the replacement are", async () => {
@@ -122,6 +122,13 @@ test("redacting twice changes nothing more, whatever the patterns and the replac
     ),
     { numRuns: 150 },
   );
+});
+
+test("a replacement of nothing but space is refused", () => {
+  expect(() => redactStage.parseOptions({ replacement: " \t" })).toThrow(
+    "replacement: must be empty, or hold more than space",
+  );
+  expect(redactStage.parseOptions({ replacement: "" })).toMatchObject({ replacement: "" });
 });
 
 test("chunks that were cut before stay slices of the text, in order, and hold no secret", async () => {
