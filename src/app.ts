@@ -194,7 +194,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     audit: createAuditor(),
     newId: () => newId(clock.now()),
     retentionMs: config.retentionMs,
-    maxBytes: config.maxDocumentBytes,
+    maxBytes: config.limits.maxInputBytes,
   });
   const egress = createEgress({
     policy: config.egress,
@@ -449,7 +449,7 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
       features: ["ocr", queue.backend, ...(core.files ? [] : ["s3"])].sort(),
       startTime,
       maxMessageBytes: MAX_MESSAGE_BYTES,
-      maxDocumentBytes: config.maxDocumentBytes,
+      maxDocumentBytes: config.limits.maxInputBytes,
       maxInlineResultBytes: INLINE_RESULT_BYTES,
       maxBatchSize: MAX_BATCH_SIZE,
       maxPageSize: MAX_PAGE_SIZE,

@@ -213,7 +213,6 @@ export function loadConfig(environment: Environment = process.env) {
     leaseMs: data.SLUICE_LEASE_MS,
     graceMs: data.SLUICE_GRACE_MS,
     retentionMs: data.SLUICE_RETENTION_DAYS === 0 ? null : data.SLUICE_RETENTION_DAYS * 86_400_000,
-    maxDocumentBytes: data.SLUICE_MAX_DOCUMENT_BYTES,
     /** Bounds on what is read of one document. */
     limits: {
       maxInputBytes: data.SLUICE_MAX_DOCUMENT_BYTES,

@@ -7,7 +7,7 @@ import type { WorkingDocument } from "./stage.ts";
 const MAX_METADATA_BYTES = 64 * 1024;
 
 /** What a service, or a stage of the operator's, may say about a document; all of it may be left out. */
-export const outcomeSchema = z
+const outcomeSchema = z
   .strictObject({
     /** Plain text in place of the document's; paragraphs and lists are found in it. */
     text: z.string().optional(),
@@ -27,10 +27,12 @@ export const outcomeSchema = z
     "Must hold text or blocks, not both.",
   );
 
+export type Outcome = z.output<typeof outcomeSchema>;
+
 /** What it changes in the document. Chunks that were cut before are none of another text, and go with a warning. */
 export function applyOutcome(
   document: WorkingDocument,
-  { text, blocks: given, metadata }: z.output<typeof outcomeSchema>,
+  { text, blocks: given, metadata }: Outcome,
   stage: string,
 ): Partial<WorkingDocument> {
   const changes: Partial<WorkingDocument> = {};
@@ -48,8 +50,22 @@ export function applyOutcome(
   return changes;
 }
 
+/**
+ * The value as what a service or a stage says; or a sentence, without its full stop, of why it cannot be used.
+ */
+export function readOutcome(value: unknown): Outcome | string {
+  try {
+    const { success, data, error } = outcomeSchema.safeParse(value);
+    return success ? data : sentenceOf(error);
+  } catch (error) {
+    // The check follows the nesting of values on the stack.
+    if (error instanceof RangeError) return "it nests too deep";
+    throw error;
+  }
+}
+
 /** The first faults of a value, each with its path. */
-export function sentenceOf({ issues }: z.ZodError): string {
+function sentenceOf({ issues }: z.ZodError): string {
   return issues
     .slice(0, 5)
     .map(({ path, message }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`))

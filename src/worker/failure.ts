@@ -49,10 +49,10 @@ const SETTINGS: Readonly<Record<LimitName, string>> = {
 };
 
 /** What the operator sets to give a document process more, by the reason for which it was ended. */
-const PROCESS_SETTINGS: Readonly<Record<string, string | undefined>> = {
-  PARSER_OUT_OF_MEMORY: "SLUICE_PARSER_MEMORY_BYTES",
-  PARSER_TIMEOUT: "SLUICE_PARSER_SILENCE_MS",
-};
+const PROCESS_SETTINGS: ReadonlyMap<string, string> = new Map([
+  ["PARSER_OUT_OF_MEMORY", "SLUICE_PARSER_MEMORY_BYTES"],
+  ["PARSER_TIMEOUT", "SLUICE_PARSER_SILENCE_MS"],
+]);
 
 /** What a throw of a stage or of the run means for the job. Nothing of an unexpected throw is shown. */
 export function jobErrorOf(error: unknown, stage: string | null): JobError {
@@ -70,7 +70,7 @@ export function jobErrorOf(error: unknown, stage: string | null): JobError {
   if (error instanceof DocumentFault)
     return { reason: error.reason, message: error.message, retryable: false, ...at };
   if (error instanceof StageFailure) {
-    const limit = PROCESS_SETTINGS[error.reason];
+    const limit = PROCESS_SETTINGS.get(error.reason);
     const { reason, message, retryable } = error;
     return { reason, message, retryable, ...(limit === undefined ? {} : { limit }), ...at };
   }

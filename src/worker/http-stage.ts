@@ -3,6 +3,7 @@ import { open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Egress, EgressResponse } from "../egress/egress.ts";
 import { EgressDeniedError, EgressFailedError } from "../egress/errors.ts";
+import { mayPass } from "../egress/passing.ts";
 import type { ExtractLimits } from "../extract/extractor.ts";
 import { beginSignature, signatureOf } from "../lib/standard-webhooks.ts";
 import type { StagePool } from "../stages/host/pool.ts";
@@ -29,8 +30,6 @@ export interface HttpRun extends TaskInput {
   readonly signal: AbortSignal;
 }
 
-/** Answers that may be others a moment later (RFC 9110, 6585). */
-const PASSING = new Set([408, 425, 429]);
 const LONGEST_RETRY_AFTER_MS = 24 * 3_600_000;
 
 /**
@@ -133,8 +132,7 @@ async function store({ body, headers }: EgressResponse, path: string, stage: str
 
 function refusal(stage: string, { status, headers }: EgressResponse, nowMs: number): StageFailure {
   const said = `it answered with status ${status}`;
-  if (status >= 500 || PASSING.has(status))
-    return unavailable(stage, said, retryAfterMs(headers["retry-after"], nowMs));
+  if (mayPass(status)) return unavailable(stage, said, retryAfterMs(headers["retry-after"], nowMs));
   if (status >= 300 && status < 400)
     return unusable(
       stage,

@@ -21,9 +21,9 @@ export async function sharedKey(sql: Sql, sha256: string): Promise<string | null
  */
 export async function shareObjects(sql: Sql, objects: readonly SharedObject[]): Promise<Map<string, string>> {
   if (objects.length === 0) return new Map();
+  const lost = array(objects.flatMap(({ lostKey }) => lostKey ?? []));
   // DO UPDATE, so that a row that stood is locked: nobody removes its object until this transaction has ended. In one
   // order for all, so that two that meet never wait in a circle.
-  const lost = array(objects.flatMap(({ lostKey }) => lostKey ?? []));
   const rows = await sql<{ sha256: string; key: string }[]>`
     insert into stored_objects (sha256, key)
     select distinct on (w.sha256) w.sha256, w.key

@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { Database } from "../../db/sql.ts";
 import type { Egress } from "../../egress/egress.ts";
+import { mayPass } from "../../egress/passing.ts";
 import { InvalidRequestError } from "../../lib/errors.ts";
 import type { SecretBox } from "../../lib/secret-box.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
@@ -34,8 +35,6 @@ export type RemoteDocuments = ReturnType<typeof createRemoteDocuments>;
 /** Redirects of a source that are followed. */
 const MAX_REDIRECTS = 3;
 const MAX_FILENAME = 255;
-/** Answers that may be others a moment later (RFC 9110, 6585). */
-const PASSING = new Set([408, 425, 429]);
 
 /** Documents that are named by an address: a worker fetches them once, and keeps what came. */
 export function createRemoteDocuments({ db, store, egress, buckets, uris, newId }: RemoteDocumentsDeps) {
@@ -72,7 +71,7 @@ export function createRemoteDocuments({ db, store, egress, buckets, uris, newId 
       if (!sealed) throw new Error(`document ${id} has no address`);
       const uri = uris.open(sealed, id).toString();
       const fault = (status: number): Error => {
-        const passing = status === 0 || status >= 500 || PASSING.has(status);
+        const passing = status === 0 || mayPass(status);
         return new (passing ? SourceUnavailableError : SourceRefusedError)(withoutSecrets(uri), status);
       };
       if (isInBucket(uri)) {

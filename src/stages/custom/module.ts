@@ -1,7 +1,7 @@
 import { pathToFileURL } from "node:url";
 import { renderText } from "../../extract/render.ts";
 import { resultMetadata } from "../host/result-metadata.ts";
-import { applyOutcome, outcomeSchema, sentenceOf } from "../outcome.ts";
+import { applyOutcome, readOutcome } from "../outcome.ts";
 import { type Stage, type StageContext, StageFailure, type WorkingDocument } from "../stage.ts";
 import type { CustomStageFacts } from "./types.ts";
 
@@ -86,11 +86,11 @@ function stageOf({ name, version, description }: CustomStageFacts, run: Exported
       const returned = await attempt(context.stage, () =>
         run(inputOf(document, context), { signal, progress, log }),
       );
-      const { success, data, error } = outcomeSchema.safeParse(returned ?? {});
-      if (success) return applyOutcome(document, data, context.stage);
+      const outcome = readOutcome(returned ?? {});
+      if (typeof outcome !== "string") return applyOutcome(document, outcome, context.stage);
       throw new StageFailure(
         "STAGE_FAILED",
-        `Stage ${context.stage} returned what cannot be used: ${sentenceOf(error)}.`,
+        `Stage ${context.stage} returned what cannot be used: ${outcome}.`,
         false,
       );
     },

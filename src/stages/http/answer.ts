@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { applyOutcome, outcomeSchema, sentenceOf } from "../outcome.ts";
+import { applyOutcome, readOutcome } from "../outcome.ts";
 import { StageFailure, type WorkingDocument } from "../stage.ts";
 
 /**
@@ -12,19 +12,9 @@ export async function takeAnswer(
 ): Promise<Partial<WorkingDocument>> {
   const body = await readFile(answerPath, "utf8");
   if (body.trim() === "") return {};
-  const { success, data, error } = check(parse(body, stage), stage);
-  if (!success) throw unusable(stage, sentenceOf(error));
-  return applyOutcome(document, data, stage);
-}
-
-function check(answer: unknown, stage: string) {
-  try {
-    return outcomeSchema.safeParse(answer);
-  } catch (error) {
-    // The check follows the nesting of values on the stack.
-    if (error instanceof RangeError) throw unusable(stage, "it nests too deep");
-    throw error;
-  }
+  const outcome = readOutcome(parse(body, stage));
+  if (typeof outcome === "string") throw unusable(stage, outcome);
+  return applyOutcome(document, outcome, stage);
 }
 
 function parse(body: string, stage: string): unknown {

@@ -40,7 +40,8 @@ test("a document that goes beyond a limit tells which setting to raise, also thr
 test("a document process that was ended for memory or silence names the setting that would give it more", () => {
   for (const reason of ["PARSER_OUT_OF_MEMORY", "PARSER_TIMEOUT"])
     expect(SETTING_NAMES).toContain(jobErrorOf(new StageFailure(reason, "m", false), "s").limit);
-  expect(jobErrorOf(new StageFailure("STAGE_FAILED", "m", false), "s")).not.toHaveProperty("limit");
+  for (const reason of ["STAGE_FAILED", "constructor"])
+    expect(jobErrorOf(new StageFailure(reason, "m", false), "s")).not.toHaveProperty("limit");
 });
 
 test("a limit that no setting moves is not named", () => {
