@@ -17,7 +17,7 @@ import {
   type ListJobsRequest,
 } from "./types.ts";
 import { present, type UploadProgress, type Uploads } from "./uploads.ts";
-import { type WatchOptions, watchJob } from "./watch.ts";
+import { type WatchOptions, watchAllJobs, watchJob } from "./watch.ts";
 
 /** How a document shall be processed. */
 export interface SubmitOptions extends CallOptions {
@@ -114,8 +114,15 @@ function conveniences(deps: JobsDeps) {
   /** The result's bytes in a format, at any size; see `Download`. */
   const downloadResult = (id: string, options: DownloadOptions = {}): Download => download(deps, id, options);
 
+  /** Follows all jobs that a filter finds, from now on; see `watchAllJobs`. */
+  const watchAll = (
+    filter: Parameters<typeof watchAllJobs>[1] = {},
+    options: Parameters<typeof watchAllJobs>[2] = {},
+  ): AsyncIterable<JobEvent> => watchAllJobs(deps, filter, options);
+
   return {
     watch,
+    watchAll,
     submit,
     wait,
     get,

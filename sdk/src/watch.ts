@@ -3,7 +3,7 @@ import { SluiceError } from "./errors.ts";
 import { cancellable, forward } from "./streams.ts";
 import { backoffMs, type Timing } from "./timing.ts";
 import { toSluiceError } from "./translate.ts";
-import { type JobEvent, JobStatus, type JobsService, type WatchJobResponse } from "./types.ts";
+import { type JobEvent, JobStatus, type JobsService } from "./types.ts";
 
 /** Options of `jobs.watch`. */
 export interface WatchOptions {
@@ -37,6 +37,22 @@ export function isFinal(status: JobStatus): boolean {
  */
 export function watchJob(deps: WatchDeps, id: string, options: WatchOptions = {}): AsyncIterable<JobEvent> {
   return cancellable(options.signal, (signal) => follow(deps, id, options, signal));
+}
+
+/**
+ * The events of all jobs that a filter finds, from now on, of each job in order, until the caller leaves the loop. Fails
+ * with `unavailable` when the connection breaks: what happens until the next call is not told, so list the jobs then.
+ */
+export function watchAllJobs(
+  { methods }: Pick<WatchDeps, "methods">,
+  filter: Parameters<Methods<typeof JobsService>["watchJobs"]>[0]["filter"],
+  { signal, stallMs = 45_000 }: Pick<WatchOptions, "signal" | "stallMs"> = {},
+): AsyncIterable<JobEvent> {
+  return cancellable(signal, async function* (ended) {
+    const open = (attempt: AbortSignal) => methods.watchJobs({ filter }, { signal: attempt });
+    for await (const { event } of alive(open, stallMs, ended)) if (event) yield event;
+    if (!ended.aborted) throw lost("The server ended the stream of events.");
+  });
 }
 
 async function* follow(
@@ -91,11 +107,11 @@ function lost(message: string): SluiceError {
 }
 
 /** The messages of one connection; fails as lost when none comes within `stallMs`. */
-async function* alive(
-  open: (signal: AbortSignal) => AsyncIterable<WatchJobResponse>,
+async function* alive<M>(
+  open: (signal: AbortSignal) => AsyncIterable<M>,
   stallMs: number,
   signal: AbortSignal,
-): AsyncGenerator<WatchJobResponse, void, undefined> {
+): AsyncGenerator<M, void, undefined> {
   const controller = new AbortController();
   const unlink = forward(signal, controller);
   const messages = open(controller.signal)[Symbol.asyncIterator]();

@@ -10,7 +10,7 @@ import {
 } from "@sluice/sdk";
 import { type Command, Option } from "commander";
 import { withSluice } from "./connect.ts";
-import { type CliContext, INTERRUPTED, type Io } from "./context.ts";
+import { type CliContext, CliError, INTERRUPTED, type Io } from "./context.ts";
 import { onInterrupt } from "./interrupt.ts";
 import { describe, documentName, evidenceLines, msOf, timeOf } from "./job-text.ts";
 import { integer, jobId, jobIds, jsonOption, label } from "./options.ts";
@@ -46,11 +46,16 @@ export function registerJobs(program: Command, context: CliContext, run: Run): v
     .action((id: string, options: { json?: boolean }) => act((sluice) => get(sluice, io, id, options)));
   jobs
     .command("watch")
-    .description("print the events of a job until it ends; exit code 0 only if it ends COMPLETED")
-    .argument("<id>", "the job", jobId(programName))
-    .option("--after <sequence>", "begin after this event", integer(0, 2 ** 31 - 1), 0)
+    .description(
+      "print the events of a job until it ends, exit code 0 only if it ends COMPLETED; without an id those of all jobs, from now on",
+    )
+    .argument("[id]", "the job", jobId(programName))
+    .option("--after <sequence>", "begin after this event of the job", integer(0, 2 ** 31 - 1))
+    .option("--label <key=value>", "only jobs with this label; may be repeated", label)
     .addOption(jsonOption())
-    .action((id: string, options: WatchOptions) => act((sluice) => watch(sluice, context, id, options)));
+    .action((id: string | undefined, options: WatchOptions) =>
+      act((sluice) => (id ? watch(sluice, context, id, options) : watchAll(sluice, context, options))),
+    );
   jobs
     .command("cancel")
     .description("cancel jobs that wait or run")
@@ -166,7 +171,8 @@ async function get(sluice: Sluice, io: Io, id: string, options: { json?: boolean
 }
 
 interface WatchOptions {
-  readonly after: number;
+  readonly after?: number;
+  readonly label?: Record<string, string>;
   readonly json?: boolean;
 }
 
@@ -176,6 +182,7 @@ async function watch(
   id: string,
   options: WatchOptions,
 ): Promise<number> {
+  if (options.label) throw new CliError("--label goes without an id: it chooses among all jobs.");
   const { signal, release } = onInterrupt();
   try {
     for await (const event of sluice.jobs.watch(id, { afterSequence: options.after, signal })) {
@@ -188,6 +195,23 @@ async function watch(
   } catch (error) {
     if (!signal.aborted) throw error;
     io.stderr.write(`Stopped watching; the job goes on. See it with:\n  ${programName} jobs get ${id}\n`);
+    return INTERRUPTED;
+  } finally {
+    release();
+  }
+}
+
+async function watchAll(sluice: Sluice, { io }: CliContext, options: WatchOptions): Promise<number> {
+  if (options.after !== undefined) throw new CliError("--after needs the id of a job.");
+  const { signal, release } = onInterrupt();
+  try {
+    for await (const event of sluice.jobs.watchAll({ labels: options.label ?? {} }, { signal })) {
+      if (options.json) await writeJson(io.stdout, toJson(JobEventSchema, event));
+      else io.stdout.write(`${timeOf(event.time)}  ${event.jobId}  ${describe(event)}\n`);
+    }
+    return 0;
+  } catch (error) {
+    if (!signal.aborted) throw error;
     return INTERRUPTED;
   } finally {
     release();

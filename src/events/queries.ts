@@ -27,3 +27,28 @@ export async function readEvents(
     where job_id = ${jobId} and sequence > ${afterSequence} order by sequence limit ${limit}`;
   return rows.map((row) => ({ ...row, jobId, sequence: Number(row.sequence) }));
 }
+
+/** How much of a job's log a follower has seen. */
+export interface LogPosition {
+  readonly jobId: string;
+  readonly afterSequence: number;
+}
+
+/**
+ * Events of several jobs, each after its position; of one at position 0 none from before `since`. By job, oldest first, at
+ * most `limit`.
+ */
+export async function readEventsOf(
+  sql: Sql,
+  positions: readonly LogPosition[],
+  since: Date,
+  limit: number,
+): Promise<LoggedEvent[]> {
+  const rows = await sql<{ jobId: string; sequence: string; time: Date; type: string; payload: unknown }[]>`
+    select e.job_id, e.sequence, e.time, e.type, e.payload
+    from jsonb_to_recordset(${storableJson(positions)}::text::jsonb) as p("jobId" uuid, "afterSequence" bigint)
+    join job_events e on e.job_id = p."jobId" and e.sequence > p."afterSequence"
+      and (p."afterSequence" > 0 or e.time >= ${since})
+    order by e.job_id, e.sequence limit ${limit}`;
+  return rows.map((row) => ({ ...row, sequence: Number(row.sequence) }));
+}

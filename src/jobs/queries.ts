@@ -1,6 +1,7 @@
 import { array, likePattern, type Sql } from "../db/sql.ts";
 import type { Json } from "../extract/model.ts";
 import type { Scope } from "../lib/caller.ts";
+import { firstIdAt } from "../lib/ids.ts";
 import { storable, storableJson } from "../lib/storable.ts";
 import { aheadOfKey } from "../queue/key-queries.ts";
 import { expiryFromNow } from "./expiry-queries.ts";
@@ -169,6 +170,43 @@ export async function findJobIds(
       and j.status = any(${array(statuses)}::text::text[])
     order by j.id limit ${limit}`;
   return rows.map(({ id }) => id);
+}
+
+/** Those of `ids` that match. */
+export async function matchingJobs(
+  sql: Sql,
+  scope: Scope,
+  filter: JobFilter,
+  ids: readonly string[],
+): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    select j.id from jobs j
+    where j.id = any(${array(ids)}::text::uuid[]) and ${conditions(sql, scope, filter)}`;
+  return rows.map(({ id }) => id);
+}
+
+/** How far the clocks of the servers that make ids may be apart. */
+const ID_SKEW_MS = 60_000;
+
+/** The newest jobs that were created at `since` or later, at most `limit`. */
+export async function jobsCreatedSince(
+  sql: Sql,
+  scope: Scope,
+  since: Date,
+  limit: number,
+): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    select j.id from jobs j
+    where ${conditions(sql, scope, { createdAfter: since })} and j.id >= ${firstIdAt(since.getTime() - ID_SKEW_MS)}
+    order by j.id desc limit ${limit}`;
+  return rows.map(({ id }) => id);
+}
+
+/** The time of the database, to the millisecond below. */
+export async function databaseTime(sql: Sql): Promise<Date> {
+  const [row] = await sql<{ time: Date }[]>`select date_trunc('milliseconds', clock_timestamp()) as time`;
+  if (!row) throw new Error("the database did not tell its time");
+  return row.time;
 }
 
 /** How many jobs match, by status. */

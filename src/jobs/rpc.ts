@@ -151,6 +151,13 @@ export const jobRoutes = ({
       }
     },
 
+    async *watchJobs({ filter }, context) {
+      const fields = filter ? filterFromMessage(filterFields(filter)) : {};
+      for await (const event of jobs.watchMany(callerOf(context), fields, context.signal)) {
+        yield event ? { event: eventToMessage(event) } : {};
+      }
+    },
+
     async getJobResult({ id }, context) {
       const { result, download } = await jobs.result(callerOf(context), id);
       return { result: resultToMessage(result, download) };

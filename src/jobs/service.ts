@@ -49,6 +49,7 @@ import {
 } from "./queries.ts";
 import { createWaiting } from "./waiting.ts";
 import { watchJob } from "./watch.ts";
+import { watchJobs } from "./watch-many.ts";
 
 export interface JobsDeps {
   db: Database;
@@ -311,6 +312,11 @@ export function createJobsService(deps: JobsDeps) {
       // As the database spells it: wake-ups name jobs so.
       const { id: known } = await find(caller, id, "jobs:read");
       yield* watchJob({ db, bus }, { scope, id: known, afterSequence, signal });
+    },
+
+    /** The events of all jobs that the filter finds, from now on; null is a keep-alive. */
+    watchMany(caller: Caller, filter: JobFilter, signal: AbortSignal): AsyncGenerator<LoggedEvent | null> {
+      return watchJobs({ db, bus }, { scope: scopeOf(caller, "jobs:read"), filter, signal });
     },
 
     /**

@@ -2,6 +2,7 @@ import type { Database } from "../db/sql.ts";
 import type { EventBus } from "../events/bus.ts";
 import { readEvents } from "../events/log.ts";
 import type { LoggedEvent } from "../events/model.ts";
+import { createAlarm } from "../lib/alarm.ts";
 import type { Scope } from "../lib/caller.ts";
 import { JobNotFoundError } from "./errors.ts";
 import { isFinal } from "./model.ts";
@@ -11,7 +12,8 @@ import { findJob } from "./queries.ts";
 const PAGE = 200;
 /** A look without a wake-up, so that a lost one delays a stream but never stops it. */
 const POLL_MS = 2_000;
-const KEEP_ALIVE_MS = 15_000;
+/** How long a stream is silent at the most. */
+export const KEEP_ALIVE_MS = 15_000;
 
 /**
  * Replays the events after `afterSequence`, then follows. Ends when the job is final and all of its events
@@ -30,19 +32,12 @@ export async function* watchJob(
 ): AsyncGenerator<LoggedEvent | null> {
   const { id, signal, pollMs = POLL_MS, keepAliveMs = KEEP_ALIVE_MS } = watch;
   let sequence = watch.afterSequence;
-  let changed = true;
-  let wake = (): void => {};
-  const unsubscribe = bus.onId("events", id, () => {
-    changed = true;
-    wake();
-  });
-  const onAbort = (): void => wake();
-  signal.addEventListener("abort", onAbort);
+  const alarm = createAlarm(signal);
+  const unsubscribe = bus.onId("events", id, alarm.ring);
   let lastSent = performance.now();
   try {
     while (true) {
       signal.throwIfAborted();
-      changed = false;
       let events: LoggedEvent[];
       do {
         events = await readEvents(db.sql, id, sequence, PAGE);
@@ -61,19 +56,10 @@ export async function* watchJob(
         yield null;
         lastSent = performance.now();
       }
-      if (!changed && !signal.aborted) {
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, pollMs);
-          wake = () => {
-            clearTimeout(timer);
-            resolve();
-          };
-        });
-        wake = () => {};
-      }
+      await alarm.sleep(pollMs);
     }
   } finally {
     unsubscribe();
-    signal.removeEventListener("abort", onAbort);
+    alarm.end();
   }
 }

@@ -20,6 +20,17 @@ export function newId(now: number = Date.now()): string {
   bytes[6] = 0x70 | (counter >>> 8);
   bytes[7] = counter & 0xff;
   bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
+  return textOf(bytes);
+}
+
+/** No UUIDv7 that was made at `ms` or later sorts before it. */
+export function firstIdAt(ms: number): string {
+  const bytes = Buffer.alloc(16);
+  bytes.writeUIntBE(Math.max(0, Math.floor(ms)), 0, 6);
+  return textOf(bytes);
+}
+
+function textOf(bytes: Buffer): string {
   const hex = bytes.toString("hex");
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }

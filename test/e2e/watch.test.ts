@@ -5,6 +5,7 @@ import { type JobEvent, JobEventSchema, JobStatus } from "@sluice/sdk";
 import { expect, test } from "vitest";
 import { WatchJobRequestSchema, WatchJobResponseSchema } from "../../gen/sluice/v1/jobs_pb.ts";
 import { createSite, longText, type Program, type Site } from "../support/processes.ts";
+import { until } from "../support/until.ts";
 
 /** Events of a job after a sequence, from one connection that is cut after `count` of them. */
 type Look = (id: string, afterSequence: number, count: number) => Promise<JobEvent[]>;
@@ -160,4 +161,34 @@ test("the SDK's watch goes on by itself through a server that is killed and one 
     .update(await client.jobs.download(id).text())
     .digest("hex");
   expect((await client.jobs.result(id)).sha256).toBe(sha256);
+});
+
+test("a watch of all jobs tells what the watches of each tell", async () => {
+  await using site = await createSite();
+  await site.serve();
+  const { jobs } = site.client();
+  const stop = new AbortController();
+  const told = new Map<string, JobEvent[]>();
+  const following = (async () => {
+    for await (const event of jobs.watchAll({ labels: { a: "1" } }, { signal: stop.signal }))
+      told.set(event.jobId, [...(told.get(event.jobId) ?? []), event]);
+  })().catch((error: unknown) => error);
+  // Follows from some moment on: jobs that are created after the first that is told are told whole.
+  const submit = async () => (await jobs.submit({ text: "a text" }, { labels: { a: "1" } })).id;
+  await until(async () => {
+    await submit();
+    return told.size > 0;
+  }, "the watch follows");
+  const ids = await Promise.all([submit(), submit(), submit()]);
+  const other = await jobs.submit({ text: "a text" });
+  for (const id of [...ids, other.id]) await jobs.wait(id);
+  for (const id of ids) {
+    const own: JobEvent[] = [];
+    for await (const event of jobs.watch(id)) own.push(event);
+    await until(async () => told.get(id)?.length === own.length, "all its events are told");
+    expect(asJson(told.get(id) ?? [])).toEqual(asJson(own));
+  }
+  expect(told.has(other.id)).toBe(false);
+  stop.abort();
+  await following;
 });

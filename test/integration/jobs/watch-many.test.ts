@@ -1,0 +1,112 @@
+import { expect, test } from "vitest";
+import type { LoggedEvent } from "../../../src/events/model.ts";
+import { newEvent } from "../../../src/jobs/job-events.ts";
+import type { JobFilter } from "../../../src/jobs/model.ts";
+import { watchJobs } from "../../../src/jobs/watch-many.ts";
+import { scopeOf } from "../../../src/lib/caller.ts";
+import { createHarness, type Harness, textRequest, until } from "../../support/harness.ts";
+import { claimOne, createJob, resultOf } from "./steps.ts";
+
+/** A stream that has begun, with what it has told until now. */
+async function begin(
+  h: Pick<Harness, "db" | "bus">,
+  caller: Harness["admin"],
+  filter: JobFilter,
+  lookMs = 60_000,
+) {
+  const end = new AbortController();
+  const told: (LoggedEvent | null)[] = [];
+  const ended = (async () => {
+    const scope = scopeOf(caller, "jobs:read");
+    for await (const event of watchJobs(h, { scope, filter, signal: end.signal, lookMs, keepAliveMs: 20 }))
+      told.push(event);
+  })().catch((error: unknown) => error);
+  await until(async () => told.length > 0, "the stream shows that it has begun");
+  const events = () => told.filter((event) => event !== null);
+  return {
+    told,
+    events,
+    of: (id: string) =>
+      events()
+        .filter(({ jobId }) => jobId === id)
+        .map(({ sequence }) => sequence),
+    async stop() {
+      end.abort(new Error("enough"));
+      expect(await ended).toEqual(new Error("enough"));
+    },
+  };
+}
+
+async function labelled(h: Harness, team: string): Promise<string> {
+  return (await h.jobs.create(h.admin, { ...textRequest("a text"), labels: { team } })).job.id;
+}
+
+const log = (message: string) => newEvent({ type: "log", level: "info", message });
+const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1);
+
+async function run(h: Harness, lines: number): Promise<void> {
+  const claimed = await claimOne(h);
+  const events = Array.from({ length: lines }, (_, i) => log(`${i}`));
+  await h.leases.progress(claimed.lease, { share: 0.5, message: null, events });
+  await h.leases.complete(claimed, resultOf("x"));
+}
+
+test("every event of jobs created after the beginning is told once and in order, and none from before", async () => {
+  await using h = await createHarness();
+  const before = await createJob(h);
+  await run(h, 3);
+  const stream = await begin(h, h.admin, {});
+  const first = await createJob(h);
+  const second = await createJob(h);
+  await run(h, 450);
+  await run(h, 3);
+  await until(async () => stream.of(first).length + stream.of(second).length === 453 + 6, "all is told");
+  for (const id of [first, second]) expect(stream.of(id)).toEqual(upTo(stream.of(id).length));
+  expect(stream.of(before)).toEqual([]);
+  await stream.stop();
+});
+
+test("a job that the filter found is followed to its end, one that it does not find is never told", async () => {
+  await using h = await createHarness();
+  const stream = await begin(h, h.admin, { statuses: ["CREATED"], labels: { team: "a" } });
+  const other = await labelled(h, "b");
+  h.bus.announce("work", ["queue"]);
+  const ours = await labelled(h, "a");
+  await until(async () => stream.of(ours).length === 1, "it is found");
+  await h.jobs.cancel(h.admin, ours, "");
+  await h.jobs.cancel(h.admin, other, "");
+  await until(async () => stream.of(ours).length === 2, "its end is told");
+  expect(stream.of(other)).toEqual([]);
+  await stream.stop();
+});
+
+test("nobody is told of jobs of others without jobs:read:any", async () => {
+  await using h = await createHarness();
+  const stranger = h.caller();
+  const stream = await begin(h, stranger, {});
+  const theirs = await createJob(h);
+  const own = await createJob(h, stranger);
+  await until(async () => stream.of(own).length === 1, "the own one is told");
+  expect(stream.of(theirs)).toEqual([]);
+  await stream.stop();
+});
+
+test("an event whose wake-up was lost is told at the next look", async () => {
+  await using h = await createHarness();
+  const silent = { ...h, bus: { ...h.bus, onAny: () => () => {} } };
+  const stream = await begin(silent, h.admin, {}, 50);
+  const id = await createJob(h);
+  await until(async () => stream.of(id).length === 1, "the new job is found");
+  await run(h, 3);
+  await until(async () => stream.of(id).length === 6, "its end is found");
+  expect(stream.of(id)).toEqual(upTo(6));
+  await stream.stop();
+});
+
+test("a stream with nothing to tell keeps alive, and ends with its signal", async () => {
+  await using h = await createHarness();
+  const stream = await begin(h, h.admin, {});
+  await until(async () => stream.told.length >= 3, "it keeps alive");
+  expect(stream.events()).toEqual([]);
+  await stream.stop();
+});
