@@ -2,7 +2,8 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { createAuditor } from "./audit/auditor.ts";
+import { type Auditor, createAuditor } from "./audit/auditor.ts";
+import { createAuditPartitions } from "./audit/partitions.ts";
 import { type AdminVerbs, createAdminVerbs } from "./auth/admin.ts";
 import { type Auth, createAuth } from "./auth/auth.ts";
 import { UnauthenticatedError } from "./auth/errors.ts";
@@ -94,6 +95,7 @@ interface Core {
   metrics: Metrics;
   db: Database;
   clock: DatabaseClock;
+  audit: Auditor;
   databaseUrl: string;
   embedded: EmbeddedPostgres | null;
   bus: EventBus;
@@ -164,6 +166,10 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   }
   const clock = createDatabaseClock({ system: systemClock, logger });
   await clock.look(db.sql);
+  const audit = createAuditor(clock.now);
+  const partitions = createAuditPartitions({ db, now: clock.now, logger });
+  await partitions.start();
+  cleanup.add("audit partitions", () => partitions.stop());
   const masterKey = config.masterKey ?? (await loadMasterKey(config.dataDir));
   const publicUrl = { current: config.publicUrl ?? "" };
   const { store, files } = createObjectStore(config.storageUrl, {
@@ -182,7 +188,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   const pipelines = createPipelinesService({
     db,
     now: monotonicMs,
-    audit: createAuditor(),
+    audit,
     secrets: createSecretBox(masterKey, PIPELINE_SECRETS),
     catalogue,
     requestHashKey: deriveKey(masterKey, "request hashes"),
@@ -191,7 +197,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   const documents = createDocumentsService({
     db,
     store,
-    audit: createAuditor(),
+    audit,
     newId: () => newId(clock.now()),
     retentionMs: config.retentionMs,
     maxBytes: config.limits.maxInputBytes,
@@ -219,7 +225,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     leaseMs: config.leaseMs,
     retentionMs: config.retentionMs,
   });
-  const expiry = createExpiry({ db, store, audit: createAuditor(), documents });
+  const expiry = createExpiry({ db, store, audit, documents });
   const expirySweeper = createExpirySweeper({ expiry, intervalMs: EXPIRY_MS, logger });
   await expirySweeper.start();
   cleanup.add("expiry", () => expirySweeper.stop());
@@ -232,6 +238,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     metrics,
     db,
     clock,
+    audit,
     databaseUrl,
     embedded,
     bus,
@@ -417,7 +424,7 @@ function checksOf(core: Core, workers: () => Promise<void>): HealthCheck[] {
 }
 
 function routesOf(core: Core, auth: Auth, startTime: Date) {
-  const { config, db, bus, queue, store, metrics, pipelines, documents, logger } = core;
+  const { config, db, audit, bus, queue, store, metrics, pipelines, documents, logger } = core;
   const { now } = core.clock;
   const pages = createPageTokens(deriveKey(core.masterKey, "page tokens"));
   const validator = createRequestValidator();
@@ -428,7 +435,7 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
     expiry: core.expiry,
     retentionMs: config.retentionMs,
     pipelines,
-    audit: createAuditor(),
+    audit,
     bus,
     queue,
     store,
@@ -440,7 +447,7 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
   });
   const system = createSystemService({
     db,
-    audit: createAuditor(),
+    audit,
     queue,
     metrics,
     now,

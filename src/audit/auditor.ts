@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import type { Sql } from "../db/sql.ts";
+import { systemClock } from "../lib/clock.ts";
 import { isUuid, newId } from "../lib/ids.ts";
 import { redactDetails } from "./details.ts";
 import type { Actor, AuditEntry, AuditRow } from "./model.ts";
@@ -17,24 +18,29 @@ export interface Auditor {
   recordMany(tx: Sql, entries: readonly (AuditEntry & { readonly actor: Actor })[]): Promise<void>;
 }
 
-export function createAuditor(makeId: () => string = newId): Auditor {
+/** @param now milliseconds since the epoch, by which rows are dated */
+export function createAuditor(now: () => number = systemClock.now): Auditor {
+  const rowOf = (actor: Actor, entry: AuditEntry): AuditRow => {
+    const ms = now();
+    return toRow({ id: newId(ms), timestamp: new Date(ms) }, actor, entry);
+  };
   return {
     async record(tx, actor, entry) {
-      await insertAuditRows(tx, [toRow(makeId(), actor, entry)]);
+      await insertAuditRows(tx, [rowOf(actor, entry)]);
     },
     async recordMany(tx, entries) {
       if (entries.length === 0) return;
       await insertAuditRows(
         tx,
-        entries.map((entry) => toRow(makeId(), entry.actor, entry)),
+        entries.map((entry) => rowOf(entry.actor, entry)),
       );
     },
   };
 }
 
-function toRow(id: string, actor: Actor, entry: AuditEntry): AuditRow {
+function toRow(key: Pick<AuditRow, "id" | "timestamp">, actor: Actor, entry: AuditEntry): AuditRow {
   return {
-    id,
+    ...key,
     userId: actor.userId !== null && isUuid(actor.userId) ? actor.userId : null,
     action: cleanText(entry.action, 64),
     resourceType: cleanText(entry.resourceType ?? "", 64),
@@ -47,6 +53,11 @@ function toRow(id: string, actor: Actor, entry: AuditEntry): AuditRow {
     requestId: cleanText(actor.requestId, 128),
     durationMs: Number.isFinite(entry.durationMs) ? (entry.durationMs as number) : null,
     credentialId: cleanText(actor.credentialId, 64),
+    credential: "",
+    method: "",
+    code: "",
+    decision: "",
+    phase: "",
   };
 }
 

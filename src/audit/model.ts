@@ -33,6 +33,8 @@ export interface AuditEntry {
 /** One row, ready to be stored. */
 export interface AuditRow {
   readonly id: string;
+  /** With the id its key, so that a row that is sent twice is stored once. */
+  readonly timestamp: Date;
   readonly userId: string | null;
   readonly action: string;
   readonly resourceType: string;
@@ -45,4 +47,14 @@ export interface AuditRow {
   readonly requestId: string;
   readonly durationMs: number | null;
   readonly credentialId: string;
+  /** `jwt`, `api_key` or `none`; empty where no call was made, or it did not get so far. */
+  readonly credential: string;
+  /** The method in full; empty where no call was made. */
+  readonly method: string;
+  /** The gRPC code; empty where no call was made, and at the beginning of a stream. */
+  readonly code: string;
+  /** What the gate said; empty where it was not asked. */
+  readonly decision: "allowed" | "denied" | "";
+  /** Of a stream; empty for what has one row. */
+  readonly phase: "begin" | "end" | "";
 }
