@@ -4,6 +4,9 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { type Auditor, createAuditor } from "./audit/auditor.ts";
 import { createAuditPartitions } from "./audit/partitions.ts";
+import { type CallRecorder, createCallRecorder } from "./audit/recorder.ts";
+import { createSpill } from "./audit/spill.ts";
+import { type AuditWriter, createAuditWriter } from "./audit/writer.ts";
 import { type AdminVerbs, createAdminVerbs } from "./auth/admin.ts";
 import { type Auth, createAuth } from "./auth/auth.ts";
 import { UnauthenticatedError } from "./auth/errors.ts";
@@ -82,6 +85,9 @@ const PIPELINE_SECRETS = "pipeline secrets";
 const SWEEP_MS = 5_000;
 /** How often what has expired is looked for. */
 const EXPIRY_MS = 30_000;
+/** Rows of the audit log that no transaction holds. */
+const AUDIT_CONNECTIONS = 2;
+const AUDIT_STATEMENT_MS = 5_000;
 const REDIS_ANSWER_MS = 2_000;
 /** What the doctor looks at unless it is asked for everything: so many jobs of each kind, and for so long. */
 const DOCTOR_JOBS = 10_000;
@@ -491,9 +497,34 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
   };
 }
 
+/** What every call leaves in the audit log, and how it gets there. */
+interface CallAudit {
+  readonly writer: AuditWriter;
+  readonly recorder: CallRecorder;
+}
+
+async function startCallAudit(core: Core, cleanup: Cleanup): Promise<CallAudit> {
+  const { config, db, clock, logger, metrics } = core;
+  const root = join(config.dataDir, "audit-spill");
+  const writer = createAuditWriter({
+    pool: db.dedicated({ name: "audit", max: AUDIT_CONNECTIONS, statementTimeoutMs: AUDIT_STATEMENT_MS }),
+    spill: createSpill({ root, name: core.processId, maxBytes: config.auditSpillBytes }),
+    now: clock.now,
+    logger,
+    metrics,
+  });
+  await writer.start();
+  cleanup.add("audit writer", () => writer.stop());
+  const recorder = createCallRecorder({ writer, now: clock.now });
+  await recorder.start();
+  cleanup.add("audit of calls", () => recorder.stop());
+  return { writer, recorder };
+}
+
 async function startRpc(
   core: Core,
   auth: Auth,
+  { writer, recorder }: CallAudit,
   workers: () => Promise<void>,
   cleanup: Cleanup,
 ): Promise<RpcServer> {
@@ -505,10 +536,15 @@ async function startRpc(
     services,
     authenticate: auth.authenticate,
     revalidate: auth.revalidate,
-    checks: checksOf(core, async () => {
-      await workers();
-      await system.checkWorkers();
-    }),
+    checks: [
+      ...checksOf(core, async () => {
+        await workers();
+        await system.checkWorkers();
+      }),
+      { name: "audit", critical: false, check: writer.check },
+    ],
+    onCallFinished: recorder.finished,
+    assertChangeable: writer.assertAvailable,
     http: [
       ...(core.files ? [createFileRoutes(core.files, { onUploaded: documents.uploaded, logger })] : []),
       auth.jwks,
@@ -546,12 +582,13 @@ export async function startServer(options: StartOptions & { worker: boolean }): 
       clock: core.clock,
     });
     cleanup.add("auth", () => auth.stop());
+    const callAudit = await startCallAudit(core, cleanup);
     let worker: Worker | null = null;
     // Side by side: document processes load while the edge plans its rules. Both are waited for, so that what
     // one has started is known when the other has failed.
     const [working, serving] = await Promise.allSettled([
       options.worker ? startWorker(core, options.stages ?? [], cleanup) : null,
-      startRpc(core, auth, async () => worker?.check(), cleanup),
+      startRpc(core, auth, callAudit, async () => worker?.check(), cleanup),
     ]);
     if (serving.status === "rejected") throw serving.reason;
     if (working.status === "rejected") throw working.reason;
