@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { type Auditor, createAuditor } from "./audit/auditor.ts";
+import { createFloodGate } from "./audit/floods.ts";
 import { createAuditPartitions } from "./audit/partitions.ts";
 import { type CallRecorder, createCallRecorder } from "./audit/recorder.ts";
 import { createSpill } from "./audit/spill.ts";
@@ -515,7 +516,7 @@ async function startCallAudit(core: Core, cleanup: Cleanup): Promise<CallAudit> 
   });
   await writer.start();
   cleanup.add("audit writer", () => writer.stop());
-  const recorder = createCallRecorder({ writer, now: clock.now });
+  const recorder = createCallRecorder({ writer, floods: createFloodGate(clock.now), now: clock.now });
   await recorder.start();
   cleanup.add("audit of calls", () => recorder.stop());
   return { writer, recorder };

@@ -1,7 +1,7 @@
 import { networkOf } from "../lib/address-ranges.ts";
 
 /** Calls a minute of one address that nobody has logged in for and that have a row each. */
-const LISTED = 20;
+export const LISTED_CALLS = 20;
 /** Addresses a minute that are told apart; all others count as one. */
 const MAX_ADDRESSES = 1_000;
 
@@ -22,7 +22,7 @@ export interface FloodGate {
   drain(): Flood[];
 }
 
-export function createFloodGate(now: () => number): FloodGate {
+export function createFloodGate(now: () => number, listedCalls = LISTED_CALLS): FloodGate {
   let sources = new Map<
     string,
     { ipAddress: string; listed: number; count: number; fromMs: number; toMs: number }
@@ -34,7 +34,7 @@ export function createFloodGate(now: () => number): FloodGate {
       const ipAddress = key && address;
       const source = sources.get(key) ?? { ipAddress, listed: 0, count: 0, fromMs: 0, toMs: 0 };
       sources.set(key, source);
-      if (source.listed < LISTED) {
+      if (source.listed < listedCalls) {
         source.listed++;
         return true;
       }

@@ -1,5 +1,5 @@
 import type { FinishedCall } from "../rpc/ledger.ts";
-import { createFloodGate } from "./floods.ts";
+import type { FloodGate } from "./floods.ts";
 import { type Actor, systemActor } from "./model.ts";
 import { keyOf, newKey, toRow } from "./rows.ts";
 import type { AuditWriter } from "./writer.ts";
@@ -12,6 +12,7 @@ const NOT_RECORDED = /^grpc\.health\./;
 
 export interface RecorderDeps {
   readonly writer: Pick<AuditWriter, "add">;
+  readonly floods: FloodGate;
   readonly now: () => number;
 }
 
@@ -24,8 +25,7 @@ export interface CallRecorder {
   stop(): Promise<void>;
 }
 
-export function createCallRecorder({ writer, now }: RecorderDeps): CallRecorder {
-  const floods = createFloodGate(now);
+export function createCallRecorder({ writer, floods, now }: RecorderDeps): CallRecorder {
   /** Calls that were given up before their handlers have ended. */
   const unsettled = new Map<FinishedCall, NodeJS.Timeout>();
   let timer: NodeJS.Timeout | undefined;

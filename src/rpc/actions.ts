@@ -55,7 +55,7 @@ function serviceGroup(service: string): string {
 
 function plural(noun: string): string {
   if (noun.endsWith("s")) return noun;
-  return noun.endsWith("y") ? `${noun.slice(0, -1)}ies` : `${noun}s`;
+  return /[^aeiou]y$/.test(noun) ? `${noun.slice(0, -1)}ies` : `${noun}s`;
 }
 
 function singular(noun: string): string {
