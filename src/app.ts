@@ -2,7 +2,12 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { createAuditor } from "./audit/auditor.ts";
+import { type Auditor, createAuditor } from "./audit/auditor.ts";
+import { createFloodGate } from "./audit/floods.ts";
+import { createAuditPartitions } from "./audit/partitions.ts";
+import { type CallRecorder, createCallRecorder } from "./audit/recorder.ts";
+import { createSpill } from "./audit/spill.ts";
+import { type AuditWriter, createAuditWriter } from "./audit/writer.ts";
 import { type AdminVerbs, createAdminVerbs } from "./auth/admin.ts";
 import { type Auth, createAuth } from "./auth/auth.ts";
 import { UnauthenticatedError } from "./auth/errors.ts";
@@ -81,6 +86,9 @@ const PIPELINE_SECRETS = "pipeline secrets";
 const SWEEP_MS = 5_000;
 /** How often what has expired is looked for. */
 const EXPIRY_MS = 30_000;
+/** Rows of the audit log that no transaction holds. */
+const AUDIT_CONNECTIONS = 2;
+const AUDIT_STATEMENT_MS = 5_000;
 const REDIS_ANSWER_MS = 2_000;
 /** What the doctor looks at unless it is asked for everything: so many jobs of each kind, and for so long. */
 const DOCTOR_JOBS = 10_000;
@@ -94,6 +102,7 @@ interface Core {
   metrics: Metrics;
   db: Database;
   clock: DatabaseClock;
+  audit: Auditor;
   databaseUrl: string;
   embedded: EmbeddedPostgres | null;
   bus: EventBus;
@@ -164,6 +173,10 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   }
   const clock = createDatabaseClock({ system: systemClock, logger });
   await clock.look(db.sql);
+  const audit = createAuditor(clock.now);
+  const partitions = createAuditPartitions({ db, now: clock.now, logger });
+  await partitions.start();
+  cleanup.add("audit partitions", () => partitions.stop());
   const masterKey = config.masterKey ?? (await loadMasterKey(config.dataDir));
   const publicUrl = { current: config.publicUrl ?? "" };
   const { store, files } = createObjectStore(config.storageUrl, {
@@ -182,7 +195,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   const pipelines = createPipelinesService({
     db,
     now: monotonicMs,
-    audit: createAuditor(),
+    audit,
     secrets: createSecretBox(masterKey, PIPELINE_SECRETS),
     catalogue,
     requestHashKey: deriveKey(masterKey, "request hashes"),
@@ -191,7 +204,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   const documents = createDocumentsService({
     db,
     store,
-    audit: createAuditor(),
+    audit,
     newId: () => newId(clock.now()),
     retentionMs: config.retentionMs,
     maxBytes: config.limits.maxInputBytes,
@@ -219,7 +232,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     leaseMs: config.leaseMs,
     retentionMs: config.retentionMs,
   });
-  const expiry = createExpiry({ db, store, audit: createAuditor(), documents });
+  const expiry = createExpiry({ db, store, audit, documents });
   const expirySweeper = createExpirySweeper({ expiry, intervalMs: EXPIRY_MS, logger });
   await expirySweeper.start();
   cleanup.add("expiry", () => expirySweeper.stop());
@@ -232,6 +245,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     metrics,
     db,
     clock,
+    audit,
     databaseUrl,
     embedded,
     bus,
@@ -417,7 +431,7 @@ function checksOf(core: Core, workers: () => Promise<void>): HealthCheck[] {
 }
 
 function routesOf(core: Core, auth: Auth, startTime: Date) {
-  const { config, db, bus, queue, store, metrics, pipelines, documents, logger } = core;
+  const { config, db, audit, bus, queue, store, metrics, pipelines, documents, logger } = core;
   const { now } = core.clock;
   const pages = createPageTokens(deriveKey(core.masterKey, "page tokens"));
   const validator = createRequestValidator();
@@ -428,7 +442,7 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
     expiry: core.expiry,
     retentionMs: config.retentionMs,
     pipelines,
-    audit: createAuditor(),
+    audit,
     bus,
     queue,
     store,
@@ -440,7 +454,7 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
   });
   const system = createSystemService({
     db,
-    audit: createAuditor(),
+    audit,
     queue,
     metrics,
     now,
@@ -484,9 +498,34 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
   };
 }
 
+/** What every call leaves in the audit log, and how it gets there. */
+interface CallAudit {
+  readonly writer: AuditWriter;
+  readonly recorder: CallRecorder;
+}
+
+async function startCallAudit(core: Core, cleanup: Cleanup): Promise<CallAudit> {
+  const { config, db, clock, logger, metrics } = core;
+  const root = join(config.dataDir, "audit-spill");
+  const writer = createAuditWriter({
+    pool: db.dedicated({ name: "audit", max: AUDIT_CONNECTIONS, statementTimeoutMs: AUDIT_STATEMENT_MS }),
+    spill: createSpill({ root, name: core.processId, maxBytes: config.auditSpillBytes }),
+    now: clock.now,
+    logger,
+    metrics,
+  });
+  await writer.start();
+  cleanup.add("audit writer", () => writer.stop());
+  const recorder = createCallRecorder({ writer, floods: createFloodGate(clock.now), now: clock.now });
+  await recorder.start();
+  cleanup.add("audit of calls", () => recorder.stop());
+  return { writer, recorder };
+}
+
 async function startRpc(
   core: Core,
   auth: Auth,
+  { writer, recorder }: CallAudit,
   workers: () => Promise<void>,
   cleanup: Cleanup,
 ): Promise<RpcServer> {
@@ -498,10 +537,15 @@ async function startRpc(
     services,
     authenticate: auth.authenticate,
     revalidate: auth.revalidate,
-    checks: checksOf(core, async () => {
-      await workers();
-      await system.checkWorkers();
-    }),
+    checks: [
+      ...checksOf(core, async () => {
+        await workers();
+        await system.checkWorkers();
+      }),
+      { name: "audit", critical: false, check: writer.check },
+    ],
+    onCallFinished: recorder.finished,
+    assertChangeable: writer.assertAvailable,
     http: [
       ...(core.files ? [createFileRoutes(core.files, { onUploaded: documents.uploaded, logger })] : []),
       auth.jwks,
@@ -539,12 +583,13 @@ export async function startServer(options: StartOptions & { worker: boolean }): 
       clock: core.clock,
     });
     cleanup.add("auth", () => auth.stop());
+    const callAudit = await startCallAudit(core, cleanup);
     let worker: Worker | null = null;
     // Side by side: document processes load while the edge plans its rules. Both are waited for, so that what
     // one has started is known when the other has failed.
     const [working, serving] = await Promise.allSettled([
       options.worker ? startWorker(core, options.stages ?? [], cleanup) : null,
-      startRpc(core, auth, async () => worker?.check(), cleanup),
+      startRpc(core, auth, callAudit, async () => worker?.check(), cleanup),
     ]);
     if (serving.status === "rejected") throw serving.reason;
     if (working.status === "rejected") throw working.reason;

@@ -95,6 +95,8 @@ const SETTINGS = z.object({
   SLUICE_PARSER_SILENCE_MS: number(1_000, 3_600_000).default(120_000),
   /** Memory at which a document process is ended, in bytes. */
   SLUICE_PARSER_MEMORY_BYTES: number(256 * MIB, 64 * 1024 * MIB).default(1024 * MIB),
+  /** Bytes that rows of the audit log may take in the data folder while the database does not take them. */
+  SLUICE_AUDIT_SPILL_BYTES: number(MIB, 64 * 1024 * MIB).default(256 * MIB),
   /** Ranges of addresses and names that outgoing calls may reach although they are private. */
   SLUICE_EGRESS_ALLOW: list.default([]),
   /** Outgoing calls to public addresses may go without TLS. */
@@ -226,6 +228,7 @@ export function loadConfig(environment: Environment = process.env) {
     },
     parserSilenceMs: data.SLUICE_PARSER_SILENCE_MS,
     parserMemoryBytes: data.SLUICE_PARSER_MEMORY_BYTES,
+    auditSpillBytes: data.SLUICE_AUDIT_SPILL_BYTES,
     /** What outgoing calls may reach beyond public https addresses. */
     egress: { ranges, hosts, allowHttp: data.SLUICE_EGRESS_ALLOW_HTTP },
     auth: data.SLUICE_AUTH,

@@ -1,15 +1,14 @@
-import { isIP } from "node:net";
-import type { Sql } from "../db/sql.ts";
-import { isUuid, newId } from "../lib/ids.ts";
-import { redactDetails } from "./details.ts";
+import { afterCommit, type Sql } from "../db/sql.ts";
+import { systemClock } from "../lib/clock.ts";
 import type { Actor, AuditEntry, AuditRow } from "./model.ts";
 import { insertAuditRows } from "./queries.ts";
-import { cleanText } from "./sanitize.ts";
+import { keyOf, newKey, toRow } from "./rows.ts";
 
-/** Writes the record of who did what. */
+/** Writes the record of what was changed, and by whom. */
 export interface Auditor {
   /**
-   * Appends one entry in the caller's transaction: it is there exactly when the change is.
+   * Appends one entry in the caller's transaction: it is there exactly when the change is. One with the action of the
+   * actor's call is the call's own row, and holds the call's request as well; a call has one of them.
    * Whatever the entry holds, it is made storable; it never fails for its content.
    */
   record(tx: Sql, actor: Actor, entry: AuditEntry): Promise<void>;
@@ -17,41 +16,36 @@ export interface Auditor {
   recordMany(tx: Sql, entries: readonly (AuditEntry & { readonly actor: Actor })[]): Promise<void>;
 }
 
-export function createAuditor(makeId: () => string = newId): Auditor {
+/** @param now milliseconds since the epoch, by which rows are dated */
+export function createAuditor(now: () => number = systemClock.now): Auditor {
+  const recordMany: Auditor["recordMany"] = async (tx, entries) => {
+    if (entries.length === 0) return;
+    await insertAuditRows(
+      tx,
+      entries.map(({ actor, ...entry }) => changeRow(now(), actor, entry)),
+    );
+    afterCommit(tx, () => {
+      for (const { actor, action } of entries) {
+        if (actor.trail?.action === action) actor.trail.committed = true;
+      }
+    });
+  };
   return {
-    async record(tx, actor, entry) {
-      await insertAuditRows(tx, [toRow(makeId(), actor, entry)]);
-    },
-    async recordMany(tx, entries) {
-      if (entries.length === 0) return;
-      await insertAuditRows(
-        tx,
-        entries.map((entry) => toRow(makeId(), entry.actor, entry)),
-      );
-    },
+    record: (tx, actor, entry) => recordMany(tx, [{ ...entry, actor }]),
+    recordMany,
   };
 }
 
-function toRow(id: string, actor: Actor, entry: AuditEntry): AuditRow {
-  return {
-    id,
-    userId: actor.userId !== null && isUuid(actor.userId) ? actor.userId : null,
-    action: cleanText(entry.action, 64),
-    resourceType: cleanText(entry.resourceType ?? "", 64),
-    resourceId: cleanText(entry.resourceId ?? ""),
-    requestDetails: redactDetails(entry.details ?? {}),
-    success: entry.success ?? true,
-    errorMessage: cleanText(entry.errorMessage ?? ""),
-    ipAddress: storableAddress(actor.ipAddress),
-    userAgent: cleanText(actor.userAgent),
-    requestId: cleanText(actor.requestId, 128),
-    durationMs: Number.isFinite(entry.durationMs) ? (entry.durationMs as number) : null,
-    credentialId: cleanText(actor.credentialId, 64),
-  };
-}
-
-/** An address as Postgres takes it: without zone, mapped IPv4 as IPv4; null when it is none. */
-export function storableAddress(address: string): string | null {
-  const plain = address.replace(/%.*$/s, "").replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, "");
-  return isIP(plain) === 0 ? null : plain;
+function changeRow(ms: number, actor: Actor, entry: AuditEntry): AuditRow {
+  const { trail } = actor;
+  if (!trail) return toRow(newKey(ms), actor, entry);
+  const decision = "allowed";
+  if (trail.action !== entry.action) return toRow(newKey(ms), actor, { ...entry, decision });
+  return toRow(keyOf(trail, ms), actor, {
+    code: entry.success === false ? "" : "ok",
+    durationMs: trail.elapsedMs(),
+    ...entry,
+    decision,
+    details: { ...trail.details(), ...entry.details },
+  });
 }

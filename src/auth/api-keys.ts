@@ -89,7 +89,7 @@ export function createApiKeyVerbs({ db, audit, clock, onChange }: ApiKeysDeps): 
           action: "api_keys.create",
           resourceType: "api_key",
           resourceId: key.id,
-          details: { name: key.name, permissions, expire_time: key.expiresAt },
+          details: { expire_time: key.expiresAt },
         });
         return { key, secret: made.text };
       });

@@ -64,7 +64,7 @@ export interface AuthOptions {
 export async function createAuth(options: AuthOptions): Promise<Auth> {
   const { db, config, masterKey, logger, limits = {}, databaseTime } = options;
   const clock = options.clock ?? systemClock;
-  const audit = createAuditor();
+  const audit = createAuditor(clock.now);
   const passwords = createPasswords({ concurrency: availableParallelism() });
   const keys = createSigningKeys({ db, masterKey, clock });
   await keys.ensure();

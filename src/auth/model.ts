@@ -1,3 +1,5 @@
+import type { Trail } from "../lib/trail.ts";
+
 /** Someone who calls: a person, or a service account, which has no password. */
 export interface User {
   readonly id: string;
@@ -45,6 +47,8 @@ export interface Peer {
   readonly ipAddress: string;
   readonly userAgent: string;
   readonly requestId: string;
+  /** What the call leaves in the audit log. */
+  readonly trail?: Trail | undefined;
 }
 
 /** The form in which addresses are stored and compared. */

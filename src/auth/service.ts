@@ -69,14 +69,15 @@ export function createAuthService(deps: AuthServiceDeps): AuthService {
           ...peer,
           userId: started ? (user?.id ?? null) : null,
           credentialId: started?.sessionId ?? "",
+          credential: "none",
         };
         await audit.record(tx, actor, {
           action: "auth.login",
           resourceType: "user",
           resourceId: user?.id ?? "",
-          details: { email },
           success: started !== null,
           errorMessage: started ? "" : "LOGIN_FAILED",
+          code: started ? "ok" : "unauthenticated",
         });
         return started;
       });
@@ -108,7 +109,7 @@ export function createAuthService(deps: AuthServiceDeps): AuthService {
           action: "auth.logout",
           resourceType: "user",
           resourceId: userId,
-          details: { all_sessions: allSessions, sessions: ended.length },
+          details: { sessions: ended.length },
         });
       });
       onChange();
@@ -142,7 +143,9 @@ export function createAuthService(deps: AuthServiceDeps): AuthService {
           await endSessions(tx, { userId: user.id, sessionId: null, reason: "PASSWORD_CHANGED" });
           await notifyChange(tx, { kind: "user", id: user.id });
         }
-        const outcome = { success: ok, errorMessage: ok ? "" : "LOGIN_FAILED" };
+        const outcome = ok
+          ? { success: true }
+          : { success: false, errorMessage: "LOGIN_FAILED", code: "unauthenticated" };
         const entry = {
           action: "auth.change_password",
           resourceType: "user",

@@ -112,6 +112,11 @@ export function createSessions({
       return "reused";
     }
     const { text, expireTime } = await issue(user, sessionId, state.sessionEnd);
+    await audit.record(
+      tx,
+      { ...peer, userId, credentialId: sessionId, credential: "none" },
+      { action: "auth.refresh", resourceType: "session", resourceId: sessionId },
+    );
     return {
       accessToken: text,
       expireTime,

@@ -4,6 +4,7 @@ import { createStatementPool } from "./statements.ts";
 import { createTransactionPool } from "./transactions.ts";
 
 export { isConnectionLoss } from "./connection-loss.ts";
+export { afterCommit } from "./transactions.ts";
 
 /** A pool, a reserved connection or a transaction: what every query function takes first. */
 export type Sql = postgres.ISql;

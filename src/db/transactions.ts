@@ -30,6 +30,15 @@ export class TransactionQueueError extends Error {
   }
 }
 
+const afterCommits = new WeakMap<object, (() => void)[]>();
+
+/** Calls `then` when the transaction is committed, and never if it is not; at once for what is no open transaction. */
+export function afterCommit(sql: postgres.ISql, then: () => void): void {
+  const waiting = afterCommits.get(sql);
+  if (waiting) waiting.push(then);
+  else then();
+}
+
 export interface TransactionPool {
   begin<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   close(): Promise<void>;
@@ -141,12 +150,15 @@ export function createTransactionPool(
       state.over = true;
     });
     const tx = guarded(line.sql, state);
+    const afterwards: (() => void)[] = [];
+    afterCommits.set(tx, afterwards);
     try {
       const result = await Promise.race([work(tx), lost]);
       state.over = true;
       const { command } = await Promise.race([line.sql`commit`, lost]);
       // Its work has caught the failure of a statement, after which the server keeps nothing.
       if (command !== "COMMIT") throw new TransactionFailedError();
+      for (const then of afterwards) then();
       return result;
     } catch (error) {
       state.over = true;
@@ -204,12 +216,14 @@ function guarded(sql: postgres.Sql, state: { readonly over: boolean }): Transact
     unsafe: (...args: Parameters<postgres.Sql["unsafe"]>) => (state.over ? refuse() : sql.unsafe(...args)),
     async savepoint<T>(work: (inner: Transaction) => Promise<T>): Promise<T> {
       const name = `s${++savepoints}`;
+      const before = afterCommits.get(tx)?.length ?? 0;
       await tx.unsafe(`savepoint ${name}`);
       try {
         const result = await work(tx as unknown as Transaction);
         await tx.unsafe(`release savepoint ${name}`);
         return result;
       } catch (error) {
+        afterCommits.get(tx)?.splice(before);
         if (!state.over) await tx.unsafe(`rollback to savepoint ${name}`);
         throw error;
       }

@@ -207,12 +207,7 @@ export function createJobsService(deps: JobsDeps) {
           const current = await findJob(tx, scope, id);
           throw current ? new JobAlreadyFinalError(id, current.status) : new JobNotFoundError(id);
         }
-        await audit.record(tx, caller, {
-          action: "jobs.cancel",
-          resourceType: "job",
-          resourceId: id,
-          details: reason ? { reason } : {},
-        });
+        await audit.record(tx, caller, { action: "jobs.cancel", resourceType: "job", resourceId: id });
         return changed;
       });
       bus.announce("orders", [job.id]);

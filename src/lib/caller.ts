@@ -1,3 +1,5 @@
+import type { Trail } from "./trail.ts";
+
 /** Who calls: built by the gate from the credential, passed first to every service verb. */
 export interface Caller {
   readonly userId: string;
@@ -12,6 +14,8 @@ export interface Caller {
   readonly requestId: string;
   readonly ipAddress: string;
   readonly userAgent: string;
+  /** What the call leaves in the audit log. */
+  readonly trail?: Trail | undefined;
 }
 
 /** True if the caller holds the permission, for own objects (`jobs:read`) or all (`jobs:read:any`). */

@@ -84,12 +84,12 @@ export function createPipelinesService(deps: PipelinesDeps) {
     return pipeline;
   };
 
-  const record = (tx: Sql, caller: Caller, verb: string, { id, name, version, stages }: Pipeline) =>
+  const record = (tx: Sql, caller: Caller, verb: string, { id, name, version }: Pipeline) =>
     audit.record(tx, caller, {
       action: `pipelines.${verb}`,
       resourceType: "pipeline",
       resourceId: id,
-      details: { name, version, stages: stages.map(({ type }) => type) },
+      details: { name, version },
     });
 
   /** What the request id has made before; null when it is free. */

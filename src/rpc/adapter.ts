@@ -1,14 +1,18 @@
-import { Code, type ConnectRouter } from "@connectrpc/connect";
+import type { DescMessage, DescMethod } from "@bufbuild/protobuf";
+import { Code, type ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
+import type { Trail } from "../lib/trail.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { MethodAction } from "./actions.ts";
 import type { BodyGuard } from "./body.ts";
 import { type Call, contextValuesOf } from "./context.ts";
 import { failure } from "./errors.ts";
 import { methodName } from "./gate.ts";
 import type { NodeHandler, NodeRequest, NodeResponse } from "./node-http.ts";
+import { redactMessage } from "./redaction.ts";
 import { refuse } from "./refusal.ts";
 
 export interface AdapterDeps {
@@ -17,12 +21,17 @@ export interface AdapterDeps {
   readonly clock: Clock;
   readonly newRequestId: () => string;
   readonly logger: Logger;
+  readonly actions: ReadonlyMap<DescMethod, MethodAction>;
+  /** Told of calls that were answered without having come to the gate. */
+  readonly onRefused: (call: Call, error: ConnectError) => void;
   /** Answers what is not an RPC. */
   readonly plain: (request: NodeRequest, response: NodeResponse) => void;
 }
 
 /** How long a refused body may go on arriving before its connection is cut. */
 const LINGER_MS = 10_000;
+/** Longest name of a method that is written down. */
+const MAX_NAME = 128;
 const RPC_PATH = /^\/(?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*\/[A-Za-z_]\w*$/;
 
 /** Brings requests of http and http2 servers to the handlers of the router, and all others to `plain`. */
@@ -31,18 +40,27 @@ export function createAdapter(deps: AdapterDeps): NodeHandler {
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const services = new Set(router.handlers.map(({ service }) => service.typeName));
 
+  const called = (method: DescMethod): Called => {
+    const name = methodName(method);
+    const { action = "", resourceType = "" } = deps.actions.get(method) ?? {};
+    return { label: name, method: name, action, resourceType, input: method.input };
+  };
+
   const serve = (
     handler: UniversalHandler,
     req: NodeRequest,
     res: NodeResponse,
     expectsContinue: boolean,
   ) => {
-    const call = callFrom(req, methodName(handler.method), deps);
+    const call = callFrom(req, called(handler.method), deps);
     const request = universalRequestFromNodeRequest(req, res, undefined, contextValuesOf(call));
     const quietly = handler.method.methodKind === "bidi_streaming";
     const body = bodies.read(req, quietly, expectsContinue ? () => res.writeContinue() : undefined);
     handler({ ...request, body })
-      .then((response) => universalResponseToNodeResponse(response, res))
+      .then((response) => {
+        if (!call.begun) deps.onRefused(call, notThisWay(response.status));
+        return universalResponseToNodeResponse(response, res);
+      })
       .catch((error) => {
         logger.debug(
           { requestId: call.peer.requestId, method: call.method, error: messageOf(error) },
@@ -69,7 +87,9 @@ export function createAdapter(deps: AdapterDeps): NodeHandler {
         const [service = "", method = ""] = path.slice(1).split("/");
         const known = services.has(service);
         const message = known ? `${service} has no method ${method}.` : `There is no service ${service}.`;
-        refuse(req, res, failure({ code: Code.Unimplemented, reason: "UNIMPLEMENTED", message }));
+        const error = failure({ code: Code.Unimplemented, reason: "UNIMPLEMENTED", message });
+        deps.onRefused(callFrom(req, { ...UNKNOWN, method: path.slice(1) }, deps), error);
+        refuse(req, res, error);
       } else {
         if (expectsContinue) res.writeContinue();
         plain(req, res);
@@ -83,7 +103,19 @@ export function createAdapter(deps: AdapterDeps): NodeHandler {
   };
 }
 
-function callFrom(req: NodeRequest, method: string, { clock, newRequestId }: AdapterDeps): Call {
+/** The method that a call is for. */
+interface Called {
+  /** Of few values, unlike the name that a client has written. */
+  readonly label: string;
+  readonly method: string;
+  readonly action: string;
+  readonly resourceType: string;
+  readonly input: DescMessage | null;
+}
+
+const UNKNOWN = { label: "unknown", action: "rpc.unknown", resourceType: "", input: null };
+
+function callFrom(req: NodeRequest, called: Called, { clock, newRequestId }: AdapterDeps): Call {
   const { headers, rawHeaders } = req;
   let credentialHeaders = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -94,16 +126,42 @@ function callFrom(req: NodeRequest, method: string, { clock, newRequestId }: Ada
   const requestId = typeof sent === "string" && /^[\w.:-]{1,128}$/.test(sent) ? sent : newRequestId();
   const userAgent = String(headers["x-user-agent"] ?? headers["user-agent"] ?? "").slice(0, 256);
   const ipAddress = (req.socket.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, "");
-  const peer = { ipAddress, userAgent, requestId };
-  return {
-    method,
-    peer,
+  const startMs = clock.now();
+  const { label, method, action, resourceType, input } = called;
+  const trail: Trail = {
+    method: method.slice(0, MAX_NAME),
+    action,
+    resourceType,
+    elapsedMs: () => clock.now() - startMs,
+    details: () => (input && call.request ? redactMessage(input, call.request) : {}),
+    row: null,
+    committed: false,
+  };
+  const call: Call = {
+    method: label,
+    peer: { ipAddress, userAgent, requestId, trail },
     credentialHeaders,
-    startMs: clock.now(),
+    startMs,
+    request: null,
+    resourceId: "",
+    begun: false,
+    decision: "",
     caller: null,
+    work: null,
+    streaming: false,
     succeeded: false,
     finished: false,
   };
+  return call;
+}
+
+/** Refused before the gate: the wrong HTTP method or version, or a content type that no protocol has. */
+function notThisWay(status: number): ConnectError {
+  return failure({
+    code: Code.InvalidArgument,
+    reason: "INVALID_REQUEST",
+    message: `The request is in no form that an RPC has: HTTP ${status}.`,
+  });
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { Message } from "@bufbuild/protobuf";
 import {
   type ContextValues,
   createContextKey,
@@ -5,13 +6,18 @@ import {
   type HandlerContext,
 } from "@connectrpc/connect";
 import type { Caller } from "../lib/caller.ts";
+import type { Trail } from "../lib/trail.ts";
 
 /** Where a request comes from. The address is the socket's: forwarding headers are anybody's to write. */
 export interface Peer {
   readonly ipAddress: string;
   readonly userAgent: string;
   readonly requestId: string;
+  readonly trail?: Trail | undefined;
 }
+
+/** What the gate said; empty as long as it was not asked. */
+export type Decision = "allowed" | "denied" | "";
 
 /** One call on its way through the edge, from its headers to its end. */
 export interface Call {
@@ -21,8 +27,19 @@ export interface Call {
   /** Credential headers on the wire, before Node drops repeated ones. */
   readonly credentialHeaders: number;
   readonly startMs: number;
+  /** The first message of the request, once it is read. */
+  request: Message | null;
+  /** Of the thing that the call is about, once it is known. */
+  resourceId: string;
+  /** The call has come as far as the gate. */
+  begun: boolean;
+  decision: Decision;
   /** Set by the gate. */
   caller: Caller | null;
+  /** Settles when the handler has ended, which may be after the call. */
+  work: Promise<unknown> | null;
+  /** The stream has begun. */
+  streaming: boolean;
   /** The handler has returned, or its stream has ended, without an error. */
   succeeded: boolean;
   finished: boolean;

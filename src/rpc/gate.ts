@@ -84,7 +84,7 @@ export function createGate(
       return;
     }
     if (call.credentialHeaders > 1) throw new CredentialsConflictError();
-    const caller = await authenticate(context.requestHeader, call.peer);
+    const caller = { ...(await authenticate(context.requestHeader, call.peer)), trail: call.peer.trail };
     call.caller = caller;
     if (!may(caller, rule.permission)) throw new PermissionDeniedError(rule.permission);
   };

@@ -1,6 +1,7 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { Code, type HandlerContext } from "@connectrpc/connect";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { MethodAction } from "./actions.ts";
 import { type Call, callOf } from "./context.ts";
 import { type ErrorScope, failure, toConnectError } from "./errors.ts";
 import type { AnyHandler, ServiceRegistration } from "./service.ts";
@@ -11,6 +12,8 @@ export interface InvokeDeps {
   readonly validator: RequestValidator;
   readonly leases: StreamLeases;
   readonly metrics: Metrics;
+  readonly actions: ReadonlyMap<DescMethod, MethodAction>;
+  readonly onOpened: (call: Call) => void;
   readonly scopeOf: (call: Call) => ErrorScope;
 }
 
@@ -44,12 +47,17 @@ function unimplemented(method: DescMethod): AnyHandler {
 
 type Input = Message | AsyncIterable<Message>;
 
-function once(method: DescMethod, handler: AnyHandler, { validator, scopeOf }: InvokeDeps): AnyHandler {
+function once(method: DescMethod, handler: AnyHandler, deps: InvokeDeps): AnyHandler {
+  const { actions, scopeOf } = deps;
   return async (input: Input, context: HandlerContext) => {
     const call = callOf(context);
     try {
-      const request = checked(method, input, validator);
-      const response: unknown = await orAborted(context.signal, handler(request, context));
+      const request = checked(method, input, deps, call);
+      const work = Promise.resolve(handler(request, context)) as Promise<Message>;
+      call.work = work;
+      const response = await orAborted(context.signal, work);
+      call.work = null;
+      call.resourceId = actions.get(method)?.resourceId(call.request, response) ?? "";
       call.succeeded = true;
       return response;
     } catch (error) {
@@ -65,7 +73,8 @@ function streaming(method: DescMethod, handler: AnyHandler, deps: InvokeDeps): A
     let iterator: AsyncIterator<unknown> | undefined;
     deps.metrics.openStreams.inc();
     try {
-      const request = checked(method, input, deps.validator);
+      const request = checked(method, input, deps, call);
+      deps.onOpened(call);
       const output: AsyncIterable<unknown> = handler(request, { ...context, signal });
       iterator = output[Symbol.asyncIterator]();
       while (true) {
@@ -93,13 +102,16 @@ function leaseOf(call: Call, { signal }: HandlerContext, { leases, scopeOf }: In
   }
 }
 
-function checked(method: DescMethod, input: Input, validator: RequestValidator): Input {
+function checked(method: DescMethod, input: Input, { validator, actions }: InvokeDeps, call: Call): Input {
   if (!(Symbol.asyncIterator in input)) {
+    call.request = input;
+    call.resourceId = actions.get(method)?.resourceId(input, null) ?? "";
     validator.check(method.input, input);
     return input;
   }
   return (async function* () {
     for await (const message of input) {
+      call.request ??= message;
       validator.check(method.input, message);
       yield message;
     }

@@ -1,5 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { createRegistry } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel as Level } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.ts";
@@ -9,6 +10,7 @@ import { messageOf } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { actionOf } from "./actions.ts";
 import { createAdapter } from "./adapter.ts";
 import { createBodyGuard } from "./body.ts";
 import { type Call, callOf } from "./context.ts";
@@ -47,8 +49,10 @@ export interface RpcServerOptions {
   readonly metrics: Metrics;
   readonly clock?: Clock;
   readonly newRequestId?: () => string;
-  /** Told of every call's end; must neither throw nor wait. */
+  /** Told of every call's end, and of the beginning of every stream; must neither throw nor wait. */
   readonly onCallFinished?: (call: FinishedCall) => void;
+  /** Throws if no call that changes something can be taken now; such calls are refused with what it throws. */
+  readonly assertChangeable?: () => void;
 }
 
 export interface RpcServer {
@@ -66,6 +70,12 @@ export interface RpcServer {
 
 /** What may stand in a `google.protobuf.Any` of an answer: the details of failures, e.g. of the items of a batch. */
 const DETAILS = createRegistry(file_google_rpc_error_details);
+/** The codes with which the gate itself turns a call away. */
+const DENIALS: ReadonlySet<Code> = new Set([
+  Code.Unauthenticated,
+  Code.PermissionDenied,
+  Code.ResourceExhausted,
+]);
 const DRAIN_STEP_MS = 10;
 /** Time for those who watch the health to hear of its change, before their streams end. */
 const TELL_MS = 100;
@@ -86,6 +96,14 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   );
   const all = [...services, healthService(health)];
   const everything = [...all, ...reflectionServices(all)];
+  const actions = new Map(
+    everything.flatMap(({ service }) => service.methods.map((method) => [method, actionOf(method)] as const)),
+  );
+  const changing = new Set(
+    services.flatMap(({ service }) =>
+      service.methods.filter(({ idempotency }) => idempotency !== Level.NO_SIDE_EFFECTS),
+    ),
+  );
   const gate = createGate(accessRules(everything), authenticate);
   const validator = createRequestValidator();
   const leases = createStreamLeases({ ...limits, clock, revalidate: options.revalidate });
@@ -123,8 +141,11 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     try {
       signal.throwIfAborted();
       await gate(context);
+      if (changing.has(method)) options.assertChangeable?.();
+      call.decision = "allowed";
     } catch (error) {
       const answer = toConnectError(error, scopeOf(call));
+      if (DENIALS.has(answer.code)) call.decision = "denied";
       ledger.finish(call, answer);
       throw answer;
     }
@@ -139,7 +160,14 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     jsonOptions: { ignoreUnknownFields: false, registry: DETAILS },
   });
   for (const registration of everything) {
-    const handlers = guardedHandlers(registration, { validator, leases, metrics, scopeOf });
+    const handlers = guardedHandlers(registration, {
+      validator,
+      leases,
+      metrics,
+      actions,
+      onOpened: ledger.opened,
+      scopeOf,
+    });
     router.service(registration.service, handlers as never);
   }
   const plain = createPlainHandler({
@@ -150,7 +178,16 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     logger,
     isAccepting: () => !stopping,
   });
-  const adapter = createAdapter({ router, bodies, clock, newRequestId, logger, plain });
+  const adapter = createAdapter({
+    router,
+    bodies,
+    clock,
+    newRequestId,
+    logger,
+    actions,
+    onRefused: ledger.finish,
+    plain,
+  });
   const cors = createCors(options.corsOrigins ?? []);
   const listener = createListener({
     ...options.addr,

@@ -76,7 +76,6 @@ export function createSystemService(deps: SystemDeps) {
         await audit.record(tx, caller, {
           action: paused ? "queue.pause" : "queue.resume",
           resourceType: "queue",
-          details: reason ? { reason } : {},
         });
       }
       return done;

@@ -78,6 +78,27 @@ export function createMetrics() {
       labelNames: ["priority"],
       registers,
     }),
+    auditQueued: new Gauge({
+      name: "sluice_audit_queued_rows",
+      help: "Rows of the audit log that wait in memory for the database.",
+      registers,
+    }),
+    auditSpilled: new Gauge({
+      name: "sluice_audit_spilled_rows",
+      help: "Rows of the audit log that wait on the disk for the database.",
+      registers,
+    }),
+    auditLost: new Counter({
+      name: "sluice_audit_lost_rows_total",
+      help: "Rows of the audit log that neither database nor disk took.",
+      registers,
+    }),
+    auditFlushSeconds: new Histogram({
+      name: "sluice_audit_flush_seconds",
+      help: "Time the database took for a batch of rows of the audit log.",
+      buckets: seconds,
+      registers,
+    }),
     openStreams: new Gauge({ name: "sluice_open_streams", help: "Server streams open now.", registers }),
   };
 }

@@ -12,10 +12,10 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sluice/v1/access.proto.
  */
 export const file_sluice_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("ChZzbHVpY2UvdjEvYWNjZXNzLnByb3RvEglzbHVpY2UudjEiOAoGQWNjZXNzEhQKCnBlcm1pc3Npb24YASABKAlIABIQCgZwdWJsaWMYAiABKAlIAEIGCgRydWxlOksKBmFjY2VzcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNGGAyABKAsyES5zbHVpY2UudjEuQWNjZXNzUgZhY2Nlc3NiBnByb3RvMw", [file_google_protobuf_descriptor]);
+  fileDesc("ChZzbHVpY2UvdjEvYWNjZXNzLnByb3RvEglzbHVpY2UudjEicgoGQWNjZXNzEhQKCnBlcm1pc3Npb24YASABKAlIABIQCgZwdWJsaWMYAiABKAlIABIOCgZhY3Rpb24YAyABKAkSEAoIcmVzb3VyY2UYBCABKAkSFgoOcmVzb3VyY2VfZmllbGQYBSABKAlCBgoEcnVsZTpLCgZhY2Nlc3MSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjRhgMgASgLMhEuc2x1aWNlLnYxLkFjY2Vzc1IGYWNjZXNzYgZwcm90bzM", [file_google_protobuf_descriptor]);
 
 /**
- * Who may call a method.
+ * Who may call a method, and what it is in the audit log.
  *
  * @generated from message sluice.v1.Access
  */
@@ -44,6 +44,28 @@ export type Access = Message<"sluice.v1.Access"> & {
     value: string;
     case: "public";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * What the call is in the audit log, as `group.verb`; empty = by the method's name: `CreateApiKey` is `api_keys.create`.
+   *
+   * @generated from field: string action = 3;
+   */
+  action: string;
+
+  /**
+   * The kind of thing that it is done to; empty = the action's group in the singular: `api_key`.
+   *
+   * @generated from field: string resource = 4;
+   */
+  resource: string;
+
+  /**
+   * The field of the request that says which one; empty = `id`, else the kind with `_id`. What is made has its id from the
+   * answer.
+   *
+   * @generated from field: string resource_field = 5;
+   */
+  resourceField: string;
 };
 
 /**
@@ -54,7 +76,7 @@ export const AccessSchema: GenMessage<Access> = /*@__PURE__*/
   messageDesc(file_sluice_v1_access, 0);
 
 /**
- * Who may call the method. Every method of `sluice.v1` has it; the server refuses to start if one lacks it.
+ * Who may call the method, and what it is in the audit log. Every method of `sluice.v1` has it; the server refuses to start if one lacks it.
  *
  * @generated from extension: sluice.v1.Access access = 50001;
  */

@@ -84,7 +84,7 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
     const wanted = { filename, mediaType, expectedSha256: header.sha256 || null };
     const document = { ...wanted, id, ownerId: caller.userId, uploadKey: documentObjectKey(id) };
     if (await insertAwaitedDocument(tx, { ...document, requestId: requestId || null })) {
-      await audit.record(tx, caller, uploadEntry(id, header));
+      await audit.record(tx, caller, documentEntry("create_upload", id));
       return document;
     }
     const made = await findByRequestId(tx, caller.userId, requestId);
@@ -203,7 +203,7 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
         };
         await db.begin(async (tx) => {
           await insertDocuments(tx, [document]);
-          await audit.record(tx, caller, uploadEntry(id, header));
+          await audit.record(tx, caller, documentEntry("upload", id));
         });
       } catch (error) {
         // After a lost connection nobody knows whether the commit stands, and a row may name the bytes.
@@ -284,9 +284,8 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
   };
 }
 
-function uploadEntry(documentId: string, { filename, mediaType }: DocumentHeader): AuditEntry {
-  const details = { filename, media_type: mediaType };
-  return { action: "documents.create", resourceType: "document", resourceId: documentId, details };
+function documentEntry(verb: "create_upload" | "upload", documentId: string): AuditEntry {
+  return { action: `documents.${verb}`, resourceType: "document", resourceId: documentId };
 }
 
 async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
