@@ -1,7 +1,7 @@
 import { z } from "zod";
+import type { Json } from "../lib/json.ts";
 import { type ChainPoint, frame, type RecordedEntry } from "./chain.ts";
 import type { Anchor, Checkpoint } from "./checkpoint.ts";
-import type { Json } from "./details.ts";
 import type { LogFilter } from "./log-queries.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { canonicalText } from "../lib/canonical-json.ts";
-import type { Json } from "./details.ts";
+import type { Json } from "../lib/json.ts";
 import type { AuditRow } from "./model.ts";
 
 /** One entry, as it is read back from the database or from an export. */

@@ -1,5 +1,4 @@
-/** A value that came out of `JSON.parse`. */
-type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+import type { Json } from "./json.ts";
 
 /** The JSON of a value in one form: RFC 8785 (JCS). What `JSON.stringify` leaves out or converts, it does too. */
 export function canonicalJson(value: unknown): string {
@@ -10,9 +9,8 @@ export function canonicalJson(value: unknown): string {
 export function canonicalText(value: Json): string {
   if (value === null || typeof value !== "object") return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(canonicalText).join(",")}]`;
-  const object = value as { readonly [key: string]: Json };
-  const members = Object.keys(object)
+  const members = Object.keys(value)
     .sort()
-    .map((key) => `${JSON.stringify(key)}:${canonicalText(object[key] as Json)}`);
+    .map((key) => `${JSON.stringify(key)}:${canonicalText(value[key] as Json)}`);
   return `{${members.join(",")}}`;
 }
