@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
+import { type Audit, createAudit } from "./audit/audit.ts";
 import { type Auditor, createAuditor } from "./audit/auditor.ts";
 import { createFloodGate } from "./audit/floods.ts";
 import { createAuditPartitions } from "./audit/partitions.ts";
@@ -430,7 +431,28 @@ function checksOf(core: Core, workers: () => Promise<void>): HealthCheck[] {
   ];
 }
 
-function routesOf(core: Core, auth: Auth, startTime: Date) {
+/** Reads, seals and ages the record of who did what. Servers do so, and not workers, which have documents about them. */
+async function startAudit(core: Core, cleanup: Cleanup): Promise<Audit> {
+  const { config, logger, clock } = core;
+  const audit = createAudit({
+    ...core,
+    dataDir: config.dataDir,
+    retentionDays: config.auditRetentionDays,
+    now: clock.now,
+  });
+  await audit.start();
+  cleanup.add("audit", () => audit.stop());
+  core.metrics.onRead(async () => {
+    try {
+      await audit.refreshGauges();
+    } catch (error) {
+      logger.warn({ error: messageOf(error) }, "the gauges of the audit log could not be read");
+    }
+  });
+  return audit;
+}
+
+function routesOf(core: Core, auth: Auth, record: Audit, startTime: Date) {
   const { config, db, audit, bus, queue, store, metrics, pipelines, documents, logger } = core;
   const { now } = core.clock;
   const pages = createPageTokens(deriveKey(core.masterKey, "page tokens"));
@@ -494,6 +516,7 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
       pipelineRoutes({ pipelines, pages, validator }),
       systemRoutes(system, pages),
       ...auth.routes(pages),
+      record.routes(pages),
     ],
   };
 }
@@ -530,7 +553,8 @@ async function startRpc(
   cleanup: Cleanup,
 ): Promise<RpcServer> {
   const { config, logger, metrics, documents } = core;
-  const { services, system } = routesOf(core, auth, new Date(core.clock.now()));
+  const record = await startAudit(core, cleanup);
+  const { services, system } = routesOf(core, auth, record, new Date(core.clock.now()));
   const server = createRpcServer({
     addr: { host: config.host, port: config.port },
     tls: config.tls ?? undefined,

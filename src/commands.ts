@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Running, RunningServer } from "./app.ts";
+import { fileVerdictJson, fileVerdictText } from "./audit/file-verdict.ts";
 import type { AdminVerbs } from "./auth/admin.ts";
 import type { ServerCommands } from "./cli/server-commands.ts";
 import { type Config, loadConfig } from "./config.ts";
@@ -79,6 +80,14 @@ export const serverCommands: ServerCommands = {
     );
     if (!json) say(summaryOf(outcome, (performance.now() - begun) / 1000));
     return outcome.faults > 0 ? 1 : 0;
+  },
+
+  async verifyAuditFile({ file, keyFile, json }) {
+    const { verifyFile } = await import("./audit/verify-file.ts");
+    const verdict = await verifyFile(file, keyFile);
+    if (json) say(fileVerdictJson(verdict));
+    else say(fileVerdictText(verdict));
+    return verdict.broken ? 1 : 0;
   },
 
   async createUser({ email, name, roles, service }) {

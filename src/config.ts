@@ -75,6 +75,8 @@ const SETTINGS = z.object({
   SLUICE_GRACE_MS: number(0, 3_600_000).default(20_000),
   /** How long jobs with their results, and uploads that no job uses, are kept, in days; 0: until they are deleted. */
   SLUICE_RETENTION_DAYS: number(0, 36_500).default(0),
+  /** How long entries of the audit log are kept, in days; they go by whole months. 0: for ever. */
+  SLUICE_AUDIT_RETENTION_DAYS: number(0, 36_500).default(365),
   /** Largest document, in bytes. */
   SLUICE_MAX_DOCUMENT_BYTES: number(1, 64 * 1024 * MIB).default(512 * MIB),
   /** Pages, slides and sheets of one document that are read. */
@@ -215,6 +217,7 @@ export function loadConfig(environment: Environment = process.env) {
     leaseMs: data.SLUICE_LEASE_MS,
     graceMs: data.SLUICE_GRACE_MS,
     retentionMs: data.SLUICE_RETENTION_DAYS === 0 ? null : data.SLUICE_RETENTION_DAYS * 86_400_000,
+    auditRetentionDays: data.SLUICE_AUDIT_RETENTION_DAYS || null,
     /** Bounds on what is read of one document. */
     limits: {
       maxInputBytes: data.SLUICE_MAX_DOCUMENT_BYTES,

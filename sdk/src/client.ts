@@ -1,3 +1,4 @@
+import { type Audit, createAudit } from "./audit.ts";
 import { createMethods, type Methods } from "./calls.ts";
 import { createCredentials } from "./credentials.ts";
 import { createJobs, type Jobs } from "./jobs.ts";
@@ -19,7 +20,7 @@ export interface Sluice {
   readonly documents: Omit<Uploads, "uploadBytes">;
   readonly pipelines: Methods<typeof PipelinesService>;
   readonly auth: Methods<typeof AuthService>;
-  readonly audit: Methods<typeof AuditService>;
+  readonly audit: Audit;
   readonly webhooks: Methods<typeof WebhooksService>;
   readonly system: Methods<typeof SystemService>;
   /** Ends all calls and lets the process exit. */
@@ -57,7 +58,7 @@ export function createSluiceOn(platform: Platform, options: SluiceOptions): Slui
     documents: { upload, get },
     pipelines: createMethods(PipelinesService, deps),
     auth: createMethods(AuthService, deps),
-    audit: createMethods(AuditService, deps),
+    audit: createAudit(createMethods(AuditService, deps)),
     webhooks: createMethods(WebhooksService, deps),
     system: createMethods(SystemService, deps),
     close: () => connection.close(),

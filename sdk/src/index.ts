@@ -1,3 +1,4 @@
+export type { Audit, AuditFilter } from "./audit.ts";
 export type { CallOptions, Methods, RetryOptions } from "./calls.ts";
 export type { Sluice } from "./client.ts";
 export type { CredentialOptions, SessionTokens, TokenStore } from "./credentials.ts";

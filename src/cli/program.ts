@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option } from "commander";
+import { registerAudit } from "./audit.ts";
 import { type CliContext, CliError, type ClientSettings, type Io } from "./context.ts";
 import { registerJobs } from "./jobs.ts";
 import { registerLogin } from "./login.ts";
@@ -79,6 +80,7 @@ Environment: SLUICE_URL, SLUICE_API_KEY, SLUICE_DATA_DIR.`,
   registerResult(program, context, run);
   registerPipelines(program, context, run);
   registerSystem(program, context, run);
+  registerAudit(program, context, deps, run);
   for (const command of program.commands) takeUrl(command);
   return program;
 }

@@ -18,6 +18,13 @@ export interface ServerCommands {
     /** What to type to run the program, for advice. */
     programName: string;
   }): Promise<number>;
+  /** Verifies an export of the audit log; asks no server. */
+  verifyAuditFile(options: {
+    file: string;
+    /** Public key in PEM; null: the one in the export. */
+    keyFile: string | null;
+    json: boolean;
+  }): Promise<number>;
   createUser(options: { email: string; name?: string; roles: string[]; service: boolean }): Promise<number>;
   resetPassword(options: { email: string }): Promise<number>;
 }

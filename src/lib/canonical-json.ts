@@ -1,8 +1,16 @@
-/** JSON with the keys of every object sorted by code unit and without undefined members. */
+import type { Json } from "./json.ts";
+
+/** The JSON of a value in one form: RFC 8785 (JCS). What `JSON.stringify` leaves out or converts, it does too. */
 export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) => {
-    if (inner === null || typeof inner !== "object" || Array.isArray(inner)) return inner;
-    // No integer-like keys come out of order here: they are sorted by the engine in every object alike.
-    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
-  });
+  return canonicalText(JSON.parse(JSON.stringify(value)) as Json);
+}
+
+/** The same for a value that is JSON already: keys sorted by code unit, no white space. */
+export function canonicalText(value: Json): string {
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(canonicalText).join(",")}]`;
+  const members = Object.keys(value)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${canonicalText(value[key] as Json)}`);
+  return `{${members.join(",")}}`;
 }

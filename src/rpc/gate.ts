@@ -23,7 +23,8 @@ class CredentialsConflictError extends SluiceError {
   }
 }
 
-class PermissionDeniedError extends SluiceError {
+/** The credential does not reach as far as the call wants. */
+export class PermissionDeniedError extends SluiceError {
   override name = "PermissionDeniedError";
   readonly kind = "permission_denied";
   readonly reason = "PERMISSION_DENIED";

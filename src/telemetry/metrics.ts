@@ -99,6 +99,16 @@ export function createMetrics() {
       buckets: seconds,
       registers,
     }),
+    auditUnsealed: new Gauge({
+      name: "sluice_audit_unsealed_entries",
+      help: "Entries of the audit log that wait for their place in the chain.",
+      registers,
+    }),
+    auditUnsealedSeconds: new Gauge({
+      name: "sluice_audit_unsealed_oldest_age_seconds",
+      help: "How long the oldest of them has waited.",
+      registers,
+    }),
     openStreams: new Gauge({ name: "sluice_open_streams", help: "Server streams open now.", registers }),
   };
 }

@@ -14,7 +14,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sluice/v1/audit.proto.
  */
 export const file_sluice_v1_audit: GenFile = /*@__PURE__*/
-  fileDesc("ChVzbHVpY2UvdjEvYXVkaXQucHJvdG8SCXNsdWljZS52MSLdAgoIQXVkaXRMb2cSCgoCaWQYASABKAkSLQoJdGltZXN0YW1wGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd1c2VyX2lkGAMgASgJEg4KBmFjdGlvbhgEIAEoCRIVCg1yZXNvdXJjZV90eXBlGAUgASgJEhMKC3Jlc291cmNlX2lkGAYgASgJEjAKD3JlcXVlc3RfZGV0YWlscxgHIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDwoHc3VjY2VzcxgIIAEoCBIVCg1lcnJvcl9tZXNzYWdlGAkgASgJEhIKCmlwX2FkZHJlc3MYCiABKAkSEgoKdXNlcl9hZ2VudBgLIAEoCRISCgpyZXF1ZXN0X2lkGAwgASgJEhMKC2R1cmF0aW9uX21zGA0gASgDEhAKCHNlcXVlbmNlGA4gASgDEgwKBGhhc2gYDyABKAki6QIKFExpc3RBdWRpdExvZ3NSZXF1ZXN0Ei4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIcCgd1c2VyX2lkGAMgASgJQgu6SAjYAQFyA7ABARIXCgZhY3Rpb24YBCABKAlCB7pIBHICGGQSHgoNcmVzb3VyY2VfdHlwZRgFIAEoCUIHukgEcgIYPxIdCgtyZXNvdXJjZV9pZBgGIAEoCUIIukgFcgMYgAESFAoHc3VjY2VzcxgHIAEoCEgAiAEBEh4KCmlwX2FkZHJlc3MYCCABKAlCCrpIB9gBAXICcAESHQoJcGFnZV9zaXplGAkgASgFQgq6SAcaBRj0AygAEhwKCnBhZ2VfdG9rZW4YCiABKAlCCLpIBXIDGIAIQgoKCF9zdWNjZXNzIlkKFUxpc3RBdWRpdExvZ3NSZXNwb25zZRInCgphdWRpdF9sb2dzGAEgAygLMhMuc2x1aWNlLnYxLkF1ZGl0TG9nEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLmAgoWRXhwb3J0QXVkaXRMb2dzUmVxdWVzdBIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHAoHdXNlcl9pZBgDIAEoCUILukgI2AEBcgOwAQESFwoGYWN0aW9uGAQgASgJQge6SARyAhhkEh4KDXJlc291cmNlX3R5cGUYBSABKAlCB7pIBHICGD8SHQoLcmVzb3VyY2VfaWQYBiABKAlCCLpIBXIDGIABEhQKB3N1Y2Nlc3MYByABKAhIAIgBARIeCgppcF9hZGRyZXNzGAggASgJQgq6SAfYAQFyAnABEjYKBmZvcm1hdBgJIAEoDjIcLnNsdWljZS52MS5BdWRpdEV4cG9ydEZvcm1hdEIIukgFggECEAFCCgoIX3N1Y2Nlc3MiKAoXRXhwb3J0QXVkaXRMb2dzUmVzcG9uc2USDQoFY2h1bmsYASABKAwiVwoVVmVyaWZ5QXVkaXRMb2dSZXF1ZXN0Eh8KDnN0YXJ0X3NlcXVlbmNlGAEgASgDQge6SAQiAigAEh0KDGVuZF9zZXF1ZW5jZRgCIAEoA0IHukgEIgIoACKkAQoWVmVyaWZ5QXVkaXRMb2dSZXNwb25zZRIKCgJvaxgBIAEoCBIPCgdjaGVja2VkGAIgASgDEiQKBWZhdWx0GAMgASgOMhUuc2x1aWNlLnYxLkF1ZGl0RmF1bHQSHQoVZmlyc3RfYnJva2VuX3NlcXVlbmNlGAQgASgDEhcKD2ZpcnN0X2Jyb2tlbl9pZBgFIAEoCRIPCgdtZXNzYWdlGAYgASgJKnUKEUF1ZGl0RXhwb3J0Rm9ybWF0EiMKH0FVRElUX0VYUE9SVF9GT1JNQVRfVU5TUEVDSUZJRUQQABIeChpBVURJVF9FWFBPUlRfRk9STUFUX05ESlNPThABEhsKF0FVRElUX0VYUE9SVF9GT1JNQVRfQ1NWEAIqkgEKCkF1ZGl0RmF1bHQSGwoXQVVESVRfRkFVTFRfVU5TUEVDSUZJRUQQABIXChNBVURJVF9GQVVMVF9DSEFOR0VEEAESEwoPQVVESVRfRkFVTFRfR0FQEAISGQoVQVVESVRfRkFVTFRfVFJVTkNBVEVEEAMSHgoaQVVESVRfRkFVTFRfQkFEX0NIRUNLUE9JTlQQBDL8AgoMQXVkaXRTZXJ2aWNlEnMKDUxpc3RBdWRpdExvZ3MSHy5zbHVpY2UudjEuTGlzdEF1ZGl0TG9nc1JlcXVlc3QaIC5zbHVpY2UudjEuTGlzdEF1ZGl0TG9nc1Jlc3BvbnNlIh+QAgGKtRgYGgphdWRpdC5saXN0CgphdWRpdDpyZWFkEn0KD0V4cG9ydEF1ZGl0TG9ncxIhLnNsdWljZS52MS5FeHBvcnRBdWRpdExvZ3NSZXF1ZXN0GiIuc2x1aWNlLnYxLkV4cG9ydEF1ZGl0TG9nc1Jlc3BvbnNlIiGQAgGKtRgaGgxhdWRpdC5leHBvcnQKCmF1ZGl0OnJlYWQwARJ4Cg5WZXJpZnlBdWRpdExvZxIgLnNsdWljZS52MS5WZXJpZnlBdWRpdExvZ1JlcXVlc3QaIS5zbHVpY2UudjEuVmVyaWZ5QXVkaXRMb2dSZXNwb25zZSIhkAIBirUYGhoMYXVkaXQudmVyaWZ5CgphdWRpdDpyZWFkYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_sluice_v1_access]);
+  fileDesc("ChVzbHVpY2UvdjEvYXVkaXQucHJvdG8SCXNsdWljZS52MSKzAwoIQXVkaXRMb2cSCgoCaWQYASABKAkSLQoJdGltZXN0YW1wGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd1c2VyX2lkGAMgASgJEg4KBmFjdGlvbhgEIAEoCRIVCg1yZXNvdXJjZV90eXBlGAUgASgJEhMKC3Jlc291cmNlX2lkGAYgASgJEjAKD3JlcXVlc3RfZGV0YWlscxgHIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDwoHc3VjY2VzcxgIIAEoCBIVCg1lcnJvcl9tZXNzYWdlGAkgASgJEhIKCmlwX2FkZHJlc3MYCiABKAkSEgoKdXNlcl9hZ2VudBgLIAEoCRISCgpyZXF1ZXN0X2lkGAwgASgJEhMKC2R1cmF0aW9uX21zGA0gASgDEhAKCHNlcXVlbmNlGA4gASgDEgwKBGhhc2gYDyABKAkSFQoNY3JlZGVudGlhbF9pZBgQIAEoCRIOCgZtZXRob2QYESABKAkSDAoEY29kZRgSIAEoCRIQCghkZWNpc2lvbhgTIAEoCRINCgVwaGFzZRgUIAEoCSLpAgoUTGlzdEF1ZGl0TG9nc1JlcXVlc3QSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhwKB3VzZXJfaWQYAyABKAlCC7pICNgBAXIDsAEBEhcKBmFjdGlvbhgEIAEoCUIHukgEcgIYZBIeCg1yZXNvdXJjZV90eXBlGAUgASgJQge6SARyAhg/Eh0KC3Jlc291cmNlX2lkGAYgASgJQgi6SAVyAxiAARIUCgdzdWNjZXNzGAcgASgISACIAQESHgoKaXBfYWRkcmVzcxgIIAEoCUIKukgH2AEBcgJwARIdCglwYWdlX3NpemUYCSABKAVCCrpIBxoFGPQDKAASHAoKcGFnZV90b2tlbhgKIAEoCUIIukgFcgMYgAhCCgoIX3N1Y2Nlc3MiWQoVTGlzdEF1ZGl0TG9nc1Jlc3BvbnNlEicKCmF1ZGl0X2xvZ3MYASADKAsyEy5zbHVpY2UudjEuQXVkaXRMb2cSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIuYCChZFeHBvcnRBdWRpdExvZ3NSZXF1ZXN0Ei4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIcCgd1c2VyX2lkGAMgASgJQgu6SAjYAQFyA7ABARIXCgZhY3Rpb24YBCABKAlCB7pIBHICGGQSHgoNcmVzb3VyY2VfdHlwZRgFIAEoCUIHukgEcgIYPxIdCgtyZXNvdXJjZV9pZBgGIAEoCUIIukgFcgMYgAESFAoHc3VjY2VzcxgHIAEoCEgAiAEBEh4KCmlwX2FkZHJlc3MYCCABKAlCCrpIB9gBAXICcAESNgoGZm9ybWF0GAkgASgOMhwuc2x1aWNlLnYxLkF1ZGl0RXhwb3J0Rm9ybWF0Qgi6SAWCAQIQAUIKCghfc3VjY2VzcyIoChdFeHBvcnRBdWRpdExvZ3NSZXNwb25zZRINCgVjaHVuaxgBIAEoDCJXChVWZXJpZnlBdWRpdExvZ1JlcXVlc3QSHwoOc3RhcnRfc2VxdWVuY2UYASABKANCB7pIBCICKAASHQoMZW5kX3NlcXVlbmNlGAIgASgDQge6SAQiAigAIpQCChZWZXJpZnlBdWRpdExvZ1Jlc3BvbnNlEgoKAm9rGAEgASgIEg8KB2NoZWNrZWQYAiABKAMSJAoFZmF1bHQYAyABKA4yFS5zbHVpY2UudjEuQXVkaXRGYXVsdBIdChVmaXJzdF9icm9rZW5fc2VxdWVuY2UYBCABKAMSFwoPZmlyc3RfYnJva2VuX2lkGAUgASgJEg8KB21lc3NhZ2UYBiABKAkSFgoOZmlyc3Rfc2VxdWVuY2UYByABKAMSFQoNbGFzdF9zZXF1ZW5jZRgIIAEoAxITCgtjaGVja3BvaW50cxgJIAEoAxIQCgh1bnNlYWxlZBgKIAEoAxIYChByZW1vdmVkX3NlcXVlbmNlGAsgASgDIhQKEkdldEF1ZGl0S2V5UmVxdWVzdCI+ChNHZXRBdWRpdEtleVJlc3BvbnNlEhIKCnB1YmxpY19rZXkYASABKAkSEwoLZmluZ2VycHJpbnQYAiABKAkqdQoRQXVkaXRFeHBvcnRGb3JtYXQSIwofQVVESVRfRVhQT1JUX0ZPUk1BVF9VTlNQRUNJRklFRBAAEh4KGkFVRElUX0VYUE9SVF9GT1JNQVRfTkRKU09OEAESGwoXQVVESVRfRVhQT1JUX0ZPUk1BVF9DU1YQAiqpAQoKQXVkaXRGYXVsdBIbChdBVURJVF9GQVVMVF9VTlNQRUNJRklFRBAAEhcKE0FVRElUX0ZBVUxUX0NIQU5HRUQQARITCg9BVURJVF9GQVVMVF9HQVAQAhIZChVBVURJVF9GQVVMVF9UUlVOQ0FURUQQAxIeChpBVURJVF9GQVVMVF9CQURfQ0hFQ0tQT0lOVBAEEhUKEUFVRElUX0ZBVUxUX0FEREVEEAUy3wMKDEF1ZGl0U2VydmljZRJzCg1MaXN0QXVkaXRMb2dzEh8uc2x1aWNlLnYxLkxpc3RBdWRpdExvZ3NSZXF1ZXN0GiAuc2x1aWNlLnYxLkxpc3RBdWRpdExvZ3NSZXNwb25zZSIfkAIBirUYGBoKYXVkaXQubGlzdAoKYXVkaXQ6cmVhZBJ9Cg9FeHBvcnRBdWRpdExvZ3MSIS5zbHVpY2UudjEuRXhwb3J0QXVkaXRMb2dzUmVxdWVzdBoiLnNsdWljZS52MS5FeHBvcnRBdWRpdExvZ3NSZXNwb25zZSIhkAIBirUYGhoMYXVkaXQuZXhwb3J0CgphdWRpdDpyZWFkMAESeAoOVmVyaWZ5QXVkaXRMb2cSIC5zbHVpY2UudjEuVmVyaWZ5QXVkaXRMb2dSZXF1ZXN0GiEuc2x1aWNlLnYxLlZlcmlmeUF1ZGl0TG9nUmVzcG9uc2UiIZACAYq1GBoaDGF1ZGl0LnZlcmlmeQoKYXVkaXQ6cmVhZBJhCgtHZXRBdWRpdEtleRIdLnNsdWljZS52MS5HZXRBdWRpdEtleVJlcXVlc3QaHi5zbHVpY2UudjEuR2V0QXVkaXRLZXlSZXNwb25zZSITkAIBirUYDAoKYXVkaXQ6cmVhZGIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_sluice_v1_access]);
 
 /**
  * One entry: who did what, when, from where and with which outcome.
@@ -121,11 +121,46 @@ export type AuditLog = Message<"sluice.v1.AuditLog"> & {
   sequence: bigint;
 
   /**
-   * SHA-256 over this entry and the hash before it, 64 hexadecimal digits; empty = not sealed yet.
+   * SHA-256 over the hash before it and the SHA-256 of this entry, 64 hexadecimal digits; empty = not sealed yet.
    *
    * @generated from field: string hash = 15;
    */
   hash: string;
+
+  /**
+   * The session or API key that was used; never its secret. Empty if none.
+   *
+   * @generated from field: string credential_id = 16;
+   */
+  credentialId: string;
+
+  /**
+   * The method in full, as `sluice.v1.JobsService/CreateJob`; empty where no call was made.
+   *
+   * @generated from field: string method = 17;
+   */
+  method: string;
+
+  /**
+   * The gRPC code in lower case, `ok` among them; empty where no call was made, and at the beginning of a stream.
+   *
+   * @generated from field: string code = 18;
+   */
+  code: string;
+
+  /**
+   * What the check of permissions said: `allowed` or `denied`; empty where it was not asked.
+   *
+   * @generated from field: string decision = 19;
+   */
+  decision: string;
+
+  /**
+   * Of a stream: `begin` or `end`; empty for what has one entry.
+   *
+   * @generated from field: string phase = 20;
+   */
+  phase: string;
 };
 
 /**
@@ -346,7 +381,7 @@ export const ExportAuditLogsResponseSchema: GenMessage<ExportAuditLogsResponse> 
   messageDesc(file_sluice_v1_audit, 4);
 
 /**
- * Request of `AuditService.VerifyAuditLog`.
+ * Request of `AuditService.VerifyAuditLog`. A range that ends before the newest entry is as sure as the checkpoints in it.
  *
  * @generated from message sluice.v1.VerifyAuditLogRequest
  */
@@ -401,7 +436,7 @@ export type VerifyAuditLogResponse = Message<"sluice.v1.VerifyAuditLogResponse">
   fault: AuditFault;
 
   /**
-   * The number of the first broken or missing entry; 0 if none is.
+   * The number of the first broken or missing entry; 0 if none is, or if it was never given one.
    *
    * @generated from field: int64 first_broken_sequence = 4;
    */
@@ -420,6 +455,41 @@ export type VerifyAuditLogResponse = Message<"sluice.v1.VerifyAuditLogResponse">
    * @generated from field: string message = 6;
    */
   message: string;
+
+  /**
+   * The first number of the range that was looked at; 0 if there is none.
+   *
+   * @generated from field: int64 first_sequence = 7;
+   */
+  firstSequence: bigint;
+
+  /**
+   * The last one.
+   *
+   * @generated from field: int64 last_sequence = 8;
+   */
+  lastSequence: bigint;
+
+  /**
+   * Checkpoints whose signatures fit.
+   *
+   * @generated from field: int64 checkpoints = 9;
+   */
+  checkpoints: bigint;
+
+  /**
+   * Entries that have no number yet, 1,000,000 at the most.
+   *
+   * @generated from field: int64 unsealed = 10;
+   */
+  unsealed: bigint;
+
+  /**
+   * Entries up to this number were removed when their time was over; a checkpoint stands for them. 0 = none were.
+   *
+   * @generated from field: int64 removed_sequence = 11;
+   */
+  removedSequence: bigint;
 };
 
 /**
@@ -428,6 +498,49 @@ export type VerifyAuditLogResponse = Message<"sluice.v1.VerifyAuditLogResponse">
  */
 export const VerifyAuditLogResponseSchema: GenMessage<VerifyAuditLogResponse> = /*@__PURE__*/
   messageDesc(file_sluice_v1_audit, 6);
+
+/**
+ * Request of `AuditService.GetAuditKey`.
+ *
+ * @generated from message sluice.v1.GetAuditKeyRequest
+ */
+export type GetAuditKeyRequest = Message<"sluice.v1.GetAuditKeyRequest"> & {
+};
+
+/**
+ * Describes the message sluice.v1.GetAuditKeyRequest.
+ * Use `create(GetAuditKeyRequestSchema)` to create a new message.
+ */
+export const GetAuditKeyRequestSchema: GenMessage<GetAuditKeyRequest> = /*@__PURE__*/
+  messageDesc(file_sluice_v1_audit, 7);
+
+/**
+ * Response of `AuditService.GetAuditKey`.
+ *
+ * @generated from message sluice.v1.GetAuditKeyResponse
+ */
+export type GetAuditKeyResponse = Message<"sluice.v1.GetAuditKeyResponse"> & {
+  /**
+   * Ed25519, in PEM.
+   *
+   * @generated from field: string public_key = 1;
+   */
+  publicKey: string;
+
+  /**
+   * SHA-256 of the key (SPKI, DER), 64 hexadecimal digits.
+   *
+   * @generated from field: string fingerprint = 2;
+   */
+  fingerprint: string;
+};
+
+/**
+ * Describes the message sluice.v1.GetAuditKeyResponse.
+ * Use `create(GetAuditKeyResponseSchema)` to create a new message.
+ */
+export const GetAuditKeyResponseSchema: GenMessage<GetAuditKeyResponse> = /*@__PURE__*/
+  messageDesc(file_sluice_v1_audit, 8);
 
 /**
  * The formats of an export.
@@ -443,7 +556,9 @@ export const AuditExportFormat = {
   UNSPECIFIED: 0,
 
   /**
-   * One JSON object a line; `sluice audit verify` reads it.
+   * One JSON object a line, with `type` `header`, `entry`, `link`, `checkpoint` or `end`; `sluice audit verify` reads it. Without a
+   * filter other than times, and with `audit:read:any`, it holds the chain: entries in the order of their numbers, and digests
+   * (`link`) for those that are left out.
    *
    * @generated from enum value: AUDIT_EXPORT_FORMAT_NDJSON = 1;
    */
@@ -505,11 +620,18 @@ export const AuditFault = {
   TRUNCATED: 3,
 
   /**
-   * A checkpoint's signature does not fit.
+   * A checkpoint's signature does not fit, or a checkpoint is missing.
    *
    * @generated from enum value: AUDIT_FAULT_BAD_CHECKPOINT = 4;
    */
   BAD_CHECKPOINT: 4,
+
+  /**
+   * The entry was added past the service.
+   *
+   * @generated from enum value: AUDIT_FAULT_ADDED = 5;
+   */
+  ADDED: 5,
 } as const;
 
 /**
@@ -542,7 +664,7 @@ export const AuditService: GenService<{
     output: typeof ListAuditLogsResponseSchema;
   },
   /**
-   * Streams all entries that a filter finds, oldest first, as a file.
+   * Streams all entries that a filter finds, oldest first, as a file. Leaves an entry `audit.export`.
    *
    * @generated from rpc sluice.v1.AuditService.ExportAuditLogs
    */
@@ -552,7 +674,8 @@ export const AuditService: GenService<{
     output: typeof ExportAuditLogsResponseSchema;
   },
   /**
-   * Checks that no entry was changed, removed, added or cut off, and names the first that was.
+   * Checks that no entry was changed, removed, added or cut off, and names the first that was. Needs `audit:read:any`, since
+   * the chain holds everybody's entries; fails with `PERMISSION_DENIED` without it.
    *
    * @generated from rpc sluice.v1.AuditService.VerifyAuditLog
    */
@@ -560,6 +683,17 @@ export const AuditService: GenService<{
     methodKind: "unary";
     input: typeof VerifyAuditLogRequestSchema;
     output: typeof VerifyAuditLogResponseSchema;
+  },
+  /**
+   * Answers the public key that the signatures of checkpoints and exports are compared with, for those who verify without
+   * this server. It is no secret.
+   *
+   * @generated from rpc sluice.v1.AuditService.GetAuditKey
+   */
+  getAuditKey: {
+    methodKind: "unary";
+    input: typeof GetAuditKeyRequestSchema;
+    output: typeof GetAuditKeyResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_sluice_v1_audit, 0);

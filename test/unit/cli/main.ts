@@ -18,6 +18,7 @@ process.exitCode = await runProgram(process.argv.slice(2), {
   worker: none,
   migrate: none,
   doctor: none,
+  verifyAuditFile: none,
   createUser: none,
   resetPassword: none,
   version: "0.0.0",

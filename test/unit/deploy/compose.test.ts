@@ -101,6 +101,7 @@ describe.each(ours)("%s", (_name, service) => {
       worker: note("worker"),
       migrate: note("migrate"),
       doctor: note("doctor"),
+      verifyAuditFile: note("verifyAuditFile"),
       createUser: note("createUser"),
       resetPassword: note("resetPassword"),
     });

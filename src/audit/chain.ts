@@ -1,0 +1,76 @@
+import { createHash } from "node:crypto";
+import { canonicalText } from "../lib/canonical-json.ts";
+import type { Json } from "../lib/json.ts";
+import type { AuditRow } from "./model.ts";
+
+/** One entry, as it is read back from the database or from an export. */
+export type RecordedEntry = Omit<AuditRow, "requestDetails" | "decision" | "phase"> & {
+  readonly requestDetails: Json;
+  readonly decision: string;
+  readonly phase: string;
+};
+
+/** A place in the chain: a number, and the hash over all entries up to it. */
+export interface ChainPoint {
+  readonly sequence: number;
+  readonly hash: Buffer;
+}
+
+/** Before the first entry. */
+export const CHAIN_START: ChainPoint = { sequence: 0, hash: Buffer.alloc(32) };
+
+const NULL_LENGTH = 0xff_ff_ff_ff;
+
+/**
+ * Parts that cannot be shifted into each other: each is its length in bytes (4, big-endian) and its bytes, text in
+ * UTF-8; null is the length 2³²−1 alone.
+ */
+export function frame(parts: readonly (string | Uint8Array | null)[]): Buffer {
+  const pieces: Uint8Array[] = [];
+  for (const part of parts) {
+    const bytes = typeof part === "string" ? Buffer.from(part) : part;
+    const length = Buffer.allocUnsafe(4);
+    length.writeUInt32BE(bytes === null ? NULL_LENGTH : bytes.byteLength);
+    pieces.push(length);
+    if (bytes !== null) pieces.push(bytes);
+  }
+  return Buffer.concat(pieces);
+}
+
+/**
+ * SHA-256 of an entry: over the frame of `sluice.audit.entry.v1` and its fields in this order. Instants are RFC 3339 in UTC
+ * with milliseconds, numbers and details JSON in the form of RFC 8785.
+ */
+export function digestOf(entry: RecordedEntry): Buffer {
+  const framed = frame([
+    "sluice.audit.entry.v1",
+    entry.id,
+    entry.timestamp.toISOString(),
+    entry.userId,
+    entry.action,
+    entry.resourceType,
+    entry.resourceId,
+    canonicalText(entry.requestDetails),
+    String(entry.success),
+    entry.errorMessage,
+    entry.ipAddress,
+    entry.userAgent,
+    entry.requestId,
+    entry.durationMs === null ? null : JSON.stringify(entry.durationMs),
+    entry.credentialId,
+    entry.credential,
+    entry.method,
+    entry.code,
+    entry.decision,
+    entry.phase,
+  ]);
+  return createHash("sha256").update(framed).digest();
+}
+
+/** The next place in the chain: its hash is SHA-256 over the hash before (32 zero bytes at first) and the digest. */
+export function follow(point: ChainPoint, digest: Uint8Array): ChainPoint {
+  return {
+    sequence: point.sequence + 1,
+    hash: createHash("sha256").update(point.hash).update(digest).digest(),
+  };
+}

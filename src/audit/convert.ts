@@ -1,0 +1,111 @@
+import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
+import {
+  AuditExportFormat,
+  AuditFault,
+  type AuditLogSchema,
+  type ExportAuditLogsRequest,
+  type ListAuditLogsRequest,
+  type VerifyAuditLogResponseSchema,
+} from "../../gen/sluice/v1/audit_pb.ts";
+import { type FieldFault, InvalidRequestError } from "../lib/errors.ts";
+import { type TimestampFields, timestampOf } from "../lib/wire-time.ts";
+import { storableAddress } from "./auditor.ts";
+import type { ExportFormat } from "./export.ts";
+import type { LogFilter, LoggedEntry } from "./log-queries.ts";
+import type { Fault } from "./verifier.ts";
+import type { Verdict } from "./verify.ts";
+
+const FAULT: Record<Fault, AuditFault> = {
+  CHANGED: AuditFault.CHANGED,
+  GAP: AuditFault.GAP,
+  TRUNCATED: AuditFault.TRUNCATED,
+  BAD_CHECKPOINT: AuditFault.BAD_CHECKPOINT,
+  ADDED: AuditFault.ADDED,
+};
+
+export function entryToMessage(entry: LoggedEntry): MessageInitShape<typeof AuditLogSchema> {
+  const { userId, ipAddress, durationMs, sequence, hash, timestamp, requestDetails, ...same } = entry;
+  const time = timestampOf(timestamp);
+  return {
+    ...same,
+    ...(time && { timestamp: time }),
+    userId: userId ?? "",
+    // Rows are written with an object; one that was tampered with must not make the answer fail.
+    requestDetails: isObject(requestDetails) ? requestDetails : {},
+    ipAddress: ipAddress ?? "",
+    durationMs: BigInt(Math.round(durationMs ?? 0)),
+    sequence: BigInt(sequence ?? 0),
+    hash: hash?.toString("hex") ?? "",
+  };
+}
+
+/** @throws InvalidRequestError when an instant is none */
+export function filterFromMessage(request: ListAuditLogsRequest | ExportAuditLogsRequest): LogFilter {
+  const faults: FieldFault[] = [];
+  const instant = (field: string, time: TimestampFields | undefined): Date | null => {
+    if (!time) return null;
+    // Entries have whole milliseconds: none lies between an instant and the next of those.
+    const date = new Date(Number(time.seconds) * 1_000 + Math.ceil(time.nanos / 1_000_000));
+    if (Number.isNaN(date.getTime()) || time.nanos < 0 || time.nanos > 999_999_999) {
+      faults.push({ field, description: "is no time" });
+    }
+    return date;
+  };
+  const filter: LogFilter = {
+    start: instant("start_time", request.startTime),
+    end: instant("end_time", request.endTime),
+    userId: request.userId,
+    action: request.action,
+    resourceType: request.resourceType,
+    resourceId: request.resourceId,
+    success: request.success ?? null,
+    ipAddress: request.ipAddress && (storableAddress(request.ipAddress) ?? ""),
+  };
+  if (faults.length > 0) throw new InvalidRequestError(faults);
+  return filter;
+}
+
+export function formatFromMessage(format: AuditExportFormat): ExportFormat {
+  return format === AuditExportFormat.CSV ? "csv" : "ndjson";
+}
+
+export function verdictToMessage(verdict: Verdict): MessageInitShape<typeof VerifyAuditLogResponseSchema> {
+  const { broken, checked, first, last, checkpoints, unsealed, anchor } = verdict;
+  return {
+    ok: broken === null,
+    checked: BigInt(checked),
+    fault: broken ? FAULT[broken.fault] : AuditFault.UNSPECIFIED,
+    firstBrokenSequence: BigInt(broken?.sequence ?? 0),
+    firstBrokenId: broken?.id ?? "",
+    message: broken?.message ?? soundMessage(verdict),
+    firstSequence: BigInt(first),
+    lastSequence: BigInt(last),
+    checkpoints: BigInt(checkpoints),
+    unsealed: BigInt(unsealed),
+    removedSequence: BigInt(anchor.sequence),
+  };
+}
+
+function soundMessage({ first, last, checked, newestCheckpoint, unsealed, anchor }: Verdict): string {
+  const parts = [
+    last === 0
+      ? "There is no entry with a number in this range."
+      : `Entries ${first} to ${last} are as they were written; the content of ${checked} was compared.`,
+  ];
+  if (newestCheckpoint) {
+    parts.push(
+      `The newest checkpoint is of ${newestCheckpoint.time.toISOString()}, at entry ${newestCheckpoint.sequence}.`,
+    );
+  } else if (last > 0) parts.push("No checkpoint lies in this range.");
+  if (anchor.time) {
+    parts.push(
+      `Retention has removed entries from before ${anchor.time.toISOString()}, numbers up to ${anchor.sequence}; a signed checkpoint stands for them.`,
+    );
+  }
+  if (unsealed > 0) parts.push(`${unsealed} newer entries have no number yet.`);
+  return parts.join(" ");
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,66 @@
+import type { Fragment, Sql } from "../db/sql.ts";
+import type { Scope } from "../lib/caller.ts";
+import { storable } from "../lib/storable.ts";
+import type { RecordedEntry } from "./chain.ts";
+import type { EntryKey } from "./chain-queries.ts";
+import { entryColumns } from "./entry-columns.ts";
+
+/** What entries are asked for; null and empty = any. */
+export interface LogFilter {
+  /** At this instant or later. */
+  readonly start: Date | null;
+  /** Before this instant. */
+  readonly end: Date | null;
+  readonly userId: string;
+  readonly action: string;
+  readonly resourceType: string;
+  readonly resourceId: string;
+  readonly success: boolean | null;
+  readonly ipAddress: string;
+}
+
+/** An entry with its place in the chain; null where it has none yet. */
+export interface LoggedEntry extends RecordedEntry {
+  readonly sequence: number | null;
+  readonly hash: Buffer | null;
+}
+
+/** A page of entries in the order of their time, from behind `after` on. */
+export async function readEntries(
+  sql: Sql,
+  scope: Scope,
+  filter: LogFilter,
+  { after, limit, newestFirst }: { after: EntryKey | null; limit: number; newestFirst: boolean },
+): Promise<LoggedEntry[]> {
+  const order = newestFirst ? sql`timestamp desc, id desc` : sql`timestamp, id`;
+  return await sql<LoggedEntry[]>`
+    select ${entryColumns(sql)}, s.sequence::float8, s.hash
+    from (
+      select * from audit_logs where ${conditions(sql, scope, filter)} ${after ? sql`and ${behind(sql, after, newestFirst)}` : sql``}
+      order by ${order} limit ${limit}
+    ) as l
+    left join lateral (select sequence, hash from audit_seals where id = l.id limit 1) as s on true
+    order by ${newestFirst ? sql`l.timestamp desc, l.id desc` : sql`l.timestamp, l.id`}`;
+}
+
+/** The comparison of the time alone lets Postgres leave out whole months; that of the pair does not. */
+function behind(sql: Sql, { timestamp, id }: EntryKey, newestFirst: boolean): Fragment {
+  return newestFirst
+    ? sql`timestamp <= ${timestamp} and (timestamp, id) < (${timestamp}, ${id}::uuid)`
+    : sql`timestamp >= ${timestamp} and (timestamp, id) > (${timestamp}, ${id}::uuid)`;
+}
+
+function conditions(sql: Sql, { ownerId }: Scope, filter: LogFilter): Fragment {
+  const { start, end, userId, action, resourceType, resourceId, success, ipAddress } = filter;
+  // The conditions of the partial indexes are spelt out, since they do not follow from a parameter.
+  return sql`true
+    ${ownerId ? sql`and user_id = ${ownerId}` : sql``}
+    ${start ? sql`and timestamp >= ${start}` : sql``}
+    ${end ? sql`and timestamp < ${end}` : sql``}
+    ${userId ? sql`and user_id = ${userId}` : sql``}
+    ${action ? sql`and action = ${storable(action)}` : sql``}
+    ${resourceType ? sql`and resource_type = ${storable(resourceType)} and resource_type <> ''` : sql``}
+    ${resourceId ? sql`and resource_id = ${storable(resourceId)} and resource_id <> ''` : sql``}
+    ${success === null ? sql`` : success ? sql`and success` : sql`and not success`}
+    ${ipAddress ? sql`and ip_address = ${ipAddress}::inet` : sql``}`;
+}

@@ -1,0 +1,81 @@
+import type { Database } from "../db/sql.ts";
+import { type Caller, scopeOf } from "../lib/caller.ts";
+import { PermissionDeniedError } from "../rpc/gate.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { filterFields } from "./archive.ts";
+import type { Auditor } from "./auditor.ts";
+import type { EntryKey } from "./chain-queries.ts";
+import { type AuditKey, fingerprintOf, pemOf } from "./checkpoint.ts";
+import { type ExportFormat, exportLog } from "./export.ts";
+import type { HeadFile } from "./head-file.ts";
+import { type LogFilter, type LoggedEntry, readEntries } from "./log-queries.ts";
+import { unsealedBacklog } from "./seal-queries.ts";
+import type { Sealer } from "./sealer.ts";
+import { type Range, type Verdict, verifyLog } from "./verify.ts";
+
+const PERMISSION = "audit:read";
+/** Beyond that the gauge need not tell how many wait. */
+const MOST_UNSEALED = 1_000_000;
+
+export interface AuditServiceDeps {
+  readonly db: Database;
+  readonly audit: Auditor;
+  readonly key: AuditKey;
+  readonly head: HeadFile;
+  readonly sealer: Pick<Sealer, "sealAll">;
+  readonly metrics: Metrics;
+  readonly now: () => number;
+}
+
+export type AuditService = ReturnType<typeof createAuditService>;
+
+/** What may be read of the record of who did what. */
+export function createAuditService(deps: AuditServiceDeps) {
+  const { db, audit, key, head, sealer, metrics, now } = deps;
+  return {
+    /** A page of entries, newest first: the caller's own, or everybody's with `audit:read:any`. */
+    async list(
+      caller: Caller,
+      filter: LogFilter,
+      page: { limit: number; after: EntryKey | null },
+    ): Promise<LoggedEntry[]> {
+      const scope = scopeOf(caller, PERMISSION);
+      return await readEntries(db.sql, scope, filter, { ...page, newestFirst: true });
+    },
+
+    /** The bytes of a file with all entries that the filter finds, oldest first. Leaves an entry before the first byte. */
+    async *export(
+      caller: Caller,
+      filter: LogFilter,
+      format: ExportFormat,
+      signal: AbortSignal,
+    ): AsyncGenerator<Uint8Array> {
+      await audit.record(db.sql, caller, {
+        action: "audit.export",
+        resourceType: "audit_log",
+        details: { format, ...filterFields(filter) },
+      });
+      await sealer.sealAll();
+      yield* exportLog({ db, key, now }, { scope: scopeOf(caller, PERMISSION), filter, format, signal });
+    },
+
+    /** Walks the chain, which holds everybody's entries. @throws PermissionDeniedError without `audit:read:any` */
+    async verify(caller: Caller, range: Range, signal: AbortSignal): Promise<Verdict> {
+      if (scopeOf(caller, PERMISSION).ownerId !== null) throw new PermissionDeniedError(`${PERMISSION}:any`);
+      const known = await head.read();
+      return await verifyLog({ sql: db.sql, key: key.publicKey, known, signal }, range);
+    },
+
+    /** The key that the signatures of checkpoints and exports are compared with. */
+    publicKey(): { pem: string; fingerprint: string } {
+      return { pem: pemOf(key.publicKey), fingerprint: fingerprintOf(key.publicKey) };
+    },
+
+    /** Sets the gauges of the backlog; called when metrics are read. */
+    async refreshGauges(): Promise<void> {
+      const { entries, oldestSeconds } = await unsealedBacklog(db.sql, MOST_UNSEALED);
+      metrics.auditUnsealed.set(entries);
+      metrics.auditUnsealedSeconds.set(oldestSeconds);
+    },
+  };
+}
