@@ -1,6 +1,6 @@
 import type { Database } from "../db/sql.ts";
 import { type Caller, scopeOf } from "../lib/caller.ts";
-import { PermissionDeniedError } from "../rpc/gate.ts";
+import { PermissionDeniedError } from "../lib/errors.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { filterFields } from "./archive.ts";
 import type { Auditor } from "./auditor.ts";

@@ -3,17 +3,14 @@ import { systemActor } from "../audit/model.ts";
 import type { Database } from "../db/sql.ts";
 import { InvalidRequestError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
-import { makePassword } from "./bootstrap.ts";
 import { notifyChange } from "./change-queries.ts";
-import { RoleNotFoundError, UserExistsError, UserNotFoundError } from "./errors.ts";
+import { UserExistsError, UserNotFoundError } from "./errors.ts";
+import { assertRolesExist } from "./grants.ts";
 import { normalizeEmail, type User } from "./model.ts";
+import { checkedPassword, makePassword } from "./password-rules.ts";
 import type { Passwords } from "./passwords.ts";
-import { BUILTIN_ROLES } from "./permissions.ts";
 import { endSessions } from "./session-queries.ts";
-import { findCustomRoles, findUserByEmail, insertUser, updatePassword } from "./user-queries.ts";
-
-const MIN_PASSWORD = 12;
-const MAX_PASSWORD = 1024;
+import { findUserByEmail, insertUser, lockAccounts, updatePassword } from "./user-queries.ts";
 
 export interface CreateUser {
   readonly email: string;
@@ -49,7 +46,9 @@ export function createAdminVerbs({ db, audit, passwords }: AdminDeps): AdminVerb
     async createUser({ email: typed, displayName = "", roles, password, isServiceAccount = false }) {
       const email = checkedEmail(typed);
       const generatedPassword = isServiceAccount || password ? null : makePassword();
-      const plain = isServiceAccount ? null : checkedPassword(password || (generatedPassword as string));
+      const plain = isServiceAccount
+        ? null
+        : (generatedPassword ?? checkedPassword("password", password ?? "", email));
       const passwordHash = plain === null ? null : await passwords.hash(plain);
       const mustChangePassword = generatedPassword !== null;
       const row = {
@@ -62,9 +61,8 @@ export function createAdminVerbs({ db, audit, passwords }: AdminDeps): AdminVerb
         mustChangePassword,
       };
       const user = await db.begin(async (tx) => {
-        const custom = await findCustomRoles(tx, roles);
-        const unknown = roles.find((name) => !BUILTIN_ROLES.has(name) && !custom.includes(name));
-        if (unknown !== undefined) throw new RoleNotFoundError(unknown);
+        await lockAccounts(tx);
+        await assertRolesExist(tx, roles);
         const created = await insertUser(tx, row);
         if (!created) throw new UserExistsError(email);
         const details = { email, roles, is_service_account: isServiceAccount };
@@ -78,7 +76,9 @@ export function createAdminVerbs({ db, audit, passwords }: AdminDeps): AdminVerb
     async resetPassword({ email: typed, password }) {
       const email = checkedEmail(typed);
       const generatedPassword = password ? null : makePassword();
-      const hash = await passwords.hash(checkedPassword(password || (generatedPassword as string)));
+      const hash = await passwords.hash(
+        generatedPassword ?? checkedPassword("password", password ?? "", email),
+      );
       await db.begin(async (tx) => {
         const user = await findUserByEmail(tx, email);
         if (!user) throw new UserNotFoundError(email);
@@ -101,11 +101,6 @@ function checkedEmail(typed: string): string {
   const email = normalizeEmail(typed);
   if (email.length > 320 || !/^[^\s@]+@[^\s@]+$/.test(email)) throw invalid("email", "is no e-mail address");
   return email;
-}
-
-function checkedPassword(password: string): string {
-  if (password.length >= MIN_PASSWORD && password.length <= MAX_PASSWORD) return password;
-  throw invalid("password", `must have ${MIN_PASSWORD} to ${MAX_PASSWORD} characters`);
 }
 
 function invalid(field: string, description: string): InvalidRequestError {

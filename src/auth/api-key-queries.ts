@@ -7,6 +7,8 @@ export interface NewApiKey {
   readonly hash: Buffer;
   readonly name: string;
   readonly ownerId: string;
+  /** Who asked for it; null = the program itself. */
+  readonly createdBy: string | null;
   readonly permissions: readonly string[];
   readonly expiresAt: Date;
   readonly requestId: string | null;
@@ -17,17 +19,17 @@ function columns(sql: Sql): Fragment {
   return sql`id, name, owner_id, to_jsonb(permissions) as permissions, created_at, expires_at, last_used_at, revoked_at`;
 }
 
-/** The new key; null if this owner's `requestId` already made one within 24 hours. */
+/** The new key; null if its maker's `requestId` already made one within 24 hours. */
 export async function insertApiKey(tx: Sql, key: NewApiKey): Promise<ApiKey | null> {
   await tx`
     update api_keys set request_id = null, request_hash = null
-    where owner_id = ${key.ownerId} and request_id = ${key.requestId} and created_at < now() - interval '24 hours'`;
+    where created_by = ${key.createdBy} and request_id = ${key.requestId} and created_at < now() - interval '24 hours'`;
   const [row] = await tx<ApiKey[]>`
-    insert into api_keys (id, hash, name, owner_id, permissions, expires_at, request_id, request_hash)
-    values (${key.id}, ${key.hash}, ${key.name}, ${key.ownerId},
+    insert into api_keys (id, hash, name, owner_id, created_by, permissions, expires_at, request_id, request_hash)
+    values (${key.id}, ${key.hash}, ${key.name}, ${key.ownerId}, ${key.createdBy},
       array(select jsonb_array_elements_text(${json(key.permissions)}::text::jsonb)),
       ${key.expiresAt}, ${key.requestId}, ${key.requestHash})
-    on conflict (owner_id, request_id) where request_id is not null do nothing
+    on conflict (created_by, request_id) where request_id is not null do nothing
     returning ${columns(tx)}`;
   return row ?? null;
 }
@@ -35,16 +37,18 @@ export async function insertApiKey(tx: Sql, key: NewApiKey): Promise<ApiKey | nu
 /** The key that a request made, and the hash of that request. */
 export async function findApiKeyByRequest(
   sql: Sql,
-  ownerId: string,
+  createdBy: string,
   requestId: string,
 ): Promise<(ApiKey & { readonly requestHash: string }) | null> {
   const [row] = await sql<(ApiKey & { requestHash: string })[]>`
-    select ${columns(sql)}, request_hash from api_keys where owner_id = ${ownerId} and request_id = ${requestId}`;
+    select ${columns(sql)}, request_hash from api_keys where created_by = ${createdBy} and request_id = ${requestId}`;
   return row ?? null;
 }
 
 export interface ApiKeyPage {
   readonly includeInactive: boolean;
+  /** Only keys of this user; null = all in the scope. */
+  readonly userId: string | null;
   /** The last key of the page before; empty = the first page. */
   readonly beforeId: string;
   readonly limit: number;
@@ -54,12 +58,13 @@ export interface ApiKeyPage {
 export async function listApiKeys(
   sql: Sql,
   { ownerId }: Scope,
-  { includeInactive, beforeId, limit }: ApiKeyPage,
+  { includeInactive, userId, beforeId, limit }: ApiKeyPage,
 ): Promise<ApiKey[]> {
   // Ids are random, so the place of the last one is looked up; keys are never removed while their owner is there.
   return await sql<ApiKey[]>`
     select ${columns(sql)} from api_keys
     where (${ownerId}::uuid is null or owner_id = ${ownerId})
+      and (${userId}::uuid is null or owner_id = ${userId})
       and (${includeInactive} or (revoked_at is null and expires_at > now()))
       and (${beforeId} = '' or (created_at, id) < (select b.created_at, b.id from api_keys b where b.id = ${beforeId}))
     order by created_at desc, id desc limit ${limit}`;

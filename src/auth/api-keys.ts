@@ -1,20 +1,34 @@
-import { createHash } from "node:crypto";
 import type { Auditor } from "../audit/auditor.ts";
-import type { Database } from "../db/sql.ts";
+import type { Database, Sql } from "../db/sql.ts";
 import { type Caller, scopeOf } from "../lib/caller.ts";
 import type { Clock } from "../lib/clock.ts";
-import { InvalidRequestError } from "../lib/errors.ts";
+import { InvalidRequestError, PermissionDeniedError } from "../lib/errors.ts";
 import { makeApiKey } from "./api-key-format.ts";
-import { findApiKeyByRequest, insertApiKey, listApiKeys, revokeApiKey } from "./api-key-queries.ts";
+import {
+  type ApiKeyPage,
+  findApiKeyByRequest,
+  insertApiKey,
+  listApiKeys,
+  revokeApiKey,
+} from "./api-key-queries.ts";
 import { notifyChange } from "./change-queries.ts";
 import {
   ApiKeyNotFoundError,
+  NotAServiceAccountError,
   PermissionTooWideError,
   RequestIdReusedError,
   UserNotFoundError,
 } from "./errors.ts";
+import {
+  assertMayGive,
+  assertPermissionsExist,
+  heldNow,
+  type PermissionsNow,
+  permissionsOfRoles,
+} from "./grants.ts";
 import type { ApiKey } from "./model.ts";
 import { beyond } from "./permissions.ts";
+import type { RequestHash } from "./request-hash.ts";
 import { findUser } from "./user-queries.ts";
 
 const DAY_MS = 86_400_000;
@@ -30,22 +44,22 @@ export interface CreateApiKey {
   readonly expireTime: Date | null;
   /** Empty = none. */
   readonly requestId: string;
+  /** The service account whose key it will be; empty = the caller. */
+  readonly userId: string;
 }
 
 export interface ApiKeyVerbs {
   /**
-   * Makes a key no wider than the credential that asks: neither in permissions nor, if that is a key, in time.
-   * `secret` is empty for a repeated `requestId`.
-   * @throws InvalidRequestError, PermissionTooWideError, RequestIdReusedError
+   * Makes a key no wider than the credential that asks: neither in permissions nor, if that is a key, in time. One for
+   * a service account is no wider than that either. `secret` is empty for a repeated `requestId`.
+   * @throws InvalidRequestError, PermissionTooWideError, RequestIdReusedError; for a service account
+   *   PermissionDeniedError without `api_keys:create:any`, UserNotFoundError, NotAServiceAccountError
    */
   createApiKey(
     caller: Caller,
     request: CreateApiKey,
   ): Promise<{ readonly key: ApiKey; readonly secret: string }>;
-  listApiKeys(
-    caller: Caller,
-    page: { readonly includeInactive: boolean; readonly beforeId: string; readonly limit: number },
-  ): Promise<ApiKey[]>;
+  listApiKeys(caller: Caller, page: ApiKeyPage): Promise<ApiKey[]>;
   /** Revokes for ever; again changes nothing. @throws ApiKeyNotFoundError */
   revokeApiKey(caller: Caller, id: string): Promise<ApiKey>;
 }
@@ -54,37 +68,53 @@ export interface ApiKeysDeps {
   readonly db: Database;
   readonly audit: Auditor;
   readonly clock: Clock;
+  readonly permissionsNow: PermissionsNow;
+  readonly requestHash: RequestHash;
   /** Puts a revocation into force in this process at once. */
   readonly onChange: (change: string) => void;
 }
 
-export function createApiKeyVerbs({ db, audit, clock, onChange }: ApiKeysDeps): ApiKeyVerbs {
+export function createApiKeyVerbs({
+  db,
+  audit,
+  clock,
+  permissionsNow,
+  requestHash,
+  onChange,
+}: ApiKeysDeps): ApiKeyVerbs {
+  /** Sees to it that the key's owner is there, and may hold it and get it from the caller. */
+  const checkOwner = async (sql: Sql, caller: Caller, ownerId: string, permissions: readonly string[]) => {
+    const owner = await findUser(sql, ownerId);
+    if (!owner) throw new UserNotFoundError(ownerId === caller.userId ? caller.email : ownerId);
+    if (ownerId === caller.userId) return;
+    if (!owner.isServiceAccount) throw new NotAServiceAccountError(owner.email);
+    const more = beyond(permissions, await permissionsOfRoles(sql, owner.roles));
+    if (more.length > 0) {
+      throw new PermissionTooWideError(`${owner.email} does not hold ${more.join(", ")}`, {
+        permissions: more.join(","),
+      });
+    }
+  };
+
   return {
     async createApiKey(caller, request) {
+      const ownerId = request.userId || caller.userId;
       const expiresAt = expiryOf(caller, request.expireTime, clock.now());
+      assertPermissionsExist(request.permissions);
       const permissions = [...new Set(request.permissions)].sort();
-      const tooWide = beyond(permissions, caller.permissions);
-      if (tooWide.length > 0) {
-        throw new PermissionTooWideError(`this credential does not hold ${tooWide.join(", ")}`, {
-          permissions: tooWide.join(","),
-        });
-      }
+      const held = await heldNow(permissionsNow, caller, "api_keys:create");
+      if (ownerId !== caller.userId && !held.has("api_keys:create:any"))
+        throw new PermissionDeniedError("api_keys:create:any");
+      assertMayGive(held, permissions);
       const made = makeApiKey();
+      const { name, expireTime } = request;
       const requestId = request.requestId || null;
-      const requestHash = requestId && hashRequest(request.name, permissions, request.expireTime);
-      const row = {
-        ...made,
-        name: request.name,
-        ownerId: caller.userId,
-        permissions,
-        expiresAt,
-        requestId,
-        requestHash,
-      };
+      const hash = requestId && requestHash({ name, permissions, expireTime, ownerId });
+      const row = { ...made, name, ownerId, createdBy: caller.userId, permissions, expiresAt };
       return await db.begin(async (tx) => {
-        if (!(await findUser(tx, caller.userId))) throw new UserNotFoundError(caller.email);
-        const key = await insertApiKey(tx, row);
-        if (!key) return { key: await repeated(tx, caller, requestId ?? "", requestHash), secret: "" };
+        await checkOwner(tx, caller, ownerId, permissions);
+        const key = await insertApiKey(tx, { ...row, requestId, requestHash: hash });
+        if (!key) return { key: await repeated(tx, caller, requestId ?? "", hash), secret: "" };
         await audit.record(tx, caller, {
           action: "api_keys.create",
           resourceType: "api_key",
@@ -120,7 +150,7 @@ export function createApiKeyVerbs({ db, audit, clock, onChange }: ApiKeysDeps): 
 }
 
 async function repeated(
-  tx: Parameters<typeof findApiKeyByRequest>[0],
+  tx: Sql,
   caller: Caller,
   requestId: string,
   requestHash: string | null,
@@ -129,11 +159,6 @@ async function repeated(
   if (!first || first.requestHash !== requestHash) throw new RequestIdReusedError(requestId);
   const { requestHash: _, ...key } = first;
   return key;
-}
-
-function hashRequest(name: string, permissions: readonly string[], expireTime: Date | null): string {
-  const text = JSON.stringify([name, permissions, expireTime]);
-  return createHash("sha256").update(text).digest("base64url");
 }
 
 /** A key that makes keys could otherwise live on in them for ever. */

@@ -12,6 +12,7 @@ import { createJwksHandler } from "./jwks.ts";
 import { ensureLocalKey } from "./local-key.ts";
 import { createPasswords } from "./passwords.ts";
 import { createRefreshTokenMaker } from "./refresh-tokens.ts";
+import { createRequestHash } from "./request-hash.ts";
 import { authRoutes } from "./rpc.ts";
 import { type AuthService, createAuthService } from "./service.ts";
 import { createSessions, type SessionLimits } from "./sessions.ts";
@@ -90,6 +91,8 @@ export async function createAuth(options: AuthOptions): Promise<Auth> {
     passwords,
     throttle: createLoginThrottle(db, databaseTime),
     sessions,
+    permissionsNow: authenticator.permissionsNow,
+    requestHash: createRequestHash(masterKey),
     onChange: authenticator.invalidate,
     databaseTime,
   });

@@ -23,6 +23,11 @@ export interface Authenticator {
    */
   authenticate(headers: Headers, peer: Peer): Promise<Caller>;
   /**
+   * What the caller may do at this moment, asked of the database and not of memory.
+   * @throws CredentialInvalidError if the credential is good no more
+   */
+  permissionsNow(caller: Caller): Promise<ReadonlySet<string>>;
+  /**
    * For streams that stay open: resolves while the credential is good and allows all that it did.
    * @throws CredentialInvalidError, CredentialExpiredError
    */
@@ -104,7 +109,8 @@ export function createAuthenticator({ mode, db, access, clock, logger }: Authent
     };
   };
 
-  const permissionsNow = async ({ credential, credentialId }: Caller): Promise<ReadonlySet<string>> => {
+  /** As known here, up to 4 s old. */
+  const permissionsKnown = async ({ credential, credentialId }: Caller): Promise<ReadonlySet<string>> => {
     if (credential === "api_key") return keyPermissions(await goodKey(credentialId));
     const session = await goodSession(credentialId);
     return permissionsOf(session.roles, session.customPermissions);
@@ -117,10 +123,15 @@ export function createAuthenticator({ mode, db, access, clock, logger }: Authent
       const credential = credentialOf(headers);
       return await (credential.startsWith("slk_") ? byApiKey(credential, peer) : byToken(credential, peer));
     },
+    async permissionsNow(caller) {
+      if (caller.credential === "none") return caller.permissions;
+      principals.invalidate(`${caller.credential === "api_key" ? "key" : "session"}:${caller.credentialId}`);
+      return await permissionsKnown(caller);
+    },
     async revalidate(caller) {
       if (caller.credential === "none") return;
       if (caller.expireTime && caller.expireTime.getTime() <= clock.now()) throw new CredentialExpiredError();
-      const now = await permissionsNow(caller);
+      const now = await permissionsKnown(caller);
       if ([...caller.permissions].some((permission) => !now.has(permission)))
         throw new CredentialInvalidError();
     },

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { Auditor } from "../audit/auditor.ts";
 import { systemActor } from "../audit/model.ts";
@@ -6,6 +5,7 @@ import type { Database } from "../db/sql.ts";
 import { newId } from "../lib/ids.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { normalizeEmail } from "./model.ts";
+import { makePassword } from "./password-rules.ts";
 import type { Passwords } from "./passwords.ts";
 import { writeSecretFile } from "./secret-file.ts";
 import { anyUser, findOldestAdmin, insertUser, lockBootstrap } from "./user-queries.ts";
@@ -69,9 +69,4 @@ export async function bootstrapAdmin(options: BootstrapOptions): Promise<Bootstr
 
 async function existing(db: Database): Promise<BootstrapResult> {
   return { email: (await findOldestAdmin(db.sql))?.email ?? "", created: false };
-}
-
-/** 24 characters, 144 bits. */
-export function makePassword(random: (bytes: number) => Buffer = randomBytes): string {
-  return random(18).toString("base64url");
 }

@@ -4,10 +4,11 @@ import {
   type ApiKeySchema,
   CredentialType,
   type LoginResponseSchema,
+  type RoleSchema,
   type UserSchema,
 } from "../../gen/sluice/v1/auth_pb.ts";
 import type { Caller } from "../lib/caller.ts";
-import type { ApiKey, Tokens, User } from "./model.ts";
+import type { ApiKey, Role, Tokens, User } from "./model.ts";
 
 const CREDENTIAL_TYPES: Record<Caller["credential"], CredentialType> = {
   jwt: CredentialType.ACCESS_TOKEN,
@@ -20,7 +21,7 @@ export function credentialToMessage(credential: Caller["credential"]): Credentia
 }
 
 export function userToMessage(user: User): MessageInitShape<typeof UserSchema> {
-  const { id, email, displayName, isActive, isServiceAccount, version } = user;
+  const { id, email, displayName, isActive, isServiceAccount, mustChangePassword, version } = user;
   return {
     id,
     email,
@@ -28,10 +29,24 @@ export function userToMessage(user: User): MessageInitShape<typeof UserSchema> {
     roles: [...user.roles],
     isActive,
     isServiceAccount,
+    mustChangePassword,
     version,
     createTime: timestampFromDate(user.createdAt),
     updateTime: timestampFromDate(user.updatedAt),
     ...(user.lastLoginAt && { lastLoginTime: timestampFromDate(user.lastLoginAt) }),
+  };
+}
+
+export function roleToMessage(role: Role): MessageInitShape<typeof RoleSchema> {
+  const { name, description, permissions, isBuiltin, version, createdAt, updatedAt } = role;
+  return {
+    name,
+    description,
+    permissions: [...permissions],
+    isBuiltin,
+    version,
+    ...(createdAt && { createTime: timestampFromDate(createdAt) }),
+    ...(updatedAt && { updateTime: timestampFromDate(updatedAt) }),
   };
 }
 

@@ -100,6 +100,19 @@ export class PermissionTooWideError extends SluiceError {
   }
 }
 
+/** The user or role holds more than the caller, so only someone who holds as much may change it. */
+export class HoldsMoreError extends SluiceError {
+  override name = "HoldsMoreError";
+  readonly kind = "permission_denied";
+  readonly reason = "PERMISSION_TOO_WIDE";
+  constructor(what: string, more: readonly string[]) {
+    super(
+      `${what} holds permissions that this credential does not (${someOf(more)}): only someone who holds them can change it.`,
+      { permissions: more.join(",") },
+    );
+  }
+}
+
 export class ApiKeyNotFoundError extends SluiceError {
   override name = "ApiKeyNotFoundError";
   readonly kind = "not_found";
@@ -122,6 +135,53 @@ export class UserNotFoundError extends SluiceError {
   }
 }
 
+/** The user or role is not at the version any more that the caller has seen. */
+export class VersionConflictError extends SluiceError {
+  override name = "VersionConflictError";
+  readonly kind = "aborted";
+  readonly reason = "VERSION_CONFLICT";
+  constructor(what: "User" | "Role", name: string, expected: number, actual: number) {
+    super(
+      `${what} ${name} is at version ${actual} by now, not ${expected}. Read it again, and make the change on that.`,
+      { [what.toLowerCase()]: name, expected_version: String(expected), version: String(actual) },
+    );
+  }
+}
+
+/** Nobody would be left who can log in and has the role `admin`. */
+export class LastAdminError extends SluiceError {
+  override name = "LastAdminError";
+  readonly kind = "failed_precondition";
+  readonly reason = "LAST_ADMIN";
+  constructor(email: string) {
+    super(
+      `${email} can neither be disabled nor lose the role admin: no other active person has it, and nobody could administer the service any more. Give another user that role first.`,
+      { user: email },
+    );
+  }
+}
+
+export class NoPasswordError extends SluiceError {
+  override name = "NoPasswordError";
+  readonly kind = "permission_denied";
+  readonly reason = "NO_PASSWORD";
+  constructor(email: string) {
+    super(`${email} is a service account, which has no password; it calls with API keys.`, { user: email });
+  }
+}
+
+export class NotAServiceAccountError extends SluiceError {
+  override name = "NotAServiceAccountError";
+  readonly kind = "permission_denied";
+  readonly reason = "NOT_A_SERVICE_ACCOUNT";
+  constructor(email: string) {
+    super(
+      `${email} is a person and makes their own API keys; you can make keys for yourself and for service accounts.`,
+      { user: email },
+    );
+  }
+}
+
 export class UserExistsError extends SluiceError {
   override name = "UserExistsError";
   readonly kind = "already_exists";
@@ -137,6 +197,36 @@ export class RoleNotFoundError extends SluiceError {
   readonly reason = "ROLE_NOT_FOUND";
   constructor(role: string) {
     super(`There is no role ${role}.`, { role }, { resource: { type: "role", name: role } });
+  }
+}
+
+export class RoleExistsError extends SluiceError {
+  override name = "RoleExistsError";
+  readonly kind = "already_exists";
+  readonly reason = "ROLE_EXISTS";
+  constructor(role: string) {
+    super(`A role ${role} exists already.`, { role });
+  }
+}
+
+export class RoleBuiltinError extends SluiceError {
+  override name = "RoleBuiltinError";
+  readonly kind = "failed_precondition";
+  readonly reason = "ROLE_IN_USE";
+  constructor(role: string) {
+    super(`The role ${role} is part of the program and cannot be changed; create one of your own.`, { role });
+  }
+}
+
+export class RoleInUseError extends SluiceError {
+  override name = "RoleInUseError";
+  readonly kind = "failed_precondition";
+  readonly reason = "ROLE_IN_USE";
+  constructor(role: string, users: number) {
+    super(
+      `${users === 1 ? "One user has" : `${users} users have`} the role ${role}, disabled ones count too. Take it from them first.`,
+      { role, users: String(users) },
+    );
   }
 }
 
@@ -171,4 +261,12 @@ export class SecretFileError extends SluiceError {
   constructor(path: string, problem: string, cause?: unknown) {
     super(`${path} ${problem}`, { path }, { cause });
   }
+}
+
+const SHOWN = 5;
+
+/** The first five, and how many more there are. */
+function someOf(names: readonly string[]): string {
+  const more = names.length - SHOWN;
+  return `${names.slice(0, SHOWN).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }

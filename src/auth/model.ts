@@ -21,6 +21,24 @@ export interface UserWithHash extends User {
   readonly passwordHash: string | null;
 }
 
+/** A named set of permissions that somebody made. */
+export interface CustomRole {
+  readonly name: string;
+  readonly description: string;
+  readonly permissions: readonly string[];
+  readonly version: number;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+/** A role that somebody made, or one that comes with the program: the same since ever, at version 1. */
+export interface Role extends Omit<CustomRole, "createdAt" | "updatedAt"> {
+  readonly isBuiltin: boolean;
+  /** Null = it comes with the program. */
+  readonly createdAt: Date | null;
+  readonly updatedAt: Date | null;
+}
+
 /** An API key without its secret. */
 export interface ApiKey {
   readonly id: string;

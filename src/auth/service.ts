@@ -6,15 +6,20 @@ import { InvalidRequestError } from "../lib/errors.ts";
 import { type ApiKeyVerbs, createApiKeyVerbs } from "./api-keys.ts";
 import { notifyChange } from "./change-queries.ts";
 import { LoginFailedError, UserNotFoundError } from "./errors.ts";
+import type { PermissionsNow } from "./grants.ts";
 import { LOCAL_USER_ID, normalizeEmail, type Peer, type Tokens, type User } from "./model.ts";
+import { checkedPassword } from "./password-rules.ts";
 import type { Passwords } from "./passwords.ts";
+import type { RequestHash } from "./request-hash.ts";
+import { createRoleVerbs, type RoleVerbs } from "./roles.ts";
 import { endSessions, removeOldSessions } from "./session-queries.ts";
 import type { Sessions } from "./sessions.ts";
 import type { LoginThrottle } from "./throttle.ts";
 import { findUser, findUserByEmail, lockUser, noteLogin, updatePassword } from "./user-queries.ts";
+import { createUserVerbs, type UserVerbs } from "./users.ts";
 
-/** The verbs of callers about themselves. */
-export interface AuthService extends ApiKeyVerbs {
+/** The verbs of callers about themselves, their keys, other users and roles. */
+export interface AuthService extends ApiKeyVerbs, UserVerbs, RoleVerbs {
   /**
    * Answers in the same way and time whether the user exists or not.
    * @throws LoginFailedError, LoginThrottledError, PasswordsBusyError
@@ -40,6 +45,8 @@ export interface AuthServiceDeps {
   readonly passwords: Passwords;
   readonly throttle: LoginThrottle;
   readonly sessions: Sessions;
+  readonly permissionsNow: PermissionsNow;
+  readonly requestHash: RequestHash;
   /** Puts a change into force in this process at once: `invalidate` of the authenticator. */
   readonly onChange: (change?: string) => void;
   readonly databaseTime?: (() => Date) | undefined;
@@ -51,6 +58,8 @@ export function createAuthService(deps: AuthServiceDeps): AuthService {
 
   return {
     ...createApiKeyVerbs(deps),
+    ...createUserVerbs(deps),
+    ...createRoleVerbs(deps),
 
     async login({ email: typed, password }, peer) {
       const email = normalizeEmail(typed);
@@ -124,14 +133,12 @@ export function createAuthService(deps: AuthServiceDeps): AuthService {
     async changePassword(caller, { current, next }) {
       const user = await findUser(db.sql, caller.userId);
       if (!user) throw new UserNotFoundError(caller.userId);
-      if (current === next || normalizeEmail(next) === user.email) {
+      if (current === next) {
         throw new InvalidRequestError([
-          {
-            field: "new_password",
-            description: "must differ from the current password and from the e-mail address",
-          },
+          { field: "new_password", description: "must differ from the current password" },
         ]);
       }
+      checkedPassword("new_password", next, user.email);
       await throttle.reserve(user.email, caller.ipAddress);
       const { matches } = await passwords.verify(user.passwordHash, current);
       const hash = matches ? await passwords.hash(next) : null;

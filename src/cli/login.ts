@@ -4,7 +4,6 @@ import type { Command } from "commander";
 import { findTarget } from "./connect.ts";
 import { type CliContext, CliError, sentenceOf } from "./context.ts";
 import { readLogin, type StoredLogin, writeLogin } from "./credentials.ts";
-import { mustChangePassword } from "./must-change.ts";
 import { createPrompts } from "./prompt.ts";
 import { readSecret } from "./secret.ts";
 import { newTokens } from "./session.ts";
@@ -48,13 +47,13 @@ async function login(context: CliContext, options: LoginOptions): Promise<number
   prompts.close();
   const sluice = createSluice({ url, login: { email, password } });
   try {
-    const { permissions } = await sluice.auth.getCaller({});
+    const { permissions, user } = await sluice.auth.getCaller({});
     const stored = await obtain(sluice, url, { email, password }, permissions);
     const file = await writeLogin(settings.configDir, url, stored);
     stderr.write(`Logged in at ${url} as ${clean(email)}. The credential is in ${file}.\n`);
-    if (await mustChangePassword(url, stored.apiKey ?? stored.tokens?.accessToken ?? "")) {
+    if (user?.mustChangePassword) {
       stderr.write(
-        `Somebody else chose this password, so it must be changed. Choose your own:\n  ${programName} password\n`,
+        `Somebody else chose this password, so it should be changed. Choose your own:\n  ${programName} password\n`,
       );
     }
     return 0;

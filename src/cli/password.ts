@@ -4,7 +4,7 @@ import { findTarget, type Target } from "./connect.ts";
 import { type CliContext, CliError, sentenceOf } from "./context.ts";
 import { readLogin, writeLogin } from "./credentials.ts";
 import { createPrompts } from "./prompt.ts";
-import { readSecret } from "./secret.ts";
+import { readNewSecret, readSecret } from "./secret.ts";
 import { newTokens } from "./session.ts";
 import { clean } from "./text.ts";
 
@@ -13,8 +13,6 @@ interface PasswordOptions {
   readonly passwordFile?: string;
   readonly newPasswordFile?: string;
 }
-
-type Prompts = ReturnType<typeof createPrompts>;
 
 export function registerPassword(
   program: Command,
@@ -53,7 +51,7 @@ async function changePassword(context: CliContext, options: PasswordOptions): Pr
       prompts,
       `Password of ${clean(known)} until now: `,
     );
-    const next = await readNew(context, options, prompts);
+    const next = await readNewSecret(context.io, options.newPasswordFile ?? "-", prompts);
     const credentials =
       options.email === undefined ? target.credentials : { login: { email: known, password: current } };
     await withClient(url, credentials, (sluice) =>
@@ -81,20 +79,6 @@ async function changePassword(context: CliContext, options: PasswordOptions): Pr
   } finally {
     prompts.close();
   }
-}
-
-/** The new password; on a terminal it is typed twice, because nobody sees it. */
-async function readNew(
-  { io }: CliContext,
-  { newPasswordFile }: PasswordOptions,
-  prompts: Prompts,
-): Promise<string> {
-  const next = await readSecret(newPasswordFile ?? "-", prompts, "New password, 12 characters or more: ");
-  const typed = io.stdin.isTTY && (newPasswordFile ?? "-") === "-";
-  if (typed && (await prompts.askHidden("The new password again: ")) !== next) {
-    throw new CliError("The two new passwords differ; nothing was changed.", 2);
-  }
-  return next;
 }
 
 /** The e-mail address of the one whose credential is used. */

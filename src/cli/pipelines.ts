@@ -14,6 +14,7 @@ import { timeOf } from "./job-text.ts";
 import { lineDiff } from "./line-diff.ts";
 import { integer, jsonOption } from "./options.ts";
 import { write, writeJson } from "./output.ts";
+import { allOf } from "./pages.ts";
 import { pipelineText, readPipelineFile } from "./pipeline-file.ts";
 import { clean, cleanText, table } from "./text.ts";
 
@@ -22,8 +23,6 @@ interface Json {
   readonly json?: boolean;
 }
 
-/** Lists at most this many entries. */
-const MAX_ENTRIES = 10_000;
 const MAX_VERSION = 2_147_483_647;
 
 export function registerPipelines(program: Command, context: CliContext, run: Run): void {
@@ -217,21 +216,4 @@ async function showAll(
   const columns = [first, "VERSION", "ACTIVE", "STAGES", "DESCRIPTION"];
   await write(stdout, table(columns, rows, stdout.isTTY ? stdout.columns : undefined));
   return 0;
-}
-
-/** Every entry of a list, up to 10,000, whose pages `read` brings. */
-async function allOf(
-  read: (page: {
-    pageSize: number;
-    pageToken: string;
-  }) => Promise<{ found: Pipeline[]; nextPageToken: string }>,
-): Promise<Pipeline[]> {
-  const all: Pipeline[] = [];
-  for (let pageToken = ""; all.length < MAX_ENTRIES; ) {
-    const { found, nextPageToken } = await read({ pageSize: 500, pageToken });
-    all.push(...found);
-    pageToken = nextPageToken;
-    if (!pageToken) break;
-  }
-  return all;
 }

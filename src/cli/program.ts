@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option } from "commander";
+import { registerApiKeys } from "./api-keys.ts";
 import { registerAudit } from "./audit.ts";
 import { type CliContext, CliError, type ClientSettings, type Io } from "./context.ts";
 import { registerJobs } from "./jobs.ts";
@@ -7,10 +8,12 @@ import { registerPassword } from "./password.ts";
 import { registerPipelines } from "./pipelines.ts";
 import { DEFAULT_NAME } from "./program-name.ts";
 import { registerResult } from "./result.ts";
+import { registerRoles } from "./roles.ts";
 import { registerServerCommands, type ServerCommands } from "./server-commands.ts";
 import { registerSubmit } from "./submit.ts";
 import { registerSystem } from "./system.ts";
 import { clean } from "./text.ts";
+import { registerUsers } from "./users.ts";
 
 /** What shells show for a command whose reader has gone: the end was not seen, so it is no success. */
 const PIPE_CLOSED = 141;
@@ -79,6 +82,9 @@ Environment: SLUICE_URL, SLUICE_API_KEY, SLUICE_DATA_DIR.`,
   registerJobs(program, context, run);
   registerResult(program, context, run);
   registerPipelines(program, context, run);
+  registerUsers(program, context, run);
+  registerRoles(program, context, run);
+  registerApiKeys(program, context, run);
   registerSystem(program, context, run);
   registerAudit(program, context, deps, run);
   for (const command of program.commands) takeUrl(command);

@@ -22,6 +22,19 @@ export async function readSecret(file: string, prompts: Prompts, question = "Pas
   return line;
 }
 
+/**
+ * A new password of 12 characters or more, from `file` as in `readSecret`; on a terminal it is typed twice, because
+ * nobody sees it.
+ * @throws CliError with exit code 2
+ */
+export async function readNewSecret({ stdin }: Io, file: string, prompts: Prompts): Promise<string> {
+  const next = await readSecret(file, prompts, "New password, 12 characters or more: ");
+  const typed = stdin.isTTY && file === "-";
+  if (typed && (await prompts.askHidden("The new password again: ")) !== next)
+    throw new CliError("The two new passwords differ; nothing was changed.", 2);
+  return next;
+}
+
 async function readFile(file: string): Promise<string> {
   return await readStart(file, MAX_BYTES).catch((error: unknown) => {
     throw new CliError(`${file}: ${fileFailure(error)}`, 2);

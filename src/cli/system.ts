@@ -15,25 +15,12 @@ import { type CliContext, CliError } from "./context.ts";
 import { timeOf } from "./job-text.ts";
 import { jsonOption } from "./options.ts";
 import { writeJson } from "./output.ts";
+import { allOf } from "./pages.ts";
 import { bytes, clean, counted, duration, table } from "./text.ts";
 
 type Run = (action: () => Promise<number>) => Promise<void>;
 interface Json {
   readonly json?: boolean;
-}
-
-/** Lists at most this many entries. */
-const MAX_ENTRIES = 10_000;
-
-async function allWorkers(sluice: Sluice): Promise<Worker[]> {
-  const all: Worker[] = [];
-  for (let pageToken = ""; all.length < MAX_ENTRIES; ) {
-    const page = await sluice.system.listWorkers({ pageSize: 500, pageToken });
-    all.push(...page.workers);
-    pageToken = page.nextPageToken;
-    if (!pageToken) break;
-  }
-  return all;
 }
 
 export function registerSystem(program: Command, context: CliContext, run: Run): void {
@@ -149,7 +136,10 @@ async function listWorkers(
   { io: { stdout, stderr } }: CliContext,
   json?: boolean,
 ): Promise<number> {
-  const workers = await allWorkers(sluice);
+  const workers = await allOf<Worker>(async (page) => {
+    const { workers: found, nextPageToken } = await sluice.system.listWorkers(page);
+    return { found, nextPageToken };
+  });
   if (json) {
     for (const worker of workers) await writeJson(stdout, toJson(WorkerSchema, worker));
     return 0;

@@ -66,6 +66,15 @@ export class InvalidRequestError extends SluiceError {
   }
 }
 
+export class PermissionDeniedError extends SluiceError {
+  override name = "PermissionDeniedError";
+  readonly kind = "permission_denied";
+  readonly reason = "PERMISSION_DENIED";
+  constructor(permission: string) {
+    super(`This needs the permission ${permission}, which the credential does not have.`, { permission });
+  }
+}
+
 /** The sentence of an unknown throw, for logs. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

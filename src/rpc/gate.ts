@@ -2,7 +2,7 @@ import { type DescMethod, getExtension, hasExtension } from "@bufbuild/protobuf"
 import type { HandlerContext } from "@connectrpc/connect";
 import { access } from "../../gen/sluice/v1/access_pb.ts";
 import { type Caller, may } from "../lib/caller.ts";
-import { SluiceError } from "../lib/errors.ts";
+import { PermissionDeniedError, SluiceError } from "../lib/errors.ts";
 import { type Call, callOf, type Peer } from "./context.ts";
 import type { ServiceRegistration } from "./service.ts";
 
@@ -20,16 +20,6 @@ class CredentialsConflictError extends SluiceError {
   readonly reason = "CREDENTIALS_CONFLICT";
   constructor() {
     super("The call carries more than one credential; send exactly one authorization or x-api-key header.");
-  }
-}
-
-/** The credential does not reach as far as the call wants. */
-export class PermissionDeniedError extends SluiceError {
-  override name = "PermissionDeniedError";
-  readonly kind = "permission_denied";
-  readonly reason = "PERMISSION_DENIED";
-  constructor(permission: string) {
-    super(`This needs the permission ${permission}, which the credential does not have.`, { permission });
   }
 }
 

@@ -1,46 +1,7 @@
-import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
 import { expect, test } from "vitest";
-import { AuthService, CredentialType } from "../../../gen/sluice/v1/auth_pb.ts";
-import { createPageTokens } from "../../../src/rpc/pages.ts";
-import { createRpcServer } from "../../../src/rpc/server.ts";
-import { createLogger } from "../../../src/telemetry/logger.ts";
-import { createMetrics } from "../../../src/telemetry/metrics.ts";
-import { ADMIN, type AuthHarness, startAuth } from "./harness.ts";
-
-interface Wire extends AsyncDisposable {
-  readonly url: string;
-  client(credential?: string): Client<typeof AuthService>;
-}
-
-/** The service behind the real edge. */
-async function startWire({ auth }: AuthHarness): Promise<Wire> {
-  const server = createRpcServer({
-    addr: { host: "127.0.0.1", port: 0 },
-    services: auth.routes(createPageTokens(Buffer.alloc(32, 1))),
-    authenticate: auth.authenticate,
-    revalidate: auth.revalidate,
-    http: [auth.jwks],
-    version: "0.0.0-test",
-    logger: createLogger("silent"),
-    metrics: createMetrics(),
-  });
-  const { url } = await server.start();
-  return {
-    url,
-    client(credential) {
-      const withCredential: Interceptor = (next) => (request) => {
-        if (credential) request.header.set("authorization", `Bearer ${credential}`);
-        return next(request);
-      };
-      return createClient(
-        AuthService,
-        createConnectTransport({ baseUrl: url, httpVersion: "1.1", interceptors: [withCredential] }),
-      );
-    },
-    [Symbol.asyncDispose]: () => server.stop(0),
-  };
-}
+import { CredentialType } from "../../../gen/sluice/v1/auth_pb.ts";
+import { ADMIN, startAuth } from "./harness.ts";
+import { startWire } from "./wire.ts";
 
 test("a caller logs in, makes a key, uses it, pages through keys, revokes it and logs out", async () => {
   await using h = await startAuth();
@@ -82,7 +43,6 @@ test("refusals have the contract's codes, and say nothing of users", async () =>
   const wide = wire.client(secret).createApiKey({ name: "n", permissions: ["users:create"] });
   await expect(wide).rejects.toThrow(/^\[permission_denied\]/);
   await expect(wire.client(secret).getCaller({})).rejects.toThrow(/^\[permission_denied\]/);
-  await expect(wire.client(accessToken).listUsers({})).rejects.toThrow(/^\[unimplemented\]/);
 });
 
 test("a foreign or altered page token is refused", async () => {
@@ -100,21 +60,78 @@ test("a foreign or altered page token is refused", async () => {
   );
 });
 
-test("a password that somebody else chose is pointed out in a response header", async () => {
+test("users and roles are listed page by page, and a token works only with the filter it came from", async () => {
   await using h = await startAuth();
   await using wire = await startWire(h);
-  const { generatedPassword } = await h.auth.admin.createUser({
-    email: "new@example.com",
-    roles: ["viewer"],
-  });
-  let header: string | null = null;
-  await wire
-    .client()
-    .login(
-      { email: "new@example.com", password: generatedPassword ?? "" },
-      { onHeader: (headers) => (header = headers.get("sluice-must-change-password")) },
-    );
-  expect(header).toBe("true");
+  const { accessToken } = await wire.client().login(ADMIN);
+  const me = wire.client(accessToken);
+  for (const name of ["a", "b", "c"]) {
+    const password = `password of ${name} here`;
+    await me.createUser({
+      email: `${name}@example.com`,
+      displayName: `100% ${name}`,
+      password,
+      roles: ["viewer"],
+    });
+    await me.createRole({ name, permissions: ["jobs:read"] });
+  }
+  const emails: string[] = [];
+  for (let pageToken = "", first = true; first || pageToken; first = false) {
+    const page = await me.listUsers({ pageSize: 2, pageToken, role: "viewer", query: "100%" });
+    emails.push(...page.users.map(({ email }) => email));
+    if (pageToken)
+      await expect(me.listUsers({ pageToken, role: "admin" })).rejects.toThrow(/invalid_argument/);
+    if (pageToken) await expect(me.listRoles({ pageToken })).rejects.toThrow(/invalid_argument/);
+    pageToken = page.nextPageToken;
+  }
+  expect(emails).toEqual(["c@example.com", "b@example.com", "a@example.com"]);
+  const roles: string[] = [];
+  for (let pageToken = "", first = true; first || pageToken; first = false) {
+    const page = await me.listRoles({ pageSize: 2, pageToken });
+    expect(page.roles.length).toBeLessThanOrEqual(2);
+    roles.push(...page.roles.map(({ name }) => name));
+    pageToken = page.nextPageToken;
+  }
+  expect(roles).toEqual(["viewer", "developer", "operator", "auditor", "admin", "c", "b", "a"]);
+});
+
+test("what the database cannot hold is a fault of the request", async () => {
+  await using h = await startAuth();
+  await using wire = await startWire(h);
+  const me = wire.client((await wire.client().login(ADMIN)).accessToken);
+  const nul = "a\0b";
+  const calls = [
+    wire.client().login({ email: nul, password: "x" }),
+    me.createApiKey({ name: nul, permissions: ["jobs:read"] }),
+    me.revokeApiKey({ id: nul }),
+    me.createUser({
+      email: "a@example.com",
+      displayName: nul,
+      password: "long enough a password",
+      roles: ["viewer"],
+    }),
+    me.createUser({ email: "a@example.com", password: "long enough a password", roles: [nul] }),
+    me.listUsers({ query: nul }),
+    me.listUsers({ role: nul }),
+    me.createRole({ name: "a", description: nul, permissions: ["jobs:read"] }),
+    me.deleteRole({ name: nul }),
+  ];
+  for (const outcome of await Promise.allSettled(calls))
+    expect(String((outcome as PromiseRejectedResult).reason)).toMatch(/\[invalid_argument\]/);
+});
+
+test("a password that somebody else chose is pointed out to its user until it is changed", async () => {
+  await using h = await startAuth();
+  await using wire = await startWire(h);
+  const email = "new@example.com";
+  const { generatedPassword } = await h.auth.admin.createUser({ email, roles: ["viewer"] });
+  const password = generatedPassword ?? "";
+  const { accessToken, user } = await wire.client().login({ email, password });
+  expect(user?.mustChangePassword).toBe(true);
+  const newPassword = "a password of my own";
+  await wire.client(accessToken).changePassword({ currentPassword: password, newPassword });
+  const own = await wire.client().login({ email, password: newPassword });
+  expect(own.user?.mustChangePassword).toBe(false);
 });
 
 test("the public keys are served to anybody at the well-known place", async () => {

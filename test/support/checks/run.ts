@@ -49,6 +49,7 @@ const STATIC: readonly Step[] = [
   check("contract: nothing breaks", "node", "test/support/checks/breaking.ts"),
   check("contract: gen is current", "node", "test/support/checks/generated.ts"),
   check("contract: AUDIT.md is current", "node", "test/support/checks/audit-reference.ts"),
+  check("contract: permissions", "node", "test/support/checks/permissions.ts"),
   check("types", "node", "node_modules/typescript-7/bin/tsc", "--noEmit"),
   check("lint and format", "biome", "check", "--error-on-warnings"),
   check("import rules", "node", "test/support/checks/imports.ts"),

@@ -19,17 +19,13 @@ export async function startAuthServer({ mustChange = false, mayMakeKeys = true }
     if (!credential) throw refuse("UNAUTHENTICATED");
     if (credential !== "slk_made" && !sessions.has(credential)) throw refuse("CREDENTIAL_INVALID");
   };
-  const surface = (headers: Headers) => {
-    if (state.mustChange) headers.set("sluice-must-change-password", "true");
-  };
   const user = { email: "a@example.com" };
   const adapter = connectNodeAdapter({
     routes: (router) =>
       router.service(AuthService, {
-        async login({ email, password }, { responseHeader }) {
+        async login({ email, password }) {
           state.calls.push("login");
           if (email !== user.email || password !== state.password) throw refuse("LOGIN_FAILED");
-          surface(responseHeader);
           const accessToken = `token-${++count}`;
           sessions.add(accessToken);
           const expireTime = timestampFromMs(Date.now() + 600_000);
@@ -38,10 +34,9 @@ export async function startAuthServer({ mustChange = false, mayMakeKeys = true }
         async logout() {
           return {};
         },
-        async getCaller(_, { requestHeader, responseHeader }) {
+        async getCaller(_, { requestHeader }) {
           enter("getCaller", requestHeader);
-          surface(responseHeader);
-          return { user, permissions: ["account:update"] };
+          return { user: { ...user, mustChangePassword: state.mustChange }, permissions: ["account:update"] };
         },
         async createApiKey(_, { requestHeader }) {
           enter("createApiKey", requestHeader);

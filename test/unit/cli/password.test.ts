@@ -9,15 +9,15 @@ const NEW = "second password";
 const size = { columns: 100, rows: 24 };
 const login = ["login", "--email", "a@example.com"];
 
-test("login tells that the password must be changed and how, and says nothing when it need not be", async () => {
+test("login tells that the password should be changed and how, and says nothing when it need not be", async () => {
   await using server = await startAuthServer({ mustChange: true });
   await using home = await createHome();
   const options = { url: server.url, stdin: `${OLD}\n` };
   const told = await home.sluice(login, options);
-  expect(told).toMatchObject({ code: 0, stderr: expect.stringContaining("must be changed") });
+  expect(told).toMatchObject({ code: 0, stderr: expect.stringContaining("should be changed") });
   expect(told.stderr).toMatch(/\n {2}sluice password\n$/);
   server.state.mustChange = false;
-  expect((await home.sluice(login, options)).stderr).not.toContain("must be changed");
+  expect((await home.sluice(login, options)).stderr).not.toContain("should be changed");
 });
 
 test("login reads the password from a file", async () => {
