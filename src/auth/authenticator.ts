@@ -7,10 +7,16 @@ import { parseApiKey, secretMatches } from "./api-key-format.ts";
 import { CHANGE_CHANNEL } from "./change-queries.ts";
 import { credentialOf } from "./credential.ts";
 import { CredentialExpiredError, CredentialInvalidError } from "./errors.ts";
+import type { ExternalIdentity, ExternalTokens } from "./external/external-tokens.ts";
 import { createKeyUse } from "./key-use.ts";
 import { LOCAL_USER_ID, type Peer } from "./model.ts";
-import { ALL_PERMISSIONS, intersect, permissionsOf } from "./permissions.ts";
-import type { KeyPrincipal, SessionPrincipal } from "./principal-queries.ts";
+import { ALL_PERMISSIONS, externalPermissionsOf, intersect, permissionsOf } from "./permissions.ts";
+import type {
+  ExternalHolder,
+  ExternalPrincipal,
+  KeyPrincipal,
+  SessionPrincipal,
+} from "./principal-queries.ts";
 import { createPrincipals } from "./principals.ts";
 import type { AccessTokens } from "./tokens.ts";
 
@@ -19,7 +25,8 @@ export interface Authenticator {
   /**
    * The caller behind the headers, with the permissions that hold now. Changes (a disabled user, other roles, a
    * revoked key, a logout) are in force within 5 s on every process.
-   * @throws UnauthenticatedError, CredentialInvalidError, CredentialExpiredError, CredentialsConflictError
+   * @throws UnauthenticatedError, CredentialInvalidError, CredentialExpiredError, CredentialsConflictError,
+   * RolesMissingError, IssuerUnavailableError
    */
   authenticate(headers: Headers, peer: Peer): Promise<Caller>;
   /**
@@ -40,17 +47,24 @@ export interface AuthenticatorDeps {
   readonly mode: "required" | "none";
   readonly db: Database;
   readonly access: Pick<AccessTokens, "verify">;
+  readonly external: ExternalTokens;
+  /** Makes the user of an external token that comes for the first time. */
+  readonly makeExternalUser: (identity: ExternalIdentity, peer: Peer) => Promise<void>;
   readonly clock: Clock;
   readonly logger: Pick<Logger, "debug">;
 }
 
-export function createAuthenticator({ mode, db, access, clock, logger }: AuthenticatorDeps): Authenticator {
+export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
+  const { mode, db, access, external, clock, logger } = deps;
   const principals = createPrincipals(db.sql, clock);
   const keyUse = createKeyUse({
     sql: db.sql,
     clock,
     onError: (error) => logger.debug({ error: messageOf(error) }, "the use of an API key was not noted"),
   });
+
+  /** Whom callers with external tokens were found by; their tokens are not kept. */
+  const holders = new WeakMap<Caller, ExternalHolder>();
 
   /** The key, if it is good now; the caller of this has checked, or checks, its secret. */
   const goodKey = async (id: string): Promise<KeyPrincipal> => {
@@ -63,6 +77,19 @@ export function createAuthenticator({ mode, db, access, clock, logger }: Authent
     const session = await principals.session(id);
     if (!session || session.isEnded || !session.isActive) throw new CredentialInvalidError();
     return session;
+  };
+
+  const goodExternal = async (
+    holder: ExternalHolder,
+    make?: () => Promise<void>,
+  ): Promise<ExternalPrincipal> => {
+    let user = await principals.external(holder);
+    if (!user && make) {
+      await make();
+      user = await principals.external(holder);
+    }
+    if (!user?.isActive) throw new CredentialInvalidError();
+    return user;
   };
 
   const byApiKey = async (text: string, peer: Peer): Promise<Caller> => {
@@ -83,7 +110,25 @@ export function createAuthenticator({ mode, db, access, clock, logger }: Authent
     };
   };
 
+  const byExternalToken = async (identity: ExternalIdentity, peer: Peer): Promise<Caller> => {
+    const user = await goodExternal(identity, () => deps.makeExternalUser(identity, peer));
+    const caller: Caller = {
+      userId: user.userId,
+      email: user.email,
+      credential: "external",
+      credentialId: identity.tokenId,
+      roles: identity.roles,
+      permissions: externalPermissionsOf(user.roles, user.customPermissions),
+      expireTime: identity.expireTime,
+      ...peer,
+    };
+    holders.set(caller, identity);
+    return caller;
+  };
+
   const byToken = async (text: string, peer: Peer): Promise<Caller> => {
+    const identity = await external.verify(text);
+    if (identity) return await byExternalToken(identity, peer);
     const { userId, sessionId, tokenVersion, expireTime } = await access.verify(text);
     let session = await goodSession(sessionId);
     if (tokenVersion > session.tokenVersion) {
@@ -104,8 +149,15 @@ export function createAuthenticator({ mode, db, access, clock, logger }: Authent
     };
   };
 
-  const permissionsNow = async ({ credential, credentialId }: Caller): Promise<ReadonlySet<string>> => {
+  const permissionsNow = async (caller: Caller): Promise<ReadonlySet<string>> => {
+    const { credential, credentialId } = caller;
     if (credential === "api_key") return keyPermissions(await goodKey(credentialId));
+    if (credential === "external") {
+      const holder = holders.get(caller);
+      if (!holder) throw new CredentialInvalidError();
+      const user = await goodExternal(holder);
+      return externalPermissionsOf(user.roles, user.customPermissions);
+    }
     const session = await goodSession(credentialId);
     return permissionsOf(session.roles, session.customPermissions);
   };

@@ -117,7 +117,7 @@ export function createAuthService(deps: AuthServiceDeps): AuthService {
     async getCaller(caller) {
       const user = caller.credential === "none" ? localUser() : await findUser(db.sql, caller.userId);
       if (!user) throw new UserNotFoundError(caller.userId);
-      return user;
+      return caller.roles ? { ...user, roles: caller.roles } : user;
     },
 
     async changePassword(caller, { current, next }) {
@@ -174,5 +174,7 @@ function localUser(): User {
     createdAt: epoch,
     updatedAt: epoch,
     lastLoginAt: null,
+    issuer: null,
+    subject: null,
   };
 }

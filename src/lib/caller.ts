@@ -2,9 +2,11 @@
 export interface Caller {
   readonly userId: string;
   readonly email: string;
-  readonly credential: "jwt" | "api_key" | "none";
-  /** Session id (JWT) or key id (API key); never the secret. */
+  readonly credential: "jwt" | "api_key" | "external" | "none";
+  /** Session id (JWT), key id (API key) or `jti` (external token); never the secret. */
   readonly credentialId: string;
+  /** Of an external token the roles that it gives; those of others stand with their user. */
+  readonly roles?: readonly string[];
   /** Permissions in force now: `resource:verb`, or `resource:verb:any` for what others own. */
   readonly permissions: ReadonlySet<string>;
   /** When the credential ends; null = does not end by itself. */

@@ -16,6 +16,8 @@ async function doctor(...args: string[]) {
     migrate: none,
     createUser: none,
     resetPassword: none,
+    rotateKeys: none,
+    listKeys: none,
     async doctor(options) {
       calls.push(options);
       return 1;

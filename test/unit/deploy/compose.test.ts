@@ -103,6 +103,8 @@ describe.each(ours)("%s", (_name, service) => {
       doctor: note("doctor"),
       createUser: note("createUser"),
       resetPassword: note("resetPassword"),
+      rotateKeys: note("rotateKeys"),
+      listKeys: note("listKeys"),
     });
     expect(code).toBe(0);
     expect(calls).toEqual([
