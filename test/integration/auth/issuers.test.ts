@@ -47,7 +47,14 @@ test("twenty first tokens at once, on two servers, make one user, who is the iss
   expect(caller).toMatchObject({ credential: "external", email: "", roles: ["developer"], ...PEER });
   expect(caller?.permissions.has("jobs:create")).toBe(true);
   expect(await externalUsers(h)).toMatchObject([
-    { id: caller?.userId, issuer: issuer.url, subject: "alice", email: null, roles: "{}", passwordHash: null },
+    {
+      id: caller?.userId,
+      issuer: issuer.url,
+      subject: "alice",
+      email: null,
+      roles: "{}",
+      passwordHash: null,
+    },
   ]);
   expect(await h.auth.service.getCaller(caller!)).toMatchObject({
     email: "",
