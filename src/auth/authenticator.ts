@@ -1,5 +1,5 @@
 import type { Database } from "../db/sql.ts";
-import type { Caller } from "../lib/caller.ts";
+import type { Caller, ExternalHolder } from "../lib/caller.ts";
 import type { Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -11,12 +11,7 @@ import type { ExternalIdentity, ExternalTokens } from "./external/external-token
 import { createKeyUse } from "./key-use.ts";
 import { LOCAL_USER_ID, type Peer } from "./model.ts";
 import { ALL_PERMISSIONS, externalPermissionsOf, intersect, permissionsOf } from "./permissions.ts";
-import type {
-  ExternalHolder,
-  ExternalPrincipal,
-  KeyPrincipal,
-  SessionPrincipal,
-} from "./principal-queries.ts";
+import type { ExternalPrincipal, KeyPrincipal, SessionPrincipal } from "./principal-queries.ts";
 import { createPrincipals } from "./principals.ts";
 import type { AccessTokens } from "./tokens.ts";
 
@@ -62,9 +57,6 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     clock,
     onError: (error) => logger.debug({ error: messageOf(error) }, "the use of an API key was not noted"),
   });
-
-  /** Whom callers with external tokens were found by; their tokens are not kept. */
-  const holders = new WeakMap<Caller, ExternalHolder>();
 
   /** The key, if it is good now; the caller of this has checked, or checks, its secret. */
   const goodKey = async (id: string): Promise<KeyPrincipal> => {
@@ -112,18 +104,17 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
 
   const byExternalToken = async (identity: ExternalIdentity, peer: Peer): Promise<Caller> => {
     const user = await goodExternal(identity, () => deps.makeExternalUser(identity, peer));
-    const caller: Caller = {
+    const { issuer, subject, roles } = identity;
+    return {
       userId: user.userId,
       email: user.email,
       credential: "external",
       credentialId: identity.tokenId,
-      roles: identity.roles,
+      external: { issuer, subject, roles },
       permissions: externalPermissionsOf(user.roles, user.customPermissions),
       expireTime: identity.expireTime,
       ...peer,
     };
-    holders.set(caller, identity);
-    return caller;
   };
 
   const byToken = async (text: string, peer: Peer): Promise<Caller> => {
@@ -152,10 +143,8 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   const permissionsNow = async (caller: Caller): Promise<ReadonlySet<string>> => {
     const { credential, credentialId } = caller;
     if (credential === "api_key") return keyPermissions(await goodKey(credentialId));
-    if (credential === "external") {
-      const holder = holders.get(caller);
-      if (!holder) throw new CredentialInvalidError();
-      const user = await goodExternal(holder);
+    if (caller.external) {
+      const user = await goodExternal(caller.external);
       return externalPermissionsOf(user.roles, user.customPermissions);
     }
     const session = await goodSession(credentialId);

@@ -1,4 +1,5 @@
 import { array, type Fragment, type Sql } from "../db/sql.ts";
+import type { ExternalHolder } from "../lib/caller.ts";
 
 interface Holder {
   readonly userId: string;
@@ -22,13 +23,6 @@ export interface KeyPrincipal extends Holder {
   readonly expiresAt: Date;
   readonly isRevoked: boolean;
   readonly lastUsedAt: Date | null;
-}
-
-/** What an external token says of its holder. */
-export interface ExternalHolder {
-  readonly issuer: string;
-  readonly subject: string;
-  readonly roles: readonly string[];
 }
 
 function holder(sql: Sql, roles: Fragment = sql`u.roles`): Fragment {

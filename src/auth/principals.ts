@@ -1,7 +1,7 @@
 import type { Sql } from "../db/sql.ts";
+import type { ExternalHolder } from "../lib/caller.ts";
 import type { Clock } from "../lib/clock.ts";
 import {
-  type ExternalHolder,
   type ExternalPrincipal,
   findExternalPrincipal,
   findKeyPrincipal,

@@ -117,7 +117,7 @@ export function createAuthService(deps: AuthServiceDeps): AuthService {
     async getCaller(caller) {
       const user = caller.credential === "none" ? localUser() : await findUser(db.sql, caller.userId);
       if (!user) throw new UserNotFoundError(caller.userId);
-      return caller.roles ? { ...user, roles: caller.roles } : user;
+      return caller.external ? { ...user, roles: caller.external.roles } : user;
     },
 
     async changePassword(caller, { current, next }) {

@@ -5,8 +5,8 @@ export interface Caller {
   readonly credential: "jwt" | "api_key" | "external" | "none";
   /** Session id (JWT), key id (API key) or `jti` (external token); never the secret. */
   readonly credentialId: string;
-  /** Of an external token the roles that it gives; those of others stand with their user. */
-  readonly roles?: readonly string[];
+  /** Whom an external token names, and the roles that it gives; those of other callers stand with their user. */
+  readonly external?: ExternalHolder;
   /** Permissions in force now: `resource:verb`, or `resource:verb:any` for what others own. */
   readonly permissions: ReadonlySet<string>;
   /** When the credential ends; null = does not end by itself. */
@@ -14,6 +14,13 @@ export interface Caller {
   readonly requestId: string;
   readonly ipAddress: string;
   readonly userAgent: string;
+}
+
+/** What a token of an external issuer says of its holder. */
+export interface ExternalHolder {
+  readonly issuer: string;
+  readonly subject: string;
+  readonly roles: readonly string[];
 }
 
 /** True if the caller holds the permission, for own objects (`jobs:read`) or all (`jobs:read:any`). */

@@ -44,7 +44,8 @@ test("twenty first tokens at once, on two servers, make one user, who is the iss
   );
   expect(new Set(callers.map(({ userId }) => userId)).size).toBe(1);
   const [caller] = callers;
-  expect(caller).toMatchObject({ credential: "external", email: "", roles: ["developer"], ...PEER });
+  expect(caller).toMatchObject({ credential: "external", email: "", ...PEER });
+  expect(caller?.external).toEqual({ issuer: issuer.url, subject: "alice", roles: ["developer"] });
   expect(caller?.permissions.has("jobs:create")).toBe(true);
   expect(await externalUsers(h)).toMatchObject([
     {
@@ -101,7 +102,7 @@ test("roles follow the claim at each token, custom ones too, and nothing that is
   expect((await h.as(await issuer.token("alice"), auth)).permissions.has("users:read")).toBe(false);
   await issuer.setClaims("alice", { groups: ["operations", "admin"] });
   const operator = await h.as(await issuer.token("alice"), auth);
-  expect(operator).toMatchObject({ userId: caller.userId, roles: ["operator"] });
+  expect(operator).toMatchObject({ userId: caller.userId, external: { roles: ["operator"] } });
   expect(operator.permissions.has("jobs:read:any")).toBe(true);
   await issuer.setClaims("alice", { groups: ["watch"] });
   const watcher = await h.as(await issuer.token("alice"), auth);
