@@ -11,7 +11,8 @@ import { createSpill } from "./audit/spill.ts";
 import { type AuditWriter, createAuditWriter } from "./audit/writer.ts";
 import { type AdminVerbs, createAdminVerbs } from "./auth/admin.ts";
 import { type Auth, createAuth } from "./auth/auth.ts";
-import { UnauthenticatedError } from "./auth/errors.ts";
+import { MasterKeyMissingError, UnauthenticatedError } from "./auth/errors.ts";
+import { createKeyRotation, type KeyRotation } from "./auth/key-rotation.ts";
 import { loadMasterKey, readMasterKey } from "./auth/master-key.ts";
 import { createPasswords } from "./auth/passwords.ts";
 import type { Config } from "./config.ts";
@@ -603,6 +604,7 @@ export async function startServer(options: StartOptions & { worker: boolean }): 
       db: core.db,
       config,
       masterKey: core.masterKey,
+      egress: core.egress,
       logger,
       clock: core.clock,
     });
@@ -676,6 +678,22 @@ export async function startWorkerProcess(options: StartOptions): Promise<Running
 
 /** Runs one of the verbs of `sluice admin` on the database, and ends. */
 export async function runAdmin<T>(options: StartOptions, act: (admin: AdminVerbs) => Promise<T>): Promise<T> {
+  return await onDatabase(options, (db) =>
+    act(createAdminVerbs({ db, audit: createAuditor(), passwords: createPasswords({ concurrency: 1 }) })),
+  );
+}
+
+/** Runs one of the verbs of `sluice keys` on the database, and ends. @throws MasterKeyMissingError */
+export async function runKeys<T>(options: StartOptions, act: (keys: KeyRotation) => Promise<T>): Promise<T> {
+  const { config } = options;
+  return await onDatabase(options, async (db) => {
+    const masterKey = config.masterKey ?? (await readMasterKey(config.dataDir));
+    if (!masterKey) throw new MasterKeyMissingError(config.dataDir);
+    return await act(createKeyRotation({ db, audit: createAuditor(), masterKey }));
+  });
+}
+
+async function onDatabase<T>(options: StartOptions, act: (db: Database) => Promise<T>): Promise<T> {
   const cleanup = createCleanup(options.logger);
   try {
     const { url } = await takeDatabase(options, cleanup);
@@ -685,9 +703,7 @@ export async function runAdmin<T>(options: StartOptions, act: (admin: AdminVerbs
       cleanup,
     );
     await assertMigrated(db);
-    return await act(
-      createAdminVerbs({ db, audit: createAuditor(), passwords: createPasswords({ concurrency: 1 }) }),
-    );
+    return await act(db);
   } catch (error) {
     throw await startFailure(error, options.database);
   } finally {

@@ -3,6 +3,8 @@ import { join, resolve } from "node:path";
 import type { Running, RunningServer } from "./app.ts";
 import { fileVerdictJson, fileVerdictText } from "./audit/file-verdict.ts";
 import type { AdminVerbs } from "./auth/admin.ts";
+import type { KeyRotation } from "./auth/key-rotation.ts";
+import { keysJson, keysText } from "./cli/key-text.ts";
 import type { ServerCommands } from "./cli/server-commands.ts";
 import { type Config, loadConfig } from "./config.ts";
 import { type FoundDatabase, findDatabase } from "./database.ts";
@@ -105,6 +107,24 @@ export const serverCommands: ServerCommands = {
     say(`All sessions of ${email} have ended. New password, shown once: ${generatedPassword}`);
     return 0;
   },
+
+  async rotateKeys({ compromised }) {
+    const by = "keys";
+    const { active, retired } = await onKeys((keys) => (compromised ? keys.condemn(by) : keys.rotate(by)));
+    say(`Access tokens are signed with ${active} from now on; every server does so within 5 s.`);
+    say(
+      compromised
+        ? "All keys of before are condemned: what they have signed is refused, and clients refresh their tokens."
+        : `${retired} is retired: what it has signed stays good for its 10 minutes.`,
+    );
+    return 0;
+  },
+
+  async listKeys({ json }) {
+    const all = await onKeys((keys) => keys.list());
+    say(json ? keysJson(all) : keysText(all));
+    return 0;
+  },
 };
 
 /** True when the embedded database of the data folder is free to be started by this command. */
@@ -113,10 +133,21 @@ async function noServerRuns(config: Config): Promise<boolean> {
 }
 
 async function onDatabase<T>(act: (admin: AdminVerbs) => Promise<T>): Promise<T> {
+  const options = await beginMaintenance();
+  const { runAdmin } = await app();
+  return await runAdmin(options, act);
+}
+
+async function onKeys<T>(act: (keys: KeyRotation) => Promise<T>): Promise<T> {
+  const options = await beginMaintenance();
+  const { runKeys } = await app();
+  return await runKeys(options, act);
+}
+
+async function beginMaintenance() {
   const { config, logger } = settings();
   const database = begin({ config, logger, embedded: await noServerRuns(config) });
-  const { runAdmin } = await app();
-  return await runAdmin({ config, logger, migrate: false, database }, act);
+  return { config, logger, migrate: false, database };
 }
 
 /**

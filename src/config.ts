@@ -4,6 +4,7 @@ import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
 import { parsePlaces } from "./lib/address-ranges.ts";
 import { SluiceError } from "./lib/errors.ts";
+import { parseOidcIssuers } from "./lib/oidc-issuers.ts";
 
 /** One or more settings are at fault; the message names all of them and never shows a value. */
 export class ConfigError extends SluiceError {
@@ -108,6 +109,10 @@ const SETTINGS = z.object({
   SLUICE_TLS_KEY: z.string().optional(),
   /** `none` lets everybody who reaches the port do everything; only on loopback. */
   SLUICE_AUTH: z.enum(["required", "none"], "must be required or none").default("required"),
+  /** OpenID Connect issuers whose tokens are accepted: a JSON list, see the README. */
+  SLUICE_OIDC_ISSUERS: z.string().optional(),
+  /** How long a key signs access tokens before the next one does, in days; 0: until `sluice keys rotate`. */
+  SLUICE_SIGNING_KEY_DAYS: number(0, 3_650).default(90),
   /** How clients reach this server; without it the address it listens on. */
   SLUICE_PUBLIC_URL: z.url({ protocol: /^https?$/, error: "must be http://… or https://…" }).optional(),
   /** Origins, exact and separated by commas, whose pages may call from a browser. */
@@ -123,10 +128,11 @@ const SETTINGS = z.object({
     .default("auto"),
 });
 
-/** Settings that may stand in a file named by `<NAME>_FILE`. */
+/** Settings that may stand in a file named by `<NAME>_FILE`: secrets, and what is too long for a line. */
 const SECRETS = [
   "SLUICE_ADMIN_PASSWORD",
   "SLUICE_MASTER_KEY",
+  "SLUICE_OIDC_ISSUERS",
   "SLUICE_S3_ACCESS_KEY_ID",
   "SLUICE_S3_SECRET_ACCESS_KEY",
   "DATABASE_URL",
@@ -185,6 +191,7 @@ export function loadConfig(environment: Environment = process.env) {
       "SLUICE_ADDR: credentials would cross the network in plain text; set SLUICE_TLS_CERT and SLUICE_TLS_KEY, or SLUICE_BEHIND_PROXY=true when a proxy in front speaks TLS",
     );
   }
+  const oidcIssuers = readIssuers(data, faults);
   const { ranges, hosts, wrong } = parsePlaces(data.SLUICE_EGRESS_ALLOW);
   if (wrong.length > 0) {
     const places = wrong.map((entry) => data.SLUICE_EGRESS_ALLOW.indexOf(entry) + 1).join(", ");
@@ -235,6 +242,8 @@ export function loadConfig(environment: Environment = process.env) {
     /** What outgoing calls may reach beyond public https addresses. */
     egress: { ranges, hosts, allowHttp: data.SLUICE_EGRESS_ALLOW_HTTP },
     auth: data.SLUICE_AUTH,
+    oidcIssuers,
+    signingKeyMs: data.SLUICE_SIGNING_KEY_DAYS === 0 ? null : data.SLUICE_SIGNING_KEY_DAYS * 86_400_000,
     corsOrigins: data.SLUICE_CORS_ORIGINS,
     logLevel: data.SLUICE_LOG_LEVEL,
     hostname: hostname(),
@@ -269,6 +278,21 @@ function secretFilesOf(environment: Environment): string[] {
     const file = environment[name];
     return file ? [resolve(file)] : [];
   });
+}
+
+function readIssuers(
+  { SLUICE_OIDC_ISSUERS: json, SLUICE_AUTH: auth, SLUICE_PUBLIC_URL: ours }: z.infer<typeof SETTINGS>,
+  faults: string[],
+) {
+  if (json === undefined) return [];
+  const parsed = parseOidcIssuers(json);
+  for (const fault of parsed.faults) faults.push(`SLUICE_OIDC_ISSUERS: ${fault}`);
+  if (auth === "none") faults.push("SLUICE_OIDC_ISSUERS: has no effect with SLUICE_AUTH=none; set only one");
+  // Its tokens could not be told from our own.
+  if (parsed.issuers.some(({ issuer }) => issuer === ours?.replace(/\/$/, ""))) {
+    faults.push("SLUICE_OIDC_ISSUERS: SLUICE_PUBLIC_URL is the issuer of this server itself");
+  }
+  return parsed.issuers;
 }
 
 function readTls(certFile: string | undefined, keyFile: string | undefined, faults: string[]) {

@@ -1,14 +1,21 @@
 import { availableParallelism } from "node:os";
 import { createAuditor } from "../audit/auditor.ts";
 import type { Database } from "../db/sql.ts";
-import { type Clock, systemClock } from "../lib/clock.ts";
+import type { Egress } from "../egress/egress.ts";
+import { type Clock, monotonicMs, systemClock } from "../lib/clock.ts";
+import type { OidcIssuer } from "../lib/oidc-issuers.ts";
 import type { PageTokens } from "../rpc/pages.ts";
 import type { ServiceRegistration } from "../rpc/service.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { type AdminVerbs, createAdminVerbs } from "./admin.ts";
 import { type Authenticator, createAuthenticator } from "./authenticator.ts";
 import { type BootstrapResult, bootstrapAdmin } from "./bootstrap.ts";
+import { createExternalTokens } from "./external/external-tokens.ts";
+import { createExternalUserMaker } from "./external/external-users.ts";
+import { checkIssuers } from "./external/issuer-checks.ts";
 import { createJwksHandler } from "./jwks.ts";
+import { createKeyRotation } from "./key-rotation.ts";
+import { createKeyRotator } from "./key-rotator.ts";
 import { ensureLocalKey } from "./local-key.ts";
 import { createPasswords } from "./passwords.ts";
 import { createRefreshTokenMaker } from "./refresh-tokens.ts";
@@ -48,8 +55,13 @@ export interface AuthOptions {
     readonly publicUrl: string | null;
     readonly adminEmail: string | null;
     readonly adminPassword: string | null;
+    readonly oidcIssuers: readonly OidcIssuer[];
+    /** How long a key signs; null = until it is rotated. */
+    readonly signingKeyMs: number | null;
   };
   readonly masterKey: Uint8Array;
+  /** The way to the external issuers. */
+  readonly egress: Pick<Egress, "call" | "check">;
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly limits?: Partial<SessionLimits>;
@@ -60,15 +72,16 @@ export interface AuthOptions {
 /**
  * Makes signing keys and the first administrator if there are none, and the key for commands on this machine; then
  * callers can be told apart.
- * @throws MasterKeyMismatchError, SecretFileError
+ * @throws MasterKeyMismatchError, SecretFileError, IssuerRefusedError
  */
 export async function createAuth(options: AuthOptions): Promise<Auth> {
-  const { db, config, masterKey, logger, limits = {}, databaseTime } = options;
+  const { db, config, masterKey, egress, logger, limits = {}, databaseTime } = options;
   const clock = options.clock ?? systemClock;
   const audit = createAuditor(clock.now);
   const passwords = createPasswords({ concurrency: availableParallelism() });
   const keys = createSigningKeys({ db, masterKey, clock });
-  await keys.ensure();
+  const rotation = createKeyRotation({ db, audit, masterKey });
+  await rotation.ensure();
   const bootstrap = await bootstrapAdmin({
     db,
     audit,
@@ -81,7 +94,22 @@ export async function createAuth(options: AuthOptions): Promise<Auth> {
   const localKeyPath = await ensureLocalKey({ db, audit, clock, dataDir: config.dataDir });
   const issuer = config.publicUrl || DEFAULT_ISSUER;
   const access = createAccessTokens({ keys, clock, issuer, audience: AUDIENCE });
-  const authenticator = createAuthenticator({ mode: config.auth, db, access, clock, logger });
+  await checkIssuers({ issuers: config.oidcIssuers, sql: db.sql, egress });
+  const authenticator = createAuthenticator({
+    mode: config.auth,
+    db,
+    access,
+    external: createExternalTokens({
+      issuers: config.oidcIssuers,
+      egress,
+      clock,
+      now: monotonicMs,
+      logger,
+    }),
+    makeExternalUser: createExternalUserMaker({ db, audit }),
+    clock,
+    logger,
+  });
   const refreshTokens = createRefreshTokenMaker(masterKey);
   const sessions = createSessions({ db, access, refreshTokens, audit, limits, databaseTime });
   const service = createAuthService({
@@ -96,6 +124,12 @@ export async function createAuth(options: AuthOptions): Promise<Auth> {
     onChange: authenticator.invalidate,
     databaseTime,
   });
+  const rotator =
+    config.signingKeyMs === null
+      ? null
+      : createKeyRotator({ rotation, maxActiveMs: config.signingKeyMs, logger });
+  await rotator?.start();
+  await keys.start();
   await authenticator.start();
   return {
     authenticate: authenticator.authenticate,
@@ -106,6 +140,8 @@ export async function createAuth(options: AuthOptions): Promise<Auth> {
     bootstrap,
     localKeyPath,
     routes: (pages) => [authRoutes(service, pages)],
-    stop: authenticator.stop,
+    async stop() {
+      await Promise.all([rotator?.stop(), keys.stop(), authenticator.stop()]);
+    },
   };
 }

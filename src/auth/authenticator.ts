@@ -1,5 +1,5 @@
 import type { Database } from "../db/sql.ts";
-import type { Caller } from "../lib/caller.ts";
+import type { Caller, ExternalHolder } from "../lib/caller.ts";
 import type { Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -7,10 +7,11 @@ import { parseApiKey, secretMatches } from "./api-key-format.ts";
 import { CHANGE_CHANNEL } from "./change-queries.ts";
 import { credentialOf } from "./credential.ts";
 import { CredentialExpiredError, CredentialInvalidError } from "./errors.ts";
+import type { ExternalIdentity, ExternalTokens } from "./external/external-tokens.ts";
 import { createKeyUse } from "./key-use.ts";
 import { LOCAL_USER_ID, type Peer } from "./model.ts";
-import { ALL_PERMISSIONS, intersect, permissionsOf } from "./permissions.ts";
-import type { KeyPrincipal, SessionPrincipal } from "./principal-queries.ts";
+import { ALL_PERMISSIONS, externalPermissionsOf, intersect, permissionsOf } from "./permissions.ts";
+import type { ExternalPrincipal, KeyPrincipal, SessionPrincipal } from "./principal-queries.ts";
 import { createPrincipals } from "./principals.ts";
 import type { AccessTokens } from "./tokens.ts";
 
@@ -19,7 +20,8 @@ export interface Authenticator {
   /**
    * The caller behind the headers, with the permissions that hold now. Changes (a disabled user, other roles, a
    * revoked key, a logout) are in force within 5 s on every process.
-   * @throws UnauthenticatedError, CredentialInvalidError, CredentialExpiredError, CredentialsConflictError
+   * @throws UnauthenticatedError, CredentialInvalidError, CredentialExpiredError, CredentialsConflictError,
+   * RolesMissingError, IssuerUnavailableError
    */
   authenticate(headers: Headers, peer: Peer): Promise<Caller>;
   /**
@@ -45,11 +47,15 @@ export interface AuthenticatorDeps {
   readonly mode: "required" | "none";
   readonly db: Database;
   readonly access: Pick<AccessTokens, "verify">;
+  readonly external: ExternalTokens;
+  /** Makes the user of an external token that comes for the first time. */
+  readonly makeExternalUser: (identity: ExternalIdentity, peer: Peer) => Promise<void>;
   readonly clock: Clock;
   readonly logger: Pick<Logger, "debug">;
 }
 
-export function createAuthenticator({ mode, db, access, clock, logger }: AuthenticatorDeps): Authenticator {
+export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
+  const { mode, db, access, external, clock, logger } = deps;
   const principals = createPrincipals(db.sql, clock);
   const keyUse = createKeyUse({
     sql: db.sql,
@@ -70,6 +76,19 @@ export function createAuthenticator({ mode, db, access, clock, logger }: Authent
     return session;
   };
 
+  const goodExternal = async (
+    holder: ExternalHolder,
+    make?: () => Promise<void>,
+  ): Promise<ExternalPrincipal> => {
+    let user = await principals.external(holder);
+    if (!user && make) {
+      await make();
+      user = await principals.external(holder);
+    }
+    if (!user?.isActive) throw new CredentialInvalidError();
+    return user;
+  };
+
   const byApiKey = async (text: string, peer: Peer): Promise<Caller> => {
     const parts = parseApiKey(text);
     if (!parts) throw new CredentialInvalidError();
@@ -88,7 +107,24 @@ export function createAuthenticator({ mode, db, access, clock, logger }: Authent
     };
   };
 
+  const byExternalToken = async (identity: ExternalIdentity, peer: Peer): Promise<Caller> => {
+    const user = await goodExternal(identity, () => deps.makeExternalUser(identity, peer));
+    const { issuer, subject, roles } = identity;
+    return {
+      userId: user.userId,
+      email: user.email,
+      credential: "external",
+      credentialId: identity.tokenId,
+      external: { issuer, subject, roles },
+      permissions: externalPermissionsOf(user.roles, user.customPermissions),
+      expireTime: identity.expireTime,
+      ...peer,
+    };
+  };
+
   const byToken = async (text: string, peer: Peer): Promise<Caller> => {
+    const identity = await external.verify(text);
+    if (identity) return await byExternalToken(identity, peer);
     const { userId, sessionId, tokenVersion, expireTime } = await access.verify(text);
     let session = await goodSession(sessionId);
     if (tokenVersion > session.tokenVersion) {
@@ -110,8 +146,13 @@ export function createAuthenticator({ mode, db, access, clock, logger }: Authent
   };
 
   /** As known here, up to 4 s old. */
-  const permissionsKnown = async ({ credential, credentialId }: Caller): Promise<ReadonlySet<string>> => {
+  const permissionsKnown = async (caller: Caller): Promise<ReadonlySet<string>> => {
+    const { credential, credentialId } = caller;
     if (credential === "api_key") return keyPermissions(await goodKey(credentialId));
+    if (caller.external) {
+      const user = await goodExternal(caller.external);
+      return externalPermissionsOf(user.roles, user.customPermissions);
+    }
     const session = await goodSession(credentialId);
     return permissionsOf(session.roles, session.customPermissions);
   };
@@ -125,7 +166,7 @@ export function createAuthenticator({ mode, db, access, clock, logger }: Authent
     },
     async permissionsNow(caller) {
       if (caller.credential === "none") return caller.permissions;
-      principals.invalidate(`${caller.credential === "api_key" ? "key" : "session"}:${caller.credentialId}`);
+      principals.invalidate(changeOf(caller));
       return await permissionsKnown(caller);
     },
     async revalidate(caller) {
@@ -142,6 +183,12 @@ export function createAuthenticator({ mode, db, access, clock, logger }: Authent
     },
     stop: keyUse.drain,
   };
+}
+
+/** The change that makes what is known of the caller's credential be asked anew. */
+function changeOf({ credential, credentialId, userId }: Caller): string {
+  if (credential === "api_key") return `key:${credentialId}`;
+  return credential === "external" ? `user:${userId}` : `session:${credentialId}`;
 }
 
 function keyPermissions(key: KeyPrincipal): ReadonlySet<string> {

@@ -13,6 +13,7 @@ import type { ApiKey, Role, Tokens, User } from "./model.ts";
 const CREDENTIAL_TYPES: Record<Caller["credential"], CredentialType> = {
   jwt: CredentialType.ACCESS_TOKEN,
   api_key: CredentialType.API_KEY,
+  external: CredentialType.EXTERNAL_TOKEN,
   none: CredentialType.NONE,
 };
 
@@ -31,6 +32,8 @@ export function userToMessage(user: User): MessageInitShape<typeof UserSchema> {
     isServiceAccount,
     mustChangePassword,
     version,
+    issuer: user.issuer ?? "",
+    subject: user.subject ?? "",
     createTime: timestampFromDate(user.createdAt),
     updateTime: timestampFromDate(user.updatedAt),
     ...(user.lastLoginAt && { lastLoginTime: timestampFromDate(user.lastLoginAt) }),

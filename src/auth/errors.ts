@@ -38,6 +38,43 @@ export class CredentialsConflictError extends SluiceError {
   }
 }
 
+/** A token of an external issuer is good, and no role follows from it. */
+export class RolesMissingError extends SluiceError {
+  override name = "RolesMissingError";
+  readonly kind = "permission_denied";
+  readonly reason = "PERMISSION_DENIED";
+  constructor(issuer: string, claim: string) {
+    super(
+      `The token is good, but its claim ${claim} gives no role here. Have ${issuer} put you into a group that the operator of this server has given a role.`,
+      { issuer, claim },
+    );
+  }
+}
+
+/** The list of external issuers does not go with this installation. */
+export class IssuerRefusedError extends SluiceError {
+  override name = "IssuerRefusedError";
+  readonly kind = "invalid_argument";
+  readonly reason = "CONFIG_INVALID";
+  constructor(faults: readonly string[]) {
+    super(`SLUICE_OIDC_ISSUERS is not valid:\n${faults.map((fault) => `  ${fault}`).join("\n")}`);
+  }
+}
+
+/** The keys of an external issuer cannot be had, so its tokens can be neither taken nor refused. */
+export class IssuerUnavailableError extends SluiceError {
+  override name = "IssuerUnavailableError";
+  readonly kind = "unavailable";
+  readonly reason = "ISSUER_UNAVAILABLE";
+  constructor(issuer: string, retryAfterMs: number, cause?: unknown) {
+    super(
+      `The keys of ${issuer} cannot be fetched, so its tokens cannot be checked now. Try again in a moment.`,
+      { issuer },
+      { retryAfterMs, cause },
+    );
+  }
+}
+
 export class LoginFailedError extends SluiceError {
   override name = "LoginFailedError";
   readonly kind = "unauthenticated";
@@ -249,6 +286,34 @@ export class MasterKeyMismatchError extends SluiceError {
   constructor() {
     super(
       "The secrets in the database were encrypted with another master key. Restore `<data dir>/master-key` (or SLUICE_MASTER_KEY) as it was when this database was set up.",
+    );
+  }
+}
+
+/** The command has to open or make secrets, and this machine does not have the key that they are encrypted with. */
+export class MasterKeyMissingError extends SluiceError {
+  override name = "MasterKeyMissingError";
+  readonly kind = "failed_precondition";
+  readonly reason = "MASTER_KEY_MISSING";
+  constructor(dataDir: string) {
+    super(
+      `There is no master key in ${dataDir}. Run this on the machine of a server, with its settings: SLUICE_DATA_DIR, or SLUICE_MASTER_KEY.`,
+      { data_dir: dataDir },
+    );
+  }
+}
+
+/** The key that would sign next is not known to all who check tokens yet. */
+export class SigningKeyTooNewError extends SluiceError {
+  override name = "SigningKeyTooNewError";
+  readonly kind = "failed_precondition";
+  readonly reason = "SIGNING_KEY_TOO_NEW";
+  constructor(waitMs: number) {
+    const seconds = Math.ceil(waitMs / 1000);
+    super(
+      `The next signing key was made a moment ago, and whoever checks tokens may not know it yet. Rotate in ${seconds} s, or with --compromised if the keys of now must not be trusted any more.`,
+      { wait_seconds: String(seconds) },
+      { retryAfterMs: waitMs },
     );
   }
 }

@@ -3,6 +3,7 @@ import type { Trail } from "../lib/trail.ts";
 /** Someone who calls: a person, or a service account, which has no password. */
 export interface User {
   readonly id: string;
+  /** Empty for a user of an external issuer. */
   readonly email: string;
   readonly displayName: string;
   readonly roles: readonly string[];
@@ -14,6 +15,9 @@ export interface User {
   readonly createdAt: Date;
   readonly updatedAt: Date;
   readonly lastLoginAt: Date | null;
+  /** The external issuer, and who the user is for it; null for users of our own. */
+  readonly issuer: string | null;
+  readonly subject: string | null;
 }
 
 /** A user with the hash of the password; it goes no further than the verbs that check it. */

@@ -68,6 +68,24 @@ export function permissionsOf(roles: readonly string[], custom: readonly string[
   return widen([...builtin, ...custom.filter((permission) => KNOWN.has(permission))]);
 }
 
+/**
+ * What a token of an external issuer does not give, whatever its roles are: what it stands for is kept by its issuer, and
+ * a key made with it would outlive the roles that come with each token.
+ */
+const NOT_EXTERNAL: ReadonlySet<string> = new Set([
+  "account:update",
+  "api_keys:create",
+  "api_keys:create:any",
+]);
+
+/** What a token of an external issuer may do that gives `roles`. */
+export function externalPermissionsOf(
+  roles: readonly string[],
+  custom: readonly string[],
+): ReadonlySet<string> {
+  return permissionsOf(roles, custom).difference(NOT_EXTERNAL);
+}
+
 /** Both: what a key was given, as far as its owner may do it now. */
 export function intersect(key: readonly string[], owner: ReadonlySet<string>): ReadonlySet<string> {
   return new Set([...widen(key)].filter((permission) => owner.has(permission)));

@@ -1,4 +1,5 @@
-import type { Sql } from "../db/sql.ts";
+import { array, type Fragment, type Sql } from "../db/sql.ts";
+import type { ExternalHolder } from "../lib/caller.ts";
 
 interface Holder {
   readonly userId: string;
@@ -8,6 +9,8 @@ interface Holder {
   /** The permissions of the user's custom roles. */
   readonly customPermissions: readonly string[];
 }
+
+export type ExternalPrincipal = Holder;
 
 export interface SessionPrincipal extends Holder {
   readonly tokenVersion: number;
@@ -22,9 +25,9 @@ export interface KeyPrincipal extends Holder {
   readonly lastUsedAt: Date | null;
 }
 
-function holder(sql: Sql) {
-  return sql`u.id as user_id, u.email, u.is_active, to_jsonb(u.roles) as roles,
-    coalesce((select jsonb_agg(p) from roles r cross join unnest(r.permissions) p where r.name = any(u.roles)),
+function holder(sql: Sql, roles: Fragment = sql`u.roles`): Fragment {
+  return sql`u.id as user_id, coalesce(u.email, '') as email, u.is_active, to_jsonb(${roles}) as roles,
+    coalesce((select jsonb_agg(p) from roles r cross join unnest(r.permissions) p where r.name = any(${roles})),
       '[]'::jsonb) as custom_permissions`;
 }
 
@@ -40,6 +43,17 @@ export async function findKeyPrincipal(sql: Sql, keyId: string): Promise<KeyPrin
     select ${holder(sql)}, k.hash, to_jsonb(k.permissions) as permissions, k.expires_at,
       k.revoked_at is not null as is_revoked, k.last_used_at
     from api_keys k join users u on u.id = k.owner_id where k.id = ${keyId}`;
+  return row ?? null;
+}
+
+/** The user with the roles of the token, not with any of its own; null if there is no such user yet. */
+export async function findExternalPrincipal(
+  sql: Sql,
+  { issuer, subject, roles }: ExternalHolder,
+): Promise<ExternalPrincipal | null> {
+  const [row] = await sql<ExternalPrincipal[]>`
+    select ${holder(sql, sql`${array(roles)}::text::text[]`)}
+    from users u where u.issuer = ${issuer} and u.subject = ${subject}`;
   return row ?? null;
 }
 

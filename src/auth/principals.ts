@@ -1,6 +1,9 @@
 import type { Sql } from "../db/sql.ts";
+import type { ExternalHolder } from "../lib/caller.ts";
 import type { Clock } from "../lib/clock.ts";
 import {
+  type ExternalPrincipal,
+  findExternalPrincipal,
   findKeyPrincipal,
   findSessionPrincipal,
   type KeyPrincipal,
@@ -8,13 +11,14 @@ import {
 } from "./principal-queries.ts";
 
 /** A change made by another process is in force here after this, even if its notice is lost. */
-const MAX_AGE_MS = 4_000;
+const MAX_AGE_MS = 2_000;
 const MAX_ENTRIES = 10_000;
 
-/** Who is behind a session or a key, as it was at most 4 s ago. */
+/** Who is behind a session, a key or an external token, as it was at most 2 s ago. */
 export interface Principals {
   session(id: string): Promise<SessionPrincipal | null>;
   key(id: string): Promise<KeyPrincipal | null>;
+  external(holder: ExternalHolder): Promise<ExternalPrincipal | null>;
   /** Asks the database anew at the next call; `change` as it comes over the channel, none = for all. */
   invalidate(change?: string): void;
 }
@@ -22,16 +26,19 @@ export interface Principals {
 export function createPrincipals(sql: Sql, clock: Clock): Principals {
   const sessions = createCache((id: string) => findSessionPrincipal(sql, id), clock);
   const keys = createCache((id: string) => findKeyPrincipal(sql, id), clock);
+  const externals = createCache((id: string) => findExternalPrincipal(sql, JSON.parse(id)), clock);
   return {
     session: sessions.get,
     key: keys.get,
+    external: ({ issuer, subject, roles }) => externals.get(JSON.stringify({ issuer, subject, roles })),
     invalidate(change = "") {
       const [kind, id = ""] = change.split(":");
       if (kind === "session") sessions.drop(id);
       else if (kind === "key") keys.drop(id);
-      else {
+      else if (kind !== "signing_key") {
         sessions.clear();
         keys.clear();
+        externals.clear();
       }
     },
   };

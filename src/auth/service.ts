@@ -127,7 +127,7 @@ export function createAuthService(deps: AuthServiceDeps): AuthService {
     async getCaller(caller) {
       const user = caller.credential === "none" ? localUser() : await findUser(db.sql, caller.userId);
       if (!user) throw new UserNotFoundError(caller.userId);
-      return user;
+      return caller.external ? { ...user, roles: caller.external.roles } : user;
     },
 
     async changePassword(caller, { current, next }) {
@@ -184,5 +184,7 @@ function localUser(): User {
     createdAt: epoch,
     updatedAt: epoch,
     lastLoginAt: null,
+    issuer: null,
+    subject: null,
   };
 }

@@ -17,8 +17,8 @@ export interface NewUser {
 
 function columns(sql: Sql): Fragment {
   // The driver knows no array types; JSON it reads.
-  return sql`id, email, display_name, to_jsonb(roles) as roles, is_active, is_service_account,
-    must_change_password, token_version, version, created_at, updated_at, last_login_at`;
+  return sql`id, coalesce(email, '') as email, display_name, to_jsonb(roles) as roles, is_active, is_service_account,
+    must_change_password, token_version, version, created_at, updated_at, last_login_at, issuer, subject`;
 }
 
 /**
@@ -41,7 +41,8 @@ export async function anyUser(sql: Sql): Promise<boolean> {
 /** The oldest active user with the role `admin`. */
 export async function findOldestAdmin(sql: Sql): Promise<User | null> {
   const [user] = await sql<User[]>`
-    select ${columns(sql)} from users where is_active and 'admin' = any(roles) order by created_at, id limit 1`;
+    select ${columns(sql)} from users where is_active and issuer is null and 'admin' = any(roles)
+    order by created_at, id limit 1`;
   return user ?? null;
 }
 

@@ -27,6 +27,8 @@ export interface ServerCommands {
   }): Promise<number>;
   createUser(options: { email: string; name?: string; roles: string[]; service: boolean }): Promise<number>;
   resetPassword(options: { email: string }): Promise<number>;
+  rotateKeys(options: { compromised: boolean }): Promise<number>;
+  listKeys(options: { json: boolean }): Promise<number>;
 }
 
 /** Servers check pipelines by them, workers run them. */
@@ -100,4 +102,20 @@ export function registerServerCommands(
     .description("give a user a new password, print it, and end all sessions of the user")
     .argument("<email>")
     .action((email: string) => run(() => commands.resetPassword({ email })));
+
+  const keys = program
+    .command("keys")
+    .description("keep the keys that access tokens are signed with, directly in the database");
+  keys
+    .command("rotate")
+    .description(
+      "let the next key sign, on every server within 5 s; tokens of the old one stay good for their time",
+    )
+    .option("--compromised", "condemn all keys of now: what they have signed is refused at once", false)
+    .action((options: { compromised: boolean }) => run(() => commands.rotateKeys(options)));
+  keys
+    .command("list")
+    .description("show the keys, newest first: next, active, retired")
+    .option("--json", "print one JSON value a line", false)
+    .action((options: { json: boolean }) => run(() => commands.listKeys(options)));
 }

@@ -41,7 +41,7 @@ export async function readQueue(sql: Sql): Promise<QueueState> {
       select started_at from (select started_at from jobs where ended_at is not null
         order by ended_at desc limit 1000) as ended
     )
-    select q.paused, q.reason, u.email as changed_by,
+    select q.paused, q.reason, coalesce(u.email, u.display_name) as changed_by,
       extract(epoch from now() - q.changed_at)::float8 as changed_for,
       case when isfinite(q.reconciled_at) then extract(epoch from now() - q.reconciled_at)::float8 end
         as reconciled_seconds,

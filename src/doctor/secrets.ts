@@ -1,4 +1,4 @@
-import { tryMasterKey } from "../auth/signing-keys.ts";
+import { tryMasterKey } from "../auth/signing-key-pairs.ts";
 import type { Sql } from "../db/sql.ts";
 import { messageOf } from "../lib/errors.ts";
 import { createSecretBox } from "../lib/secret-box.ts";

@@ -4,9 +4,11 @@ import type { Trail } from "./trail.ts";
 export interface Caller {
   readonly userId: string;
   readonly email: string;
-  readonly credential: "jwt" | "api_key" | "none";
-  /** Session id (JWT) or key id (API key); never the secret. */
+  readonly credential: "jwt" | "api_key" | "external" | "none";
+  /** Session id (JWT), key id (API key) or `jti` (external token); never the secret. */
   readonly credentialId: string;
+  /** Whom an external token names, and the roles that it gives; those of other callers stand with their user. */
+  readonly external?: ExternalHolder;
   /** Permissions in force now: `resource:verb`, or `resource:verb:any` for what others own. */
   readonly permissions: ReadonlySet<string>;
   /** When the credential ends; null = does not end by itself. */
@@ -16,6 +18,13 @@ export interface Caller {
   readonly userAgent: string;
   /** What the call leaves in the audit log. */
   readonly trail?: Trail | undefined;
+}
+
+/** What a token of an external issuer says of its holder. */
+export interface ExternalHolder {
+  readonly issuer: string;
+  readonly subject: string;
+  readonly roles: readonly string[];
 }
 
 /** True if the caller holds the permission, for own objects (`jobs:read`) or all (`jobs:read:any`). */

@@ -7,6 +7,8 @@ export interface EdgeLimits extends ListenerLimits {
   readonly maxStreamsPerCaller: number;
   /** How often the credential of an open stream is asked after. */
   readonly revalidateMs: number;
+  /** How long a stream goes on while that cannot be answered. */
+  readonly maxUnvalidatedMs: number;
   readonly bodyIdleMs: number;
   readonly bodyMinBytesPerSecond: number;
 }
@@ -25,7 +27,9 @@ const DEFAULTS: EdgeLimits = {
   sessionIdleMs: 10 * 60_000,
   maxResets: 100,
   maxStreamsPerCaller: 1_000,
-  revalidateMs: 3_000,
+  // With the 2 s that an answer may be old, a change is in force within 5 s.
+  revalidateMs: 2_000,
+  maxUnvalidatedMs: 30_000,
   bodyIdleMs: 30_000,
   bodyMinBytesPerSecond: 1_024,
 };

@@ -31,6 +31,8 @@ export interface StreamLeaseDeps {
   /** Throws if the caller's credential is no longer good; asked every `revalidateMs` while a stream is open. */
   readonly revalidate?: ((caller: Caller) => Promise<void>) | undefined;
   readonly revalidateMs: number;
+  /** A stream whose credential could not be asked after for this long ends. */
+  readonly maxUnvalidatedMs: number;
 }
 
 export interface StreamLease {
@@ -49,7 +51,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Lets streams live as long as the credential that opened them, and a user have so many of them. */
 export function createStreamLeases(deps: StreamLeaseDeps): StreamLeases {
   const open = new Map<string, number>();
-  const { clock, maxStreamsPerCaller, revalidate, revalidateMs } = deps;
+  const { clock, maxStreamsPerCaller, revalidate, revalidateMs, maxUnvalidatedMs } = deps;
 
   const count = (userId: string, change: number) => {
     const streams = (open.get(userId) ?? 0) + change;
@@ -80,13 +82,18 @@ export function createStreamLeases(deps: StreamLeaseDeps): StreamLeases {
       }
       if (caller && caller.credential !== "none" && revalidate) {
         let asking = false;
+        let goodAt = performance.now();
         timers[1] = setInterval(() => {
           if (asking) return;
           asking = true;
           revalidate(caller)
+            .then(() => {
+              goodAt = performance.now();
+            })
             .catch((error) => {
-              // A database that is away for a moment is no reason to cut streams.
-              if (error instanceof SluiceError && error.kind !== "unavailable") controller.abort(error);
+              // A database that is away for a moment is no reason to cut streams; one that stays away is.
+              const isRefused = error instanceof SluiceError && error.kind !== "unavailable";
+              if (isRefused || performance.now() - goodAt >= maxUnvalidatedMs) controller.abort(error);
             })
             .finally(() => {
               asking = false;

@@ -273,6 +273,9 @@ test("the table of limits says what the code holds to", async () => {
     "Upload link": [hours(constantOf("src/jobs/documents/service.ts", "UPLOAD_SECONDS") * 1000)],
     "Download link": [minutes(constantOf("src/jobs/service.ts", "DOWNLOAD_SECONDS") * 1000)],
     "Access token": [minutes(ACCESS_TOKEN_MS)],
+    "Token of an external issuer": [
+      hours(constantOf("src/auth/external/external-tokens.ts", "MAX_LIFETIME_SECONDS") * 1000),
+    ],
     "API key": [`${constantOf("src/auth/api-keys.ts", "DEFAULT_LIFETIME_MS")} days`, longest],
   };
   const rows = tableUnder("Limit");

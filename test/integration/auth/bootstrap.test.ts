@@ -8,8 +8,6 @@ import { bootstrapAdmin } from "../../../src/auth/bootstrap.ts";
 import { localCredentials } from "../../../src/auth/local-key.ts";
 import { loadMasterKey, parseMasterKey } from "../../../src/auth/master-key.ts";
 import { createPasswords } from "../../../src/auth/passwords.ts";
-import { createSigningKeys } from "../../../src/auth/signing-keys.ts";
-import { systemClock } from "../../../src/lib/clock.ts";
 import { ADMIN, openTestDatabase, PEER, startAuth } from "./harness.ts";
 
 const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
@@ -111,61 +109,6 @@ test("a master key is 32 bytes or more in hex or base64, and nothing shorter", (
   expect(parseMasterKey(` ${key.toString("base64")}\n`)).toEqual(key);
   for (const text of ["", "changeme", randomBytes(31).toString("hex"), "z".repeat(20)])
     expect(parseMasterKey(text)).toBeNull();
-});
-
-test("twenty first starts share one active and one next signing key", async () => {
-  await using db = await openTestDatabase();
-  const masterKey = randomBytes(32);
-  const all = Array.from({ length: 20 }, () => createSigningKeys({ db, masterKey, clock: systemClock }));
-  await Promise.all(all.map((keys) => keys.ensure()));
-  const rows = await db.sql`select state from signing_keys order by state`;
-  expect(rows.map(({ state }) => state)).toEqual(["active", "next"]);
-  expect(new Set(await Promise.all(all.map(async (keys) => (await keys.active()).kid))).size).toBe(1);
-});
-
-test("a rotation lets the published next key sign, and tokens of the old key stay good", async () => {
-  await using db = await openTestDatabase();
-  const masterKey = randomBytes(32);
-  let now = Date.now();
-  const clock = { now: () => now };
-  const [here, there] = [
-    createSigningKeys({ db, masterKey, clock }),
-    createSigningKeys({ db, masterKey, clock }),
-  ];
-  await here.ensure();
-  await there.ensure();
-  const old = (await here.active()).kid;
-  const published = (await there.jwks()).keys.map((key) => (key as { kid: string }).kid);
-  await here.rotate();
-  const active = (await here.active()).kid;
-  expect(active).not.toBe(old);
-  expect(published).toContain(active);
-  expect(await here.find(old)).not.toBeNull();
-  const newest = (await here.jwks()).keys
-    .map((key) => (key as { kid: string }).kid)
-    .find((kid) => !published.includes(kid));
-  now += 6_000;
-  expect(await there.find(newest ?? "")).not.toBeNull();
-  expect(await there.find("unknown")).toBeNull();
-});
-
-test("private keys are encrypted, the published set has none, and another master key is told plainly", async () => {
-  await using h = await startAuth();
-  const [row] = await h.db.sql`select encode(private_key, 'escape') as text from signing_keys`;
-  expect(row?.text).not.toContain("PRIVATE KEY");
-  const answer = { status: 0, body: "" };
-  const response = {
-    writeHead: (status: number) => (answer.status = status),
-    end: (body = "") => (answer.body = body),
-  };
-  expect(await h.auth.jwks({ url: "/other", method: "GET" }, response)).toBe(false);
-  expect(await h.auth.jwks({ url: "/.well-known/jwks.json?x=1", method: "GET" }, response)).toBe(true);
-  const { keys } = JSON.parse(answer.body);
-  expect(keys).toHaveLength(2);
-  for (const key of keys)
-    expect(Object.keys(key).sort()).toEqual(["alg", "crv", "kid", "kty", "use", "x", "y"]);
-  const wrong = createSigningKeys({ db: h.db, masterKey: randomBytes(32), clock: systemClock });
-  await expect(wrong.ensure()).rejects.toMatchObject({ reason: "MASTER_KEY_MISMATCH" });
 });
 
 test("the administrator's commands make users and reset passwords, and refuse what is wrong", async () => {

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { type Auth, type AuthOptions, createAuth } from "../../../src/auth/auth.ts";
 import { migrate } from "../../../src/db/migrate.ts";
 import { type Database, openDatabase } from "../../../src/db/sql.ts";
+import { createEgress } from "../../../src/egress/egress.ts";
+import { parsePlaces } from "../../../src/lib/address-ranges.ts";
 import type { Caller } from "../../../src/lib/caller.ts";
 import { createTestDatabase } from "../../support/postgres.ts";
 
@@ -43,6 +45,7 @@ export interface TestTime {
 export interface AuthHarness extends AsyncDisposable {
   readonly db: Database;
   readonly dataDir: string;
+  readonly masterKey: Uint8Array;
   readonly auth: Auth;
   readonly time: TestTime;
   /** Another server process on the same database: its own pool and caches. */
@@ -63,6 +66,10 @@ export async function startAuth(config: Partial<AuthOptions["config"]> = {}): Pr
   const db = await openTestDatabase();
   const dataDir = await mkdtemp(join(tmpdir(), "sluice-auth-"));
   const masterKey = randomBytes(32);
+  const egress = createEgress({
+    policy: { ...parsePlaces(["127.0.0.0/8"]), allowHttp: false },
+    own: () => [],
+  });
   const pools: Database[] = [];
   let offset = 0;
   const options = (pool: Database, more: Partial<AuthOptions["config"]> = {}): AuthOptions => ({
@@ -73,10 +80,13 @@ export async function startAuth(config: Partial<AuthOptions["config"]> = {}): Pr
       publicUrl: null,
       adminEmail: ADMIN.email,
       adminPassword: ADMIN.password,
+      oidcIssuers: [],
+      signingKeyMs: null,
       ...config,
       ...more,
     },
     masterKey,
+    egress,
     logger: quiet,
     clock: { now: () => Date.now() + offset },
     databaseTime: () => new Date(Date.now() + offset),
@@ -88,6 +98,7 @@ export async function startAuth(config: Partial<AuthOptions["config"]> = {}): Pr
   return {
     db,
     dataDir,
+    masterKey,
     auth,
     as,
     time: {
@@ -116,6 +127,7 @@ export async function startAuth(config: Partial<AuthOptions["config"]> = {}): Pr
     async [Symbol.asyncDispose]() {
       for (const one of all) await one.stop();
       for (const pool of pools) await pool.close();
+      await egress.close();
       await db[Symbol.asyncDispose]();
       await rm(dataDir, { recursive: true, force: true });
     },

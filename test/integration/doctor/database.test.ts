@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { createSigningKeys } from "../../../src/auth/signing-keys.ts";
+import { createAuditor } from "../../../src/audit/auditor.ts";
+import { createKeyRotation } from "../../../src/auth/key-rotation.ts";
 import { createChecksWithout } from "../../../src/doctor/checks.ts";
 import { examine } from "../../../src/doctor/doctor.ts";
 import { textOf } from "../../../src/doctor/report.ts";
-import { systemClock } from "../../../src/lib/clock.ts";
 import { createSecretBox } from "../../../src/lib/secret-box.ts";
 import { createPipelinesService } from "../../../src/pipelines/service.ts";
 import { textRequest } from "../../support/harness.ts";
@@ -107,7 +107,7 @@ test("a master key that is missing or another one is a fault once something is e
   await using h = await createHarness();
   const masterKey = async () => null;
   expect((await visit(h, { masterKey })).of("master key")).toMatchObject([{ level: "ok" }]);
-  await createSigningKeys({ db: h.db, masterKey: key, clock: systemClock }).ensure();
+  await createKeyRotation({ db: h.db, audit: createAuditor(), masterKey: key }).ensure();
   expect((await visit(h)).of("master key")).toMatchObject([
     { level: "ok", message: "it opens 2 signing keys" },
   ]);

@@ -206,6 +206,25 @@ describe("a stream lives no longer than its credential", () => {
   });
 });
 
+test("a stream outlives a moment in which its credential cannot be asked after, and no more than that", async () => {
+  class Away extends SluiceError {
+    readonly kind = "unavailable";
+    readonly reason = "DATABASE_UNAVAILABLE";
+  }
+  let asked = 0;
+  await using edge = await startEdge({
+    limits: { revalidateMs: 20, maxUnvalidatedMs: 300 },
+    revalidate: async () => {
+      // Away for a moment, back, and then for good.
+      if (++asked % 5 !== 0 || asked > 20) throw new Away("The database is away.");
+    },
+  });
+  const [client] = allClients(edge.url, edge.port);
+  const end = await client!.stream(JobsService.method.watchJob, { id: JOB_ID }, () => {}, { headers });
+  expect(asked).toBeGreaterThan(20);
+  expect(end?.code).toBe("unavailable");
+});
+
 test("a user has only so many streams", async () => {
   await using edge = await startEdge({ limits: { maxStreamsPerCaller: 1 } });
   const [client] = allClients(edge.url, edge.port);

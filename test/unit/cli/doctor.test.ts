@@ -17,6 +17,8 @@ async function doctor(...args: string[]) {
     verifyAuditFile: none,
     createUser: none,
     resetPassword: none,
+    rotateKeys: none,
+    listKeys: none,
     async doctor(options) {
       calls.push(options);
       return 1;

@@ -21,6 +21,8 @@ process.exitCode = await runProgram(process.argv.slice(2), {
   verifyAuditFile: none,
   createUser: none,
   resetPassword: none,
+  rotateKeys: none,
+  listKeys: none,
   version: "0.0.0",
   ...(programName && { programName }),
   settings: clientSettings,

@@ -1,7 +1,8 @@
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ConfigError, clientSettings, loadConfig, parseKey, SETTING_NAMES } from "../../../src/config.ts";
 import { DEFAULT_EXTRACT_LIMITS } from "../../../src/extract/extractor.ts";
 
@@ -129,6 +130,68 @@ test("a master key has 32 bytes or more in hex or base64, and nothing else is ta
   expect(parseKey(Buffer.alloc(32, 9).toString("base64"))).toEqual(Buffer.alloc(32, 9));
   for (const text of ["", "short", "ab".repeat(10), "!".repeat(64)]) expect(parseKey(text)).toBeNull();
   expect(faultsOf({ SLUICE_MASTER_KEY: "my-own-value" })).not.toContain("my-own-value");
+});
+
+describe("external issuers", () => {
+  const issuer = {
+    issuer: "https://login.example.org",
+    audience: "sluice",
+    claim: "groups",
+    roles: { documents: ["developer"] },
+  };
+  const faults = (entries: unknown, more: Record<string, string> = {}) =>
+    faultsOf({ SLUICE_OIDC_ISSUERS: JSON.stringify(entries), ...more });
+
+  test("the example of the README is what the program reads, inline or from a file", async () => {
+    const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8");
+    const [, example = ""] =
+      /```json\n([\s\S]*?)```/.exec(readme.split("### External issuers")[1] ?? "") ?? [];
+    const { oidcIssuers } = loadConfig({ SLUICE_OIDC_ISSUERS: example });
+    expect(oidcIssuers).toMatchObject([
+      { jwksUri: null, algorithms: ["RS256", "ES256"], claim: ["realm_access", "roles"] },
+      { jwksUri: expect.stringContaining("jwks"), algorithms: ["RS256"], claim: ["sub"] },
+    ]);
+    expect(oidcIssuers[0]?.roles.get("operations")).toEqual(["operator", "auditor"]);
+    await withFile(example, (path) => {
+      expect(loadConfig({ SLUICE_OIDC_ISSUERS_FILE: path }).oidcIssuers).toEqual(oidcIssuers);
+    });
+  });
+
+  test("every fault is told by the place of its entry, without the values", () => {
+    expect(faultsOf({ SLUICE_OIDC_ISSUERS: "[{" })).toContain("SLUICE_OIDC_ISSUERS: is not valid JSON");
+    for (const list of [{}, [], Array.from({ length: 21 }, () => issuer)])
+      expect(faults(list)).toContain("must be a JSON list of 1 to 20 objects");
+    const wrong: [change: object, fault: string][] = [
+      [{ issuer: "a value" }, "issuer: must be an address"],
+      [{ issuer: "https://a.example?value" }, "issuer: must be an address"],
+      [{ issuer: "https://value@a.example" }, "issuer: must be an address"],
+      [{ issuer: undefined }, "issuer: must be an address"],
+      [{ jwks_uri: "file:///value" }, "jwks_uri: must be an address"],
+      [{ audience: "" }, "audience: must be a text"],
+      [{ audience: undefined }, "audience: must be a text"],
+      [{ algorithms: ["HS256"] }, "algorithms: must be among"],
+      [{ algorithms: ["none"] }, "algorithms: must be among"],
+      [{ algorithms: [] }, "algorithms: must not be empty"],
+      [{ claim: [] }, "claim: must be the name of a claim"],
+      [{ claim: undefined }, "claim: must be the name of a claim"],
+      [{ roles: {} }, "roles: must map at least one value"],
+      [{ roles: { value: "developer" } }, "roles, of one of the values: must be a list"],
+      [{ roles: { value: [] } }, "roles, of one of the values: must name a role"],
+      [{ audiences: ["value"] }, "has fields that do not exist: audiences"],
+    ];
+    for (const [change, fault] of wrong) {
+      const message = faults([issuer, { ...issuer, issuer: "https://b.example", ...change }]);
+      expect(message).toContain(`SLUICE_OIDC_ISSUERS: entry 2: ${fault}`);
+      expect(message.replaceAll("of the values", "").replace("one value of", "")).not.toMatch(/\bvalue\b/);
+    }
+    expect(faults([issuer, 7, issuer])).toMatch(/entry 2: must be an object\n.*entry 3: .*already/);
+  });
+
+  test("the issuer of the server itself is refused, and so is a list that would have no effect", () => {
+    expect(faults([issuer])).toBe("");
+    expect(faults([issuer], { SLUICE_PUBLIC_URL: "https://login.example.org/" })).toContain("server itself");
+    expect(faults([issuer], { SLUICE_AUTH: "none" })).toContain("has no effect");
+  });
 });
 
 test("the names of settings include a _FILE for every secret", () => {

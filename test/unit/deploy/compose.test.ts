@@ -104,6 +104,8 @@ describe.each(ours)("%s", (_name, service) => {
       verifyAuditFile: note("verifyAuditFile"),
       createUser: note("createUser"),
       resetPassword: note("resetPassword"),
+      rotateKeys: note("rotateKeys"),
+      listKeys: note("listKeys"),
     });
     expect(code).toBe(0);
     expect(calls).toEqual([
