@@ -45,8 +45,12 @@ import { createReconciler } from "./queue/reconciler.ts";
 import { openRedisLine } from "./queue/redis-line.ts";
 import { createRedisQueue } from "./queue/redis-queue.ts";
 import { connectRedis, isRedisCluster } from "./redis/client.ts";
+import { createRedisBuckets } from "./redis/rate-buckets.ts";
 import type { HealthCheck } from "./rpc/health-checks.ts";
 import { createPageTokens, MAX_PAGE_SIZE } from "./rpc/pages.ts";
+import { createRateLimits, type RateLimits } from "./rpc/rates/rate-limits.ts";
+import { createPostgresRates } from "./rpc/rates/rate-queries.ts";
+import { createRedisRates } from "./rpc/rates/redis-rates.ts";
 import { createRpcServer, type RpcServer } from "./rpc/server.ts";
 import { createRequestValidator } from "./rpc/validation.ts";
 import { removeServerFile, writeServerFile } from "./server-file.ts";
@@ -108,6 +112,8 @@ interface Core {
   remote: RemoteDocuments;
   expiry: Expiry;
   leases: Leases;
+  /** Null: Postgres holds the queue and carries wake-ups. */
+  redis: FoundRedis | null;
   masterKey: Buffer;
   processId: string;
   publicUrl: { current: string };
@@ -164,16 +170,16 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   }
   const clock = createDatabaseClock({ system: systemClock, logger });
   await clock.look(db.sql);
-  const masterKey = config.masterKey ?? (await loadMasterKey(config.dataDir));
+  const masterKey = config.masterKey?.reveal() ?? (await loadMasterKey(config.dataDir));
   const publicUrl = { current: config.publicUrl ?? "" };
   const { store, files } = createObjectStore(config.storageUrl, {
-    s3Credentials: config.s3Credentials,
+    s3Credentials: config.s3Credentials?.reveal() ?? null,
     publicUrl: () => publicUrl.current,
     signingSecret: deriveKey(masterKey, "file links"),
     clock,
   });
   await store.check();
-  const redis = config.redisUrls ? await findRedis(config.redisUrls, db, logger) : null;
+  const redis = config.redisUrls ? await findRedis(config.redisUrls.reveal(), db, logger) : null;
   const transport = redis ? createRedisTransport({ ...redis, logger }) : createNotifyTransport(db);
   const bus = createEventBus({ transport, processId, logger });
   await bus.start();
@@ -245,6 +251,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     remote,
     expiry,
     leases,
+    redis,
     masterKey,
     processId,
     publicUrl,
@@ -279,7 +286,7 @@ function closedPaths({ dataDir, storageUrl, secretFiles }: Config): string[] {
 /** Where an entry does not say where its bucket is, it is where the objects are. */
 function s3SourcesOf({ s3Sources, s3Credentials, storageUrl }: Config): S3Sources {
   const place = placeOfStore(storageUrl);
-  return createS3Sources(s3Sources, s3Credentials, "s3" in place ? place.s3 : undefined);
+  return createS3Sources(s3Sources, s3Credentials?.reveal() ?? null, "s3" in place ? place.s3 : undefined);
 }
 
 /** Where this process listens, for the guard that keeps callers from using it against itself. */
@@ -492,9 +499,10 @@ async function startRpc(
 ): Promise<RpcServer> {
   const { config, logger, metrics, documents } = core;
   const { services, system } = routesOf(core, auth, new Date(core.clock.now()));
+  const rates = await startRateLimits(core, cleanup);
   const server = createRpcServer({
     addr: { host: config.host, port: config.port },
-    tls: config.tls ?? undefined,
+    tls: config.tls ? { cert: config.tls.cert, key: config.tls.key.reveal() } : undefined,
     services,
     authenticate: auth.authenticate,
     revalidate: auth.revalidate,
@@ -508,6 +516,8 @@ async function startRpc(
       createQueueRoute(system),
     ],
     corsOrigins: config.corsOrigins,
+    trustedProxies: config.trustedProxies,
+    rates,
     version: VERSION,
     logger,
     metrics,
@@ -516,6 +526,26 @@ async function startRpc(
   cleanup.add("server", () => server.stop(config.graceMs));
   core.publicUrl.current ||= url;
   return server;
+}
+
+/** What lets in so many calls of an address or a user, on all servers together. */
+async function startRateLimits(
+  { config, db, redis, metrics, logger }: Core,
+  cleanup: Cleanup,
+): Promise<RateLimits> {
+  const client =
+    redis && connectRedis(redis.urls, { name: "rates", cluster: redis.cluster, logger, quiet: true });
+  if (client) cleanup.add("rates in Redis", async () => client.disconnect());
+  const rates = createRateLimits({
+    ...config.rates,
+    store: client ? createRedisRates(createRedisBuckets(client, redis.name)) : createPostgresRates(db.sql),
+    now: monotonicMs,
+    metrics,
+    logger,
+  });
+  await rates.start();
+  cleanup.add("rates", () => rates.stop());
+  return rates;
 }
 
 function failureOf(core: Core): Promise<string> {
@@ -533,7 +563,7 @@ export async function startServer(options: StartOptions & { worker: boolean }): 
     const core = await startCore(options, "server", cleanup);
     const auth = await createAuth({
       db: core.db,
-      config,
+      config: { ...config, adminPassword: config.adminPassword?.reveal() ?? null },
       masterKey: core.masterKey,
       logger,
       clock: core.clock,
@@ -654,7 +684,7 @@ export async function runDoctor(
   tell: (report: Report) => void,
 ): Promise<Outcome> {
   const { config, logger } = options;
-  const { redisUrls } = config;
+  const redisUrls = config.redisUrls?.reveal() ?? null;
   const cleanup = createCleanup(logger);
   const deadlineMs = all ? DOCTOR_LONGEST_MS : DOCTOR_DEADLINE_MS;
   const machine = machineOf(config);
@@ -670,7 +700,7 @@ export async function runDoctor(
       ...machine,
       db,
       audit: createAuditor(),
-      masterKey: async () => config.masterKey ?? (await readMasterKey(config.dataDir)),
+      masterKey: async () => config.masterKey?.reveal() ?? (await readMasterKey(config.dataDir)),
       openLine: redisUrls
         ? async () =>
             await openRedisLine({
@@ -711,14 +741,14 @@ function machineOf(config: Config): MachineDeps {
         publicUrl: () => "",
         signingSecret: randomBytes(32),
         clock: systemClock,
-        s3Credentials: config.s3Credentials,
+        s3Credentials: config.s3Credentials?.reveal() ?? null,
       }).store,
     storeFolder: files,
     places: [
       { name: "the data folder", path: config.dataDir },
       ...(files ? [{ name: "documents and results", path: files }] : []),
     ],
-    redisUrls: config.redisUrls,
+    redisUrls: config.redisUrls?.reveal() ?? null,
   };
 }
 

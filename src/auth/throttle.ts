@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { isIPv6 } from "node:net";
 import type { Database } from "../db/sql.ts";
+import { networkOf } from "../lib/network.ts";
 import { LoginThrottledError } from "./errors.ts";
 import { clearFailures, lockThrottle, removeOldThrottles, saveThrottle } from "./throttle-queries.ts";
 
@@ -95,19 +95,6 @@ function accountSubject(email: string): string {
   return `account:${createHash("sha256").update(email).digest("base64url")}`;
 }
 
-/** One subject for a whole /64 network, since whoever has one address of it has them all. */
-export function addressSubject(ipAddress: string): string {
-  const address = ipAddress.replace(/%.*$/s, "").replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, "");
-  if (!isIPv6(address)) return `address:${address.slice(0, 45)}`;
-  const [head = "", tail] = address.split("::");
-  const groups = (text: string) => (text === "" ? [] : text.split(":"));
-  const left = groups(head);
-  const right = groups(tail ?? "");
-  const width = (list: string[]) => list.reduce((sum, group) => sum + (group.includes(".") ? 2 : 1), 0);
-  const zeros = tail === undefined ? 0 : 8 - width(left) - width(right);
-  const all = [...left, ...Array.from({ length: zeros }, () => "0"), ...right];
-  return `address:${all
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(":")}::/64`;
+function addressSubject(ipAddress: string): string {
+  return `address:${networkOf(ipAddress)}`;
 }

@@ -46,6 +46,13 @@ export function parseRange(text: string): AddressRange | null {
   }
 }
 
+/** An address in its one spelling, as `10.0.0.1` for `::ffff:a00:1`; null if `text` is none. */
+export function canonicalAddress(text: string): string | null {
+  const isAddress =
+    ipaddr.IPv4.isValidFourPartDecimal(text) || (text.includes(":") && ipaddr.IPv6.isValid(text));
+  return isAddress ? ipaddr.process(text).toString() : null;
+}
+
 /** True if the address lies in one of the ranges; one that is mapped into IPv6 counts as what it stands for. */
 export function isIn(text: string, ranges: readonly AddressRange[]): boolean {
   if (!ipaddr.isValid(text)) return false;

@@ -5,15 +5,19 @@ import type { Clock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { BodyGuard } from "./body.ts";
+import type { ClientAddresses } from "./client-address.ts";
 import { type Call, contextValuesOf } from "./context.ts";
-import { failure } from "./errors.ts";
+import { failure, fromSluiceError } from "./errors.ts";
 import { methodName } from "./gate.ts";
 import type { NodeHandler, NodeRequest, NodeResponse } from "./node-http.ts";
+import type { RateLimits } from "./rates/rate-limits.ts";
 import { refuse } from "./refusal.ts";
 
 export interface AdapterDeps {
   readonly router: ConnectRouter;
   readonly bodies: BodyGuard;
+  readonly addresses: Pick<ClientAddresses, "of">;
+  readonly rates?: Pick<RateLimits, "ofAddress"> | undefined;
   readonly clock: Clock;
   readonly newRequestId: () => string;
   readonly logger: Logger;
@@ -27,7 +31,7 @@ const RPC_PATH = /^\/(?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*\/[A-Za-z_]\w*$/;
 
 /** Brings requests of http and http2 servers to the handlers of the router, and all others to `plain`. */
 export function createAdapter(deps: AdapterDeps): NodeHandler {
-  const { router, bodies, plain, logger } = deps;
+  const { router, bodies, addresses, rates, plain, logger } = deps;
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const services = new Set(router.handlers.map(({ service }) => service.typeName));
 
@@ -63,8 +67,11 @@ export function createAdapter(deps: AdapterDeps): NodeHandler {
     const path = req.url?.split("?", 1)[0] ?? "";
     try {
       const handler = handlers.get(path);
-      if (handler) {
-        serve(handler, req, res, expectsContinue);
+      if (handler) return serve(handler, req, res, expectsContinue);
+      // Calls are counted at the gate, which writes each of them down.
+      const limited = rates?.ofAddress(addresses.of(req));
+      if (limited) {
+        refuse(req, res, fromSluiceError(limited));
       } else if (RPC_PATH.test(path) && req.method === "POST") {
         const [service = "", method = ""] = path.slice(1).split("/");
         const known = services.has(service);
@@ -83,7 +90,7 @@ export function createAdapter(deps: AdapterDeps): NodeHandler {
   };
 }
 
-function callFrom(req: NodeRequest, method: string, { clock, newRequestId }: AdapterDeps): Call {
+function callFrom(req: NodeRequest, method: string, { addresses, clock, newRequestId }: AdapterDeps): Call {
   const { headers, rawHeaders } = req;
   let credentialHeaders = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -93,8 +100,7 @@ function callFrom(req: NodeRequest, method: string, { clock, newRequestId }: Ada
   const sent = headers["x-request-id"];
   const requestId = typeof sent === "string" && /^[\w.:-]{1,128}$/.test(sent) ? sent : newRequestId();
   const userAgent = String(headers["x-user-agent"] ?? headers["user-agent"] ?? "").slice(0, 256);
-  const ipAddress = (req.socket.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, "");
-  const peer = { ipAddress, userAgent, requestId };
+  const peer = { ipAddress: addresses.of(req), userAgent, requestId };
   return {
     method,
     peer,

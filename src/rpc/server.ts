@@ -3,6 +3,7 @@ import { createRegistry } from "@bufbuild/protobuf";
 import { Code, ConnectError, createConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.ts";
+import type { AddressRange } from "../lib/address-ranges.ts";
 import type { Caller } from "../lib/caller.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
@@ -11,6 +12,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { createAdapter } from "./adapter.ts";
 import { createBodyGuard } from "./body.ts";
+import { createClientAddresses } from "./client-address.ts";
 import { type Call, callOf } from "./context.ts";
 import { createCors } from "./cors.ts";
 import { type ErrorScope, explain, failure, isReset, toConnectError } from "./errors.ts";
@@ -23,6 +25,7 @@ import { guardedHandlers } from "./invoke.ts";
 import { createLedger, type FinishedCall } from "./ledger.ts";
 import { type EdgeLimits, edgeLimits } from "./limits.ts";
 import { createListener } from "./listener.ts";
+import type { RateLimits } from "./rates/rate-limits.ts";
 import { reflectionServices } from "./reflection.ts";
 import type { ServiceRegistration } from "./service.ts";
 import { createStreamLeases } from "./stream-lease.ts";
@@ -41,7 +44,11 @@ export interface RpcServerOptions {
   readonly http?: readonly PlainRoute[];
   /** Origins, exact, whose pages may call from a browser. */
   readonly corsOrigins?: readonly string[];
+  /** Proxies whose word on a client's address is taken. */
+  readonly trustedProxies?: readonly AddressRange[];
   readonly limits?: Partial<EdgeLimits>;
+  /** How often an address or a user may call; without it as often as they like. */
+  readonly rates?: Pick<RateLimits, "ofAddress" | "ofUser"> | undefined;
   readonly version: string;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -86,7 +93,9 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   );
   const all = [...services, healthService(health)];
   const everything = [...all, ...reflectionServices(all)];
-  const gate = createGate(accessRules(everything), authenticate);
+  const { rates } = options;
+  const addresses = createClientAddresses(options.trustedProxies ?? []);
+  const gate = createGate(accessRules(everything), authenticate, rates);
   const validator = createRequestValidator();
   const leases = createStreamLeases({ ...limits, clock, revalidate: options.revalidate });
   const ledger = createLedger({ clock, logger, metrics, onFinished: options.onCallFinished });
@@ -150,12 +159,13 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     logger,
     isAccepting: () => !stopping,
   });
-  const adapter = createAdapter({ router, bodies, clock, newRequestId, logger, plain });
+  const adapter = createAdapter({ router, bodies, addresses, rates, clock, newRequestId, logger, plain });
   const cors = createCors(options.corsOrigins ?? []);
   const listener = createListener({
     ...options.addr,
     tls: options.tls,
     limits,
+    isProxy: addresses.isProxy,
     clock,
     handler(req, res, expectsContinue) {
       if (stopping && req.httpVersionMajor === 1) res.setHeader("connection", "close");
