@@ -28,8 +28,10 @@ import { createExpiry, createExpirySweeper, type Expiry } from "./jobs/expiry.ts
 import { createHeartbeats } from "./jobs/heartbeats.ts";
 import { type ClaimedJob, createLeases, type Leases, type Recovered } from "./jobs/leases.ts";
 import { INLINE_RESULT_BYTES } from "./jobs/model.ts";
+import { createQuotas, type Quotas } from "./jobs/quotas.ts";
 import { jobRoutes } from "./jobs/rpc.ts";
 import { createJobsService } from "./jobs/service.ts";
+import { createStoredBytesCompactor } from "./jobs/stored-bytes.ts";
 import { type Cleanup, createCleanup } from "./lib/cleanup.ts";
 import { monotonicMs, systemClock } from "./lib/clock.ts";
 import { messageOf } from "./lib/errors.ts";
@@ -85,6 +87,8 @@ const PIPELINE_SECRETS = "pipeline secrets";
 const SWEEP_MS = 5_000;
 /** How often what has expired is looked for. */
 const EXPIRY_MS = 30_000;
+/** How often what owners have stored is added up. */
+const COMPACT_MS = 10_000;
 const REDIS_ANSWER_MS = 2_000;
 /** What the doctor looks at unless it is asked for everything: so many jobs of each kind, and for so long. */
 const DOCTOR_JOBS = 10_000;
@@ -108,6 +112,7 @@ interface Core {
   pipelines: PipelinesService;
   catalogue: StageCatalogue;
   documents: DocumentsService;
+  quotas: Quotas;
   egress: Egress;
   remote: RemoteDocuments;
   expiry: Expiry;
@@ -194,6 +199,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     requestHashKey: deriveKey(masterKey, "request hashes"),
     newId: () => newId(clock.now()),
   });
+  const quotas = createQuotas(config.quotas);
   const documents = createDocumentsService({
     db,
     store,
@@ -201,6 +207,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     newId: () => newId(clock.now()),
     retentionMs: config.retentionMs,
     maxBytes: config.limits.maxInputBytes,
+    quotas,
   });
   const egress = createEgress({
     policy: config.egress,
@@ -229,6 +236,9 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   const expirySweeper = createExpirySweeper({ expiry, intervalMs: EXPIRY_MS, logger });
   await expirySweeper.start();
   cleanup.add("expiry", () => expirySweeper.stop());
+  const compactor = createStoredBytesCompactor({ db, intervalMs: COMPACT_MS, logger });
+  await compactor.start();
+  cleanup.add("stored bytes", () => compactor.stop());
   const recovery = createRecovery({ leases, intervalMs: SWEEP_MS, logger });
   await recovery.start();
   cleanup.add("recovery", () => recovery.stop());
@@ -247,6 +257,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     pipelines,
     catalogue,
     documents,
+    quotas,
     egress,
     remote,
     expiry,
@@ -440,6 +451,7 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
     queue,
     store,
     metrics,
+    quotas: core.quotas,
     passwords: createSecretBox(core.masterKey, "document passwords"),
     requestHashKey: deriveKey(core.masterKey, "request hashes"),
     newId: () => newId(now()),
