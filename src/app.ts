@@ -35,8 +35,10 @@ import { createExpiry, createExpirySweeper, type Expiry } from "./jobs/expiry.ts
 import { createHeartbeats } from "./jobs/heartbeats.ts";
 import { type ClaimedJob, createLeases, type Leases, type Recovered } from "./jobs/leases.ts";
 import { INLINE_RESULT_BYTES } from "./jobs/model.ts";
+import { createQuotas, type Quotas } from "./jobs/quotas.ts";
 import { jobRoutes } from "./jobs/rpc.ts";
 import { createJobsService } from "./jobs/service.ts";
+import { createStoredBytesCompactor } from "./jobs/stored-bytes.ts";
 import { type Cleanup, createCleanup } from "./lib/cleanup.ts";
 import { monotonicMs, systemClock } from "./lib/clock.ts";
 import { messageOf } from "./lib/errors.ts";
@@ -52,8 +54,12 @@ import { createReconciler } from "./queue/reconciler.ts";
 import { openRedisLine } from "./queue/redis-line.ts";
 import { createRedisQueue } from "./queue/redis-queue.ts";
 import { connectRedis, isRedisCluster } from "./redis/client.ts";
+import { createRedisBuckets } from "./redis/rate-buckets.ts";
 import type { HealthCheck } from "./rpc/health-checks.ts";
 import { createPageTokens, MAX_PAGE_SIZE } from "./rpc/pages.ts";
+import { createRateLimits, type RateLimits } from "./rpc/rates/rate-limits.ts";
+import { createPostgresRates } from "./rpc/rates/rate-queries.ts";
+import { createRedisRates } from "./rpc/rates/redis-rates.ts";
 import { createRpcServer, type RpcServer } from "./rpc/server.ts";
 import { createRequestValidator } from "./rpc/validation.ts";
 import { removeServerFile, writeServerFile } from "./server-file.ts";
@@ -91,6 +97,8 @@ const EXPIRY_MS = 30_000;
 /** Rows of the audit log that no transaction holds. */
 const AUDIT_CONNECTIONS = 2;
 const AUDIT_STATEMENT_MS = 5_000;
+/** How often what owners have stored is added up. */
+const COMPACT_MS = 10_000;
 const REDIS_ANSWER_MS = 2_000;
 /** What the doctor looks at unless it is asked for everything: so many jobs of each kind, and for so long. */
 const DOCTOR_JOBS = 10_000;
@@ -115,10 +123,13 @@ interface Core {
   pipelines: PipelinesService;
   catalogue: StageCatalogue;
   documents: DocumentsService;
+  quotas: Quotas;
   egress: Egress;
   remote: RemoteDocuments;
   expiry: Expiry;
   leases: Leases;
+  /** Null: Postgres holds the queue and carries wake-ups. */
+  redis: FoundRedis | null;
   masterKey: Buffer;
   processId: string;
   publicUrl: { current: string };
@@ -179,16 +190,16 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   const partitions = createAuditPartitions({ db, now: clock.now, logger });
   await partitions.start();
   cleanup.add("audit partitions", () => partitions.stop());
-  const masterKey = config.masterKey ?? (await loadMasterKey(config.dataDir));
+  const masterKey = config.masterKey?.reveal() ?? (await loadMasterKey(config.dataDir));
   const publicUrl = { current: config.publicUrl ?? "" };
   const { store, files } = createObjectStore(config.storageUrl, {
-    s3Credentials: config.s3Credentials,
+    s3Credentials: config.s3Credentials?.reveal() ?? null,
     publicUrl: () => publicUrl.current,
     signingSecret: deriveKey(masterKey, "file links"),
     clock,
   });
   await store.check();
-  const redis = config.redisUrls ? await findRedis(config.redisUrls, db, logger) : null;
+  const redis = config.redisUrls ? await findRedis(config.redisUrls.reveal(), db, logger) : null;
   const transport = redis ? createRedisTransport({ ...redis, logger }) : createNotifyTransport(db);
   const bus = createEventBus({ transport, processId, logger });
   await bus.start();
@@ -203,6 +214,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     requestHashKey: deriveKey(masterKey, "request hashes"),
     newId: () => newId(clock.now()),
   });
+  const quotas = createQuotas(config.quotas);
   const documents = createDocumentsService({
     db,
     store,
@@ -210,6 +222,7 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     newId: () => newId(clock.now()),
     retentionMs: config.retentionMs,
     maxBytes: config.limits.maxInputBytes,
+    quotas,
   });
   const egress = createEgress({
     policy: config.egress,
@@ -238,6 +251,9 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
   const expirySweeper = createExpirySweeper({ expiry, intervalMs: EXPIRY_MS, logger });
   await expirySweeper.start();
   cleanup.add("expiry", () => expirySweeper.stop());
+  const compactor = createStoredBytesCompactor({ db, intervalMs: COMPACT_MS, logger });
+  await compactor.start();
+  cleanup.add("stored bytes", () => compactor.stop());
   const recovery = createRecovery({ leases, intervalMs: SWEEP_MS, logger });
   await recovery.start();
   cleanup.add("recovery", () => recovery.stop());
@@ -257,10 +273,12 @@ async function startCore(options: StartOptions, name: string, cleanup: Cleanup):
     pipelines,
     catalogue,
     documents,
+    quotas,
     egress,
     remote,
     expiry,
     leases,
+    redis,
     masterKey,
     processId,
     publicUrl,
@@ -295,7 +313,7 @@ function closedPaths({ dataDir, storageUrl, secretFiles }: Config): string[] {
 /** Where an entry does not say where its bucket is, it is where the objects are. */
 function s3SourcesOf({ s3Sources, s3Credentials, storageUrl }: Config): S3Sources {
   const place = placeOfStore(storageUrl);
-  return createS3Sources(s3Sources, s3Credentials, "s3" in place ? place.s3 : undefined);
+  return createS3Sources(s3Sources, s3Credentials?.reveal() ?? null, "s3" in place ? place.s3 : undefined);
 }
 
 /** Where this process listens, for the guard that keeps callers from using it against itself. */
@@ -470,6 +488,7 @@ function routesOf(core: Core, auth: Auth, record: Audit, startTime: Date) {
     queue,
     store,
     metrics,
+    quotas: core.quotas,
     passwords: createSecretBox(core.masterKey, "document passwords"),
     requestHashKey: deriveKey(core.masterKey, "request hashes"),
     newId: () => newId(now()),
@@ -556,9 +575,10 @@ async function startRpc(
   const { config, logger, metrics, documents } = core;
   const record = await startAudit(core, cleanup);
   const { services, system } = routesOf(core, auth, record, new Date(core.clock.now()));
+  const rates = await startRateLimits(core, cleanup);
   const server = createRpcServer({
     addr: { host: config.host, port: config.port },
-    tls: config.tls ?? undefined,
+    tls: config.tls ? { cert: config.tls.cert, key: config.tls.key.reveal() } : undefined,
     services,
     authenticate: auth.authenticate,
     revalidate: auth.revalidate,
@@ -577,6 +597,8 @@ async function startRpc(
       createQueueRoute(system),
     ],
     corsOrigins: config.corsOrigins,
+    trustedProxies: config.trustedProxies,
+    rates,
     version: VERSION,
     logger,
     metrics,
@@ -585,6 +607,26 @@ async function startRpc(
   cleanup.add("server", () => server.stop(config.graceMs));
   core.publicUrl.current ||= url;
   return server;
+}
+
+/** What lets in so many calls of an address or a user, on all servers together. */
+async function startRateLimits(
+  { config, db, redis, metrics, logger }: Core,
+  cleanup: Cleanup,
+): Promise<RateLimits> {
+  const client =
+    redis && connectRedis(redis.urls, { name: "rates", cluster: redis.cluster, logger, quiet: true });
+  if (client) cleanup.add("rates in Redis", async () => client.disconnect());
+  const rates = createRateLimits({
+    ...config.rates,
+    store: client ? createRedisRates(createRedisBuckets(client, redis.name)) : createPostgresRates(db.sql),
+    now: monotonicMs,
+    metrics,
+    logger,
+  });
+  await rates.start();
+  cleanup.add("rates", () => rates.stop());
+  return rates;
 }
 
 function failureOf(core: Core): Promise<string> {
@@ -602,7 +644,7 @@ export async function startServer(options: StartOptions & { worker: boolean }): 
     const core = await startCore(options, "server", cleanup);
     const auth = await createAuth({
       db: core.db,
-      config,
+      config: { ...config, adminPassword: config.adminPassword?.reveal() ?? null },
       masterKey: core.masterKey,
       egress: core.egress,
       logger,
@@ -687,7 +729,7 @@ export async function runAdmin<T>(options: StartOptions, act: (admin: AdminVerbs
 export async function runKeys<T>(options: StartOptions, act: (keys: KeyRotation) => Promise<T>): Promise<T> {
   const { config } = options;
   return await onDatabase(options, async (db) => {
-    const masterKey = config.masterKey ?? (await readMasterKey(config.dataDir));
+    const masterKey = config.masterKey?.reveal() ?? (await readMasterKey(config.dataDir));
     if (!masterKey) throw new MasterKeyMissingError(config.dataDir);
     return await act(createKeyRotation({ db, audit: createAuditor(), masterKey }));
   });
@@ -739,7 +781,7 @@ export async function runDoctor(
   tell: (report: Report) => void,
 ): Promise<Outcome> {
   const { config, logger } = options;
-  const { redisUrls } = config;
+  const redisUrls = config.redisUrls?.reveal() ?? null;
   const cleanup = createCleanup(logger);
   const deadlineMs = all ? DOCTOR_LONGEST_MS : DOCTOR_DEADLINE_MS;
   const machine = machineOf(config);
@@ -755,7 +797,7 @@ export async function runDoctor(
       ...machine,
       db,
       audit: createAuditor(),
-      masterKey: async () => config.masterKey ?? (await readMasterKey(config.dataDir)),
+      masterKey: async () => config.masterKey?.reveal() ?? (await readMasterKey(config.dataDir)),
       openLine: redisUrls
         ? async () =>
             await openRedisLine({
@@ -796,14 +838,14 @@ function machineOf(config: Config): MachineDeps {
         publicUrl: () => "",
         signingSecret: randomBytes(32),
         clock: systemClock,
-        s3Credentials: config.s3Credentials,
+        s3Credentials: config.s3Credentials?.reveal() ?? null,
       }).store,
     storeFolder: files,
     places: [
       { name: "the data folder", path: config.dataDir },
       ...(files ? [{ name: "documents and results", path: files }] : []),
     ],
-    redisUrls: config.redisUrls,
+    redisUrls: config.redisUrls?.reveal() ?? null,
   };
 }
 

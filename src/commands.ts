@@ -26,7 +26,9 @@ const say = (text: string): void => {
 function settings(): { config: Config; logger: Logger } {
   const config = loadConfig();
   const suited = process.stderr.isTTY ? "warn" : "info";
-  return { config, logger: createLogger(config.logLevel === "auto" ? suited : config.logLevel) };
+  const logger = createLogger(config.logLevel === "auto" ? suited : config.logLevel);
+  for (const warning of config.warnings) logger.warn({}, warning);
+  return { config, logger };
 }
 
 /** Begins to find or start the database, while the rest of the service is loaded. */

@@ -2,9 +2,11 @@ import { readFileSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
-import { parsePlaces } from "./lib/address-ranges.ts";
+import { type AddressRange, parsePlaces, parseRange } from "./lib/address-ranges.ts";
 import { SluiceError } from "./lib/errors.ts";
 import { parseOidcIssuers } from "./lib/oidc-issuers.ts";
+import { Secret } from "./lib/secret.ts";
+import { isPlaceholder, readSecretFile } from "./secret-files.ts";
 
 /** One or more settings are at fault; the message names all of them and never shows a value. */
 export class ConfigError extends SluiceError {
@@ -55,7 +57,12 @@ const SETTINGS = z.object({
   SLUICE_S3_SOURCES: list.default([]),
   /** The first administrator, used only while there are no users. */
   SLUICE_ADMIN_EMAIL: z.email("must be an e-mail address").optional(),
-  SLUICE_ADMIN_PASSWORD: z.string().min(12, "must have at least 12 characters").max(1024).optional(),
+  SLUICE_ADMIN_PASSWORD: z
+    .string()
+    .min(12, "must have at least 12 characters")
+    .max(1024)
+    .refine((text) => new Set(text).size > 4, "must have more than four different characters")
+    .optional(),
   /** 32 bytes in base64 or hex that encrypt keys and passwords in the database; without it a file in the data folder. */
   SLUICE_MASTER_KEY: z.string().optional(),
   /** Name of the worker, unlike that of any other that runs; without it a new one at each start. */
@@ -119,6 +126,16 @@ const SETTINGS = z.object({
   SLUICE_CORS_ORIGINS: list.default([]),
   /** Says that something in front ends TLS, so that plain HTTP on another address than loopback is meant. */
   SLUICE_BEHIND_PROXY: flag.default(false),
+  /** Addresses and ranges of proxies whose `X-Forwarded-For` or `Forwarded` tells the client's address. */
+  SLUICE_TRUSTED_PROXIES: list.default([]),
+  /** Calls a second of one address, ten seconds' worth of them at once; 0: no limit. See `perAddressOf`. */
+  SLUICE_RATE_PER_ADDRESS: number(0, 1_000_000).optional(),
+  /** Calls a second of one user with all credentials together, ten seconds' worth of them at once; 0: no limit. */
+  SLUICE_RATE_PER_USER: number(0, 1_000_000).default(500),
+  /** Jobs of one user that may wait to run; 0: no limit. */
+  SLUICE_MAX_QUEUED_JOBS_PER_USER: number(0, 1_000_000_000).default(0),
+  /** Bytes of documents and results that one user may have stored; 0: no limit. */
+  SLUICE_MAX_STORED_BYTES_PER_USER: number(0, Number.MAX_SAFE_INTEGER).default(0),
   /** `auto` is `info`, and `warn` when the log goes to a terminal. */
   SLUICE_LOG_LEVEL: z
     .enum(
@@ -139,6 +156,12 @@ const SECRETS = [
   "REDIS_URL",
 ] as const;
 
+const DEFAULT_RATE_PER_ADDRESS = 1_000;
+/** Seconds' worth of calls that may come at once. */
+const BURST_SECONDS = 10;
+/** Fewer different bytes than random ones have. */
+const MIN_DIFFERENT_BYTES = 8;
+
 /** The names of all settings, for documentation and for checks of deployment files. */
 export const SETTING_NAMES: readonly string[] = [
   ...Object.keys(SETTINGS.shape),
@@ -156,7 +179,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
  */
 export function loadConfig(environment: Environment = process.env) {
   const faults: string[] = [];
-  const values = readValues(environment, faults);
+  const warnings: string[] = [];
+  const values = readValues(environment, { faults, warnings });
   const parsed = SETTINGS.safeParse(values);
   if (!parsed.success) {
     for (const issue of parsed.error.issues) faults.push(`${String(issue.path[0])}: ${issue.message}`);
@@ -180,7 +204,11 @@ export function loadConfig(environment: Environment = process.env) {
   if (data.SLUICE_MASTER_KEY !== undefined && !masterKey) {
     faults.push("SLUICE_MASTER_KEY: must be 32 bytes in hex or base64, e.g. from `openssl rand -base64 32`");
   }
-  const tls = readTls(data.SLUICE_TLS_CERT, data.SLUICE_TLS_KEY, faults);
+  if (masterKey && new Set(masterKey).size < MIN_DIFFERENT_BYTES) {
+    faults.push("SLUICE_MASTER_KEY: these bytes are not random; make a key with `openssl rand -base64 32`");
+  }
+  faults.push(...placeholdersIn(data));
+  const tls = readTls(data.SLUICE_TLS_CERT, data.SLUICE_TLS_KEY, { faults, warnings });
   if (data.SLUICE_AUTH === "none" && !isLoopback(host)) {
     faults.push(
       "SLUICE_AUTH: none is allowed only on a loopback address; change SLUICE_ADDR or leave it at required",
@@ -192,6 +220,24 @@ export function loadConfig(environment: Environment = process.env) {
     );
   }
   const oidcIssuers = readIssuers(data, faults);
+  const { SLUICE_PUBLIC_URL: publicUrl, SLUICE_BEHIND_PROXY: behindProxy } = data;
+  if (publicUrl?.startsWith("http:") && !isLoopback(new URL(publicUrl).hostname)) {
+    faults.push(
+      "SLUICE_PUBLIC_URL: tokens and links would cross the network in plain text; it must be https://…, or on loopback",
+    );
+  }
+  faults.push(...faultsOfOrigins(data.SLUICE_CORS_ORIGINS));
+  if (data.SLUICE_AUTH === "none" && (behindProxy || data.SLUICE_CORS_ORIGINS.length > 0)) {
+    faults.push(
+      "SLUICE_AUTH: none lets in whoever reaches the port, so neither SLUICE_BEHIND_PROXY nor SLUICE_CORS_ORIGINS may open it to others",
+    );
+  }
+  const trustedProxies = parseProxies(data.SLUICE_TRUSTED_PROXIES, faults);
+  if (behindProxy && trustedProxies.length === 0) {
+    warnings.push(
+      "SLUICE_BEHIND_PROXY: all clients have the proxy's address in the audit log and for the throttle of logins; name the proxy in SLUICE_TRUSTED_PROXIES",
+    );
+  }
   const { ranges, hosts, wrong } = parsePlaces(data.SLUICE_EGRESS_ALLOW);
   if (wrong.length > 0) {
     const places = wrong.map((entry) => data.SLUICE_EGRESS_ALLOW.indexOf(entry) + 1).join(", ");
@@ -205,17 +251,17 @@ export function loadConfig(environment: Environment = process.env) {
     port,
     tls,
     /** As configured; without it clients reach the server where it listens. */
-    publicUrl: data.SLUICE_PUBLIC_URL?.replace(/\/$/, "") ?? null,
+    publicUrl: publicUrl?.replace(/\/$/, "") ?? null,
     dataDir,
-    databaseUrl: data.DATABASE_URL ?? null,
-    redisUrls: data.REDIS_URL ?? null,
+    databaseUrl: data.DATABASE_URL === undefined ? null : new Secret(data.DATABASE_URL),
+    redisUrls: data.REDIS_URL === undefined ? null : new Secret(data.REDIS_URL),
     databaseConnections: data.SLUICE_DATABASE_CONNECTIONS,
     storageUrl: data.SLUICE_STORAGE_URL ?? join(dataDir, "files"),
     s3Sources: data.SLUICE_S3_SOURCES,
-    s3Credentials: accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : null,
+    s3Credentials: accessKeyId && secretAccessKey ? new Secret({ accessKeyId, secretAccessKey }) : null,
     adminEmail: data.SLUICE_ADMIN_EMAIL ?? null,
-    adminPassword: data.SLUICE_ADMIN_PASSWORD ?? null,
-    masterKey,
+    adminPassword: data.SLUICE_ADMIN_PASSWORD === undefined ? null : new Secret(data.SLUICE_ADMIN_PASSWORD),
+    masterKey: masterKey && new Secret(masterKey),
     /** The files that secrets were read from. */
     secretFiles: secretFilesOf(environment),
     workerAddress: workerAddress && { host: bare(workerAddress[0]), port: workerAddress[1] },
@@ -245,13 +291,33 @@ export function loadConfig(environment: Environment = process.env) {
     oidcIssuers,
     signingKeyMs: data.SLUICE_SIGNING_KEY_DAYS === 0 ? null : data.SLUICE_SIGNING_KEY_DAYS * 86_400_000,
     corsOrigins: data.SLUICE_CORS_ORIGINS,
+    trustedProxies,
+    rates: {
+      perAddress: rateOf(
+        perAddressOf(data.SLUICE_RATE_PER_ADDRESS, behindProxy && trustedProxies.length === 0),
+      ),
+      perUser: rateOf(data.SLUICE_RATE_PER_USER),
+    },
+    /** Bounds on what one user may have; null: none. */
+    quotas: {
+      queuedJobs: data.SLUICE_MAX_QUEUED_JOBS_PER_USER || null,
+      storedBytes: data.SLUICE_MAX_STORED_BYTES_PER_USER || null,
+    },
+    /** What is unwise and no reason not to start, in sentences. */
+    warnings,
     logLevel: data.SLUICE_LOG_LEVEL,
     hostname: hostname(),
     path: environment.PATH ?? "",
   });
 }
 
-function readValues(environment: Environment, faults: string[]): Record<string, string> {
+interface Findings {
+  readonly faults: string[];
+  readonly warnings: string[];
+}
+
+function readValues(environment: Environment, findings: Findings): Record<string, string> {
+  const { faults } = findings;
   const values: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) {
     if (!value) continue;
@@ -264,11 +330,10 @@ function readValues(environment: Environment, faults: string[]): Record<string, 
     const file = environment[`${name}_FILE`];
     if (!file) continue;
     if (values[name] !== undefined) faults.push(`${name}: set it or ${name}_FILE, not both`);
-    try {
-      values[name] = readFileSync(file, "utf8").trim();
-    } catch (error) {
-      faults.push(`${name}_FILE: the file cannot be read (${(error as NodeJS.ErrnoException).code})`);
-    }
+    const known = faults.length;
+    const text = readSecretFile(`${name}_FILE`, file, findings).trim();
+    if (text !== "") values[name] = text;
+    else if (faults.length === known) faults.push(`${name}_FILE: the file is empty`);
   }
   return values;
 }
@@ -295,17 +360,63 @@ function readIssuers(
   return parsed.issuers;
 }
 
-function readTls(certFile: string | undefined, keyFile: string | undefined, faults: string[]) {
+function readTls(certFile: string | undefined, keyFile: string | undefined, findings: Findings) {
   if (!certFile || !keyFile) return null;
-  const read = (name: string, file: string): string => {
-    try {
-      return readFileSync(file, "utf8");
-    } catch (error) {
-      faults.push(`${name}: the file cannot be read (${(error as NodeJS.ErrnoException).code})`);
-      return "";
-    }
-  };
-  return { cert: read("SLUICE_TLS_CERT", certFile), key: read("SLUICE_TLS_KEY", keyFile) };
+  let cert = "";
+  try {
+    cert = readFileSync(certFile, "utf8");
+  } catch (error) {
+    findings.faults.push(
+      `SLUICE_TLS_CERT: the file cannot be read (${(error as NodeJS.ErrnoException).code})`,
+    );
+  }
+  return { cert, key: new Secret(readSecretFile("SLUICE_TLS_KEY", keyFile, findings)) };
+}
+
+/** Settings with what examples have in the place of a secret. */
+function placeholdersIn(data: z.infer<typeof SETTINGS>): string[] {
+  const passwords = (url: string): string => decodeURIComponent(new URL(url).password);
+  const found: [name: string, text: string | undefined][] = [
+    ["SLUICE_ADMIN_PASSWORD", data.SLUICE_ADMIN_PASSWORD],
+    ["SLUICE_S3_SECRET_ACCESS_KEY", data.SLUICE_S3_SECRET_ACCESS_KEY],
+    ["DATABASE_URL", data.DATABASE_URL && passwords(data.DATABASE_URL)],
+    ...(data.REDIS_URL ?? []).map((url): [string, string] => ["REDIS_URL", passwords(url)]),
+  ];
+  return found
+    .filter(([, text]) => text && isPlaceholder(text))
+    .map(
+      ([name]) => `${name}: holds a placeholder or what everybody guesses first; set a secret of your own`,
+    );
+}
+
+/** Only whole origins are compared, so anything else would never match, or mean more than it says. */
+function faultsOfOrigins(origins: readonly string[]): string[] {
+  const wrong = origins.filter((origin) => URL.parse(origin)?.origin !== origin || origin === "null");
+  if (wrong.length === 0) return [];
+  const places = wrong.map((origin) => origins.indexOf(origin) + 1).join(", ");
+  return [
+    `SLUICE_CORS_ORIGINS: what stands at place ${places} of the list is not an exact origin such as https://app.example.org; there are no wildcards and no paths`,
+  ];
+}
+
+function parseProxies(entries: readonly string[], faults: string[]): AddressRange[] {
+  const ranges = entries.map(parseRange);
+  const wrong = ranges.flatMap((range, index) => (range && range[1] > 0 ? [] : [index + 1]));
+  if (wrong.length > 0) {
+    faults.push(
+      `SLUICE_TRUSTED_PROXIES: what stands at place ${wrong.join(", ")} of the list is neither an address nor a range, e.g. 10.0.0.0/8; all addresses at once are none to trust`,
+    );
+  }
+  return ranges.filter((range) => range !== null);
+}
+
+/** Behind a proxy that is not named all clients have one address, which then has no limit unless one is set. */
+function perAddressOf(set: number | undefined, sharesOneAddress: boolean): number {
+  return set ?? (sharesOneAddress ? 0 : DEFAULT_RATE_PER_ADDRESS);
+}
+
+function rateOf(perSecond: number) {
+  return perSecond === 0 ? null : { perSecond, burst: perSecond * BURST_SECONDS };
 }
 
 /** 32 bytes or more, written in hex or base64; null if `text` is not that. */

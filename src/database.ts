@@ -106,7 +106,7 @@ export async function findDatabase(options: {
   const { config, logger, create = true } = options;
   const dataDir = join(config.dataDir, "postgres");
   if (create) await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
-  if (config.databaseUrl) return { url: config.databaseUrl, embedded: null };
+  if (config.databaseUrl) return { url: config.databaseUrl.reveal(), embedded: null };
   if (options.embedded && !create && !existsSync(join(dataDir, "pgdata"))) {
     throw new DatabaseMissingError(
       `No database: DATABASE_URL is not set, and no server has made one in ${config.dataDir} yet. Set DATABASE_URL or SLUICE_DATA_DIR, or start \`sluice serve\` first.`,

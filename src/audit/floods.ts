@@ -1,4 +1,4 @@
-import { networkOf } from "../lib/address-ranges.ts";
+import { networkOf } from "../lib/network.ts";
 
 /** Calls a minute of one address that nobody has logged in for and that have a row each. */
 export const LISTED_CALLS = 20;

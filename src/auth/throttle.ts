@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Database } from "../db/sql.ts";
-import { networkOf } from "../lib/address-ranges.ts";
+import { networkOf } from "../lib/network.ts";
 import { LoginThrottledError } from "./errors.ts";
 import { clearFailures, lockThrottle, removeOldThrottles, saveThrottle } from "./throttle-queries.ts";
 
@@ -95,7 +95,6 @@ function accountSubject(email: string): string {
   return `account:${createHash("sha256").update(email).digest("base64url")}`;
 }
 
-/** One subject for a whole /64 network, since whoever has one address of it has them all. */
-export function addressSubject(ipAddress: string): string {
-  return `address:${networkOf(ipAddress.replace(/%.*$/s, "")).slice(0, 45)}`;
+function addressSubject(ipAddress: string): string {
+  return `address:${networkOf(ipAddress)}`;
 }

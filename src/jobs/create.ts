@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import type { Auditor } from "../audit/auditor.ts";
-import { type Database, isConnectionLoss, sqlState } from "../db/sql.ts";
+import { type Database, isConnectionLoss, sqlState, type Transaction } from "../db/sql.ts";
 import type { Json } from "../extract/model.ts";
 import type { Caller } from "../lib/caller.ts";
 import { canonicalJson } from "../lib/canonical-json.ts";
@@ -13,10 +13,11 @@ import type { ClaimedJob } from "./claim-queries.ts";
 import type { NewDocument } from "./documents/queries.ts";
 import type { RemoteDocuments } from "./documents/remote.ts";
 import type { DocumentsService } from "./documents/service.ts";
-import { DocumentNotFoundError, RequestIdReusedError } from "./errors.ts";
+import { DocumentNotFoundError, type QuotaExceededError, RequestIdReusedError } from "./errors.ts";
 import { entryOf } from "./job-row.ts";
 import type { Job, JobPriority } from "./model.ts";
 import { findByRequestIds, insertJobs, type NewJob, releaseRequestIds } from "./queries.ts";
+import { NO_QUOTAS, type Quotas } from "./quotas.ts";
 
 export type JobSource =
   | { kind: "text"; text: string; filename: string }
@@ -67,6 +68,8 @@ interface CreatorDeps {
   audit: Auditor;
   queue: Pick<Queue<ClaimedJob>, "enqueue">;
   metrics: Metrics;
+  /** Without them a user may have as many waiting jobs and stored bytes as there is room for. */
+  quotas?: Quotas;
   passwords: SecretBox;
   /** 32 bytes, the same on every server. */
   requestHashKey: Uint8Array;
@@ -76,6 +79,7 @@ interface CreatorDeps {
 /** Creates jobs: single calls that come at once share one transaction. */
 export function createJobCreator(deps: CreatorDeps) {
   const { db, documents, remote, pipelines, audit, queue, metrics, passwords, requestHashKey, newId } = deps;
+  const { quotas = NO_QUOTAS } = deps;
 
   const prepare = async (caller: Caller, request: JobRequest): Promise<Prepared> => {
     const { source } = request;
@@ -131,11 +135,16 @@ export function createJobCreator(deps: CreatorDeps) {
     };
   };
 
-  /** Writes all in one transaction; answers in order, an error for a request id that was used for something else. */
+  /**
+   * Writes all in one transaction; answers in order, an error for a request id that was used for something else and for
+   * what goes beyond a quota.
+   */
   const write = async (items: readonly Prepared[]): Promise<(Job | Error)[]> => {
     const { answers, created } = await db.begin(async (tx) => {
       const repeated = await findRepeated(tx, items);
-      const fresh = firstOfEachRequest(items.filter(({ job }) => !repeated.has(job.id)));
+      const wanted = firstOfEachRequest(items.filter(({ job }) => !repeated.has(job.id)));
+      const refused = await findRefused(tx, wanted);
+      const fresh = wanted.filter(({ job }) => !refused.has(job.id));
       await documents.insert(
         tx,
         fresh.flatMap(({ document }) => document ?? []),
@@ -176,6 +185,7 @@ export function createJobCreator(deps: CreatorDeps) {
             byId.get(job.id) ??
             repeated.get(job.id) ??
             late.get(job.id) ??
+            refused.get(job.id) ??
             new Error(`job ${job.id} was neither created nor found`),
         ),
       };
@@ -189,6 +199,24 @@ export function createJobCreator(deps: CreatorDeps) {
     // The answer does not wait for the queue: what it misses, the reconciliation finds.
     void queue.enqueue(created.map(entryOf));
     return answers;
+  };
+
+  const findRefused = async (
+    tx: Transaction,
+    items: readonly Prepared[],
+  ): Promise<Map<string, QuotaExceededError>> => {
+    const demands = items.map(({ job, document }) => ({
+      ownerId: job.ownerId,
+      jobs: 1,
+      bytes: document?.sizeBytes ?? 0,
+    }));
+    const refusals = await quotas.admit(tx, demands);
+    return new Map(
+      items.flatMap(({ job }, index) => {
+        const refusal = refusals[index];
+        return refusal ? [[job.id, refusal]] : [];
+      }),
+    );
   };
 
   const findRepeated = async (

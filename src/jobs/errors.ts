@@ -151,6 +151,24 @@ export class DocumentTooLargeError extends SluiceError {
   }
 }
 
+/** The owner has as much as one user may. */
+export class QuotaExceededError extends SluiceError {
+  override name = "QuotaExceededError";
+  readonly kind = "resource_exhausted";
+  readonly reason = "QUOTA_EXCEEDED";
+  constructor(subject: "queued jobs" | "stored bytes", limit: number) {
+    const way = {
+      "queued jobs": "wait until some of them run, or cancel some",
+      "stored bytes": "delete jobs that are no longer needed, with their documents and results",
+    }[subject];
+    super(
+      `A user may have ${limit} ${subject}, and this would be more; ${way}.`,
+      { quota: subject, limit: String(limit) },
+      { quota: { subject, description: `at most ${limit} for a user` } },
+    );
+  }
+}
+
 export class DocumentHashMismatchError extends SluiceError {
   override name = "DocumentHashMismatchError";
   readonly kind = "invalid_argument";

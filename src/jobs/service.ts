@@ -1,5 +1,5 @@
 import type { Auditor } from "../audit/auditor.ts";
-import type { Database, Sql } from "../db/sql.ts";
+import type { Database, Transaction } from "../db/sql.ts";
 import type { EventBus } from "../events/bus.ts";
 import type { LoggedEvent } from "../events/model.ts";
 import { type Caller, scopeOf } from "../lib/caller.ts";
@@ -47,6 +47,7 @@ import {
   requestCancel,
   requeue,
 } from "./queries.ts";
+import { NO_QUOTAS, type Quotas } from "./quotas.ts";
 import { createWaiting } from "./waiting.ts";
 import { watchJob } from "./watch.ts";
 import { watchJobs } from "./watch-many.ts";
@@ -61,6 +62,7 @@ export interface JobsDeps {
   queue: Pick<Queue<ClaimedJob>, "enqueue" | "withdraw">;
   store: ObjectStore;
   metrics: Metrics;
+  quotas?: Quotas;
   passwords: SecretBox;
   expiry: Pick<Expiry, "removeObjects">;
   /** How long a job is kept after its end; null: until it is deleted. */
@@ -94,6 +96,7 @@ const DOWNLOAD_SECONDS = 15 * 60;
 /** The verbs of callers. Every change commits together with its event and its audit entry. */
 export function createJobsService(deps: JobsDeps) {
   const { db, documents, pipelines, audit, bus, queue, store, metrics, expiry, retentionMs } = deps;
+  const { quotas = NO_QUOTAS } = deps;
   const creator = createJobCreator(deps);
   const waitingOf = createWaiting(deps);
 
@@ -123,7 +126,7 @@ export function createJobsService(deps: JobsDeps) {
     caller: Caller,
     action: string,
     details: Record<string, string>,
-    change: (tx: Sql) => Promise<{ done: Job[]; hasMore: boolean }>,
+    change: (tx: Transaction) => Promise<{ done: Job[]; hasMore: boolean }>,
   ): Promise<{ done: Job[]; hasMore: boolean }> =>
     await db.begin(async (tx) => {
       const changed = await change(tx);
@@ -218,7 +221,7 @@ export function createJobsService(deps: JobsDeps) {
 
     /**
      * A failed or cancelled job runs again from its first unfinished stage.
-     * @throws JobNotFoundError, JobNotRetryableError
+     * @throws JobNotFoundError, JobNotRetryableError, QuotaExceededError
      */
     async retry(caller: Caller, id: string): Promise<JobDetails> {
       const scope = scopeOf(caller, "jobs:create");
@@ -228,6 +231,7 @@ export function createJobsService(deps: JobsDeps) {
           const current = await findJob(tx, scope, id);
           throw current ? new JobNotRetryableError(id, current.status) : new JobNotFoundError(id);
         }
+        await quotas.recountJobs(tx, [changed.ownerId]);
         await audit.record(tx, caller, { action: "jobs.retry", resourceType: "job", resourceId: id });
         return changed;
       });
@@ -258,12 +262,19 @@ export function createJobsService(deps: JobsDeps) {
       return { ids, hasMore };
     },
 
-    /** Runs up to `max` failed and cancelled jobs that match again, in one transaction; the oldest first. */
+    /**
+     * Runs up to `max` failed and cancelled jobs that match again, in one transaction; the oldest first.
+     * @throws QuotaExceededError when an owner would have too many jobs that wait: then none is run
+     */
     async retryMany(caller: Caller, filter: JobFilter, max: number): Promise<ManyDone> {
       const scope = scopeOf(caller, "jobs:create");
       const { done, hasMore } = await changeMany(caller, "jobs.retry", {}, async (tx) => {
         const ids = await findJobIds(tx, scope, filter, ["FAILED", "CANCELLED"], max + 1);
         const changed = await eachOf(ids.slice(0, max), (id) => requeue(tx, scope, id));
+        await quotas.recountJobs(
+          tx,
+          changed.map(({ ownerId }) => ownerId),
+        );
         return { done: changed, hasMore: ids.length > max };
       });
       const ids = done.map(({ id }) => id);

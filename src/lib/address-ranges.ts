@@ -46,17 +46,11 @@ export function parseRange(text: string): AddressRange | null {
   }
 }
 
-/** What one party can be expected to hold: an IPv4 address, the /64 network of an IPv6 one, or the text if it is neither. */
-export function networkOf(text: string): string {
-  if (!ipaddr.isValid(text)) return text;
-  const address = ipaddr.process(text);
-  return address instanceof ipaddr.IPv4
-    ? address.toString()
-    : `${address.parts.slice(0, 4).map(hex).join(":")}::/64`;
-}
-
-function hex(group: number): string {
-  return group.toString(16);
+/** An address in its one spelling, as `10.0.0.1` for `::ffff:a00:1`; null if `text` is none. */
+export function canonicalAddress(text: string): string | null {
+  const isAddress =
+    ipaddr.IPv4.isValidFourPartDecimal(text) || (text.includes(":") && ipaddr.IPv6.isValid(text));
+  return isAddress ? ipaddr.process(text).toString() : null;
 }
 
 /** True if the address lies in one of the ranges; one that is mapped into IPv6 counts as what it stands for. */

@@ -8,16 +8,20 @@ import type { Trail } from "../lib/trail.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { MethodAction } from "./actions.ts";
 import type { BodyGuard } from "./body.ts";
+import type { ClientAddresses } from "./client-address.ts";
 import { type Call, contextValuesOf } from "./context.ts";
-import { failure } from "./errors.ts";
+import { failure, fromSluiceError } from "./errors.ts";
 import { methodName } from "./gate.ts";
 import type { NodeHandler, NodeRequest, NodeResponse } from "./node-http.ts";
+import type { RateLimits } from "./rates/rate-limits.ts";
 import { redactMessage } from "./redaction.ts";
 import { refuse } from "./refusal.ts";
 
 export interface AdapterDeps {
   readonly router: ConnectRouter;
   readonly bodies: BodyGuard;
+  readonly addresses: Pick<ClientAddresses, "of">;
+  readonly rates?: Pick<RateLimits, "ofAddress"> | undefined;
   readonly clock: Clock;
   readonly newRequestId: () => string;
   readonly logger: Logger;
@@ -36,7 +40,7 @@ const RPC_PATH = /^\/(?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*\/[A-Za-z_]\w*$/;
 
 /** Brings requests of http and http2 servers to the handlers of the router, and all others to `plain`. */
 export function createAdapter(deps: AdapterDeps): NodeHandler {
-  const { router, bodies, plain, logger } = deps;
+  const { router, bodies, addresses, rates, plain, logger } = deps;
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const services = new Set(router.handlers.map(({ service }) => service.typeName));
 
@@ -81,8 +85,13 @@ export function createAdapter(deps: AdapterDeps): NodeHandler {
     const path = req.url?.split("?", 1)[0] ?? "";
     try {
       const handler = handlers.get(path);
-      if (handler) {
-        serve(handler, req, res, expectsContinue);
+      if (handler) return serve(handler, req, res, expectsContinue);
+      // Calls are counted at the gate, which writes each of them down.
+      const limited = rates?.ofAddress(addresses.of(req));
+      if (limited) {
+        const error = fromSluiceError(limited);
+        if (RPC_PATH.test(path)) deps.onRefused(callFrom(req, { ...UNKNOWN, method: path.slice(1) }, deps), error);
+        refuse(req, res, error);
       } else if (RPC_PATH.test(path) && req.method === "POST") {
         const [service = "", method = ""] = path.slice(1).split("/");
         const known = services.has(service);
@@ -115,7 +124,8 @@ interface Called {
 
 const UNKNOWN = { label: "unknown", action: "rpc.unknown", resourceType: "", input: null };
 
-function callFrom(req: NodeRequest, called: Called, { clock, newRequestId }: AdapterDeps): Call {
+function callFrom(req: NodeRequest, called: Called, deps: AdapterDeps): Call {
+  const { addresses, clock, newRequestId } = deps;
   const { headers, rawHeaders } = req;
   let credentialHeaders = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -125,7 +135,6 @@ function callFrom(req: NodeRequest, called: Called, { clock, newRequestId }: Ada
   const sent = headers["x-request-id"];
   const requestId = typeof sent === "string" && /^[\w.:-]{1,128}$/.test(sent) ? sent : newRequestId();
   const userAgent = String(headers["x-user-agent"] ?? headers["user-agent"] ?? "").slice(0, 256);
-  const ipAddress = (req.socket.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, "");
   const startMs = clock.now();
   const { label, method, action, resourceType, input } = called;
   const trail: Trail = {
@@ -139,7 +148,7 @@ function callFrom(req: NodeRequest, called: Called, { clock, newRequestId }: Ada
   };
   const call: Call = {
     method: label,
-    peer: { ipAddress, userAgent, requestId, trail },
+    peer: { ipAddress: addresses.of(req), userAgent, requestId, trail },
     credentialHeaders,
     startMs,
     request: null,

@@ -8,7 +8,7 @@ import {
 import type { Caller } from "../lib/caller.ts";
 import type { Trail } from "../lib/trail.ts";
 
-/** Where a request comes from. The address is the socket's: forwarding headers are anybody's to write. */
+/** Where a request comes from. Forwarding headers count only from proxies that are trusted, see client-address.ts. */
 export interface Peer {
   readonly ipAddress: string;
   readonly userAgent: string;

@@ -53,10 +53,7 @@ export interface ErrorScope {
  */
 export function toConnectError(error: unknown, scope: ErrorScope): ConnectError {
   if (error instanceof ConnectError) return explain(error, scope);
-  if (error instanceof SluiceError) {
-    const { kind, reason, message, metadata, extras } = error;
-    return failure({ code: CODES[kind], reason, message, metadata, extras });
-  }
+  if (error instanceof SluiceError) return fromSluiceError(error);
   if (isConnectionLoss(error)) {
     scope.onDatabaseLost(error);
     return failure({
@@ -71,6 +68,11 @@ export function toConnectError(error: unknown, scope: ErrorScope): ConnectError 
     return new ConnectError("canceled", Code.Canceled);
   scope.onUnexpected(error);
   return internal(scope.requestId);
+}
+
+/** An error of ours as it goes out. */
+export function fromSluiceError({ kind, reason, message, metadata, extras }: SluiceError): ConnectError {
+  return failure({ code: CODES[kind], reason, message, metadata, extras });
 }
 
 /** A ConnectError with its details. */

@@ -4,6 +4,7 @@ import { access } from "../../gen/sluice/v1/access_pb.ts";
 import { type Caller, may } from "../lib/caller.ts";
 import { PermissionDeniedError, SluiceError } from "../lib/errors.ts";
 import { type Call, callOf, type Peer } from "./context.ts";
+import type { RateLimits } from "./rates/rate-limits.ts";
 import type { ServiceRegistration } from "./service.ts";
 
 /** Finds out who calls, from the headers alone. Throws a `SluiceError` of kind `unauthenticated` if it cannot. */
@@ -60,14 +61,18 @@ function declaredRule(method: DescMethod): AccessRule | undefined {
 
 /**
  * The check that every call passes on its headers, before its body is read: lets anonymous callers into public
- * methods only, and others where their permissions reach. Puts the caller into the call.
+ * methods only, and others where their permissions reach; none of them more often than the rates allow. Puts the caller
+ * into the call.
  */
 export function createGate(
   rules: ReadonlyMap<string, AccessRule>,
   authenticate: Authenticate,
+  rates?: Pick<RateLimits, "ofAddress" | "ofUser">,
 ): (context: HandlerContext) => Promise<void> {
   return async (context) => {
     const call = callOf(context);
+    const tooManyOfAddress = rates?.ofAddress(call.peer.ipAddress);
+    if (tooManyOfAddress) throw tooManyOfAddress;
     const rule = rules.get(methodName(context.method));
     if (!rule) throw new PermissionDeniedError("(none; the method is not open to anybody)");
     if (rule.permission === undefined) {
@@ -77,6 +82,8 @@ export function createGate(
     if (call.credentialHeaders > 1) throw new CredentialsConflictError();
     const caller = { ...(await authenticate(context.requestHeader, call.peer)), trail: call.peer.trail };
     call.caller = caller;
+    const tooManyOfUser = rates?.ofUser(caller.userId);
+    if (tooManyOfUser) throw tooManyOfUser;
     if (!may(caller, rule.permission)) throw new PermissionDeniedError(rule.permission);
   };
 }

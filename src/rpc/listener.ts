@@ -3,6 +3,7 @@ import http2 from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import tls from "node:tls";
 import type { Clock } from "../lib/clock.ts";
+import { networkOf } from "../lib/network.ts";
 import type { NodeHandler } from "./node-http.ts";
 import { createSessions } from "./sessions.ts";
 
@@ -14,6 +15,7 @@ export interface ListenerLimits {
   readonly keepAliveMs: number;
   readonly maxHeaderBytes: number;
   readonly maxStreamsPerSession: number;
+  /** Of an IPv4 address or an IPv6 /64 network; each may carry one HTTP/2 session. */
   readonly maxConnectionsPerAddress: number;
   readonly pingIntervalMs: number;
   readonly sessionIdleMs: number;
@@ -26,6 +28,8 @@ export interface ListenerOptions {
   readonly port: number;
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
   readonly limits: ListenerLimits;
+  /** True for an address that brings the connections of many clients. */
+  readonly isProxy?: (ipAddress: string) => boolean;
   readonly clock: Clock;
   readonly handler: NodeHandler;
 }
@@ -56,6 +60,7 @@ export function createListener({
   host,
   port,
   limits,
+  isProxy = () => false,
   clock,
   handler,
   ...options
@@ -130,9 +135,9 @@ export function createListener({
   };
 
   h1.on("connection", (socket) => {
-    const address = socket.remoteAddress ?? "";
+    const address = networkOf(socket.remoteAddress ?? "");
     const connections = (perAddress.get(address) ?? 0) + 1;
-    if (connections > limits.maxConnectionsPerAddress) return socket.destroy();
+    if (connections > limits.maxConnectionsPerAddress && !isProxy(address)) return socket.destroy();
     perAddress.set(address, connections);
     sockets.add(socket);
     socket.once("close", () => {

@@ -10,9 +10,10 @@ import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { spellGrpcMessage } from "./grpc-message.ts";
 import type { NodeRequest, NodeResponse } from "./node-http.ts";
 
-/** Answers a call that no handler takes, in the protocol in which it came, without reading its body. */
+/** Answers a request that no handler takes, in the protocol in which it came, without reading its body. */
 export function refuse(req: NodeRequest, res: NodeResponse, error: ConnectError): void {
   const contentType = req.headers["content-type"] ?? "";
+  for (const [name, value] of error.metadata) res.setHeader(name, value);
   if (/^application\/grpc(-web)?\b/.test(contentType)) {
     const headers = new Headers({ "content-type": contentType });
     spellGrpcMessage(headers);

@@ -4,6 +4,7 @@ import { MethodOptions_IdempotencyLevel as Level } from "@bufbuild/protobuf/wkt"
 import { Code, ConnectError, createConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.ts";
+import type { AddressRange } from "../lib/address-ranges.ts";
 import type { Caller } from "../lib/caller.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
@@ -13,6 +14,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { actionOf } from "./actions.ts";
 import { createAdapter } from "./adapter.ts";
 import { createBodyGuard } from "./body.ts";
+import { createClientAddresses } from "./client-address.ts";
 import { type Call, callOf } from "./context.ts";
 import { createCors } from "./cors.ts";
 import { type ErrorScope, explain, failure, isReset, toConnectError } from "./errors.ts";
@@ -25,6 +27,7 @@ import { guardedHandlers } from "./invoke.ts";
 import { createLedger, type FinishedCall } from "./ledger.ts";
 import { type EdgeLimits, edgeLimits } from "./limits.ts";
 import { createListener } from "./listener.ts";
+import type { RateLimits } from "./rates/rate-limits.ts";
 import { reflectionServices } from "./reflection.ts";
 import type { ServiceRegistration } from "./service.ts";
 import { createStreamLeases } from "./stream-lease.ts";
@@ -43,7 +46,11 @@ export interface RpcServerOptions {
   readonly http?: readonly PlainRoute[];
   /** Origins, exact, whose pages may call from a browser. */
   readonly corsOrigins?: readonly string[];
+  /** Proxies whose word on a client's address is taken. */
+  readonly trustedProxies?: readonly AddressRange[];
   readonly limits?: Partial<EdgeLimits>;
+  /** How often an address or a user may call; without it as often as they like. */
+  readonly rates?: Pick<RateLimits, "ofAddress" | "ofUser"> | undefined;
   readonly version: string;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -104,7 +111,9 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
       service.methods.filter(({ idempotency }) => idempotency !== Level.NO_SIDE_EFFECTS),
     ),
   );
-  const gate = createGate(accessRules(everything), authenticate);
+  const { rates } = options;
+  const addresses = createClientAddresses(options.trustedProxies ?? []);
+  const gate = createGate(accessRules(everything), authenticate, rates);
   const validator = createRequestValidator();
   const leases = createStreamLeases({ ...limits, clock, revalidate: options.revalidate });
   const ledger = createLedger({ clock, logger, metrics, onFinished: options.onCallFinished });
@@ -181,6 +190,8 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   const adapter = createAdapter({
     router,
     bodies,
+    addresses,
+    rates,
     clock,
     newRequestId,
     logger,
@@ -193,6 +204,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     ...options.addr,
     tls: options.tls,
     limits,
+    isProxy: addresses.isProxy,
     clock,
     handler(req, res, expectsContinue) {
       if (stopping && req.httpVersionMajor === 1) res.setHeader("connection", "close");

@@ -32,6 +32,7 @@ function statusOf(error: unknown): number {
   if (error instanceof StorageUnavailableError) return 503;
   if (!(error instanceof SluiceError) || error.kind === "internal") return 500;
   if (error.kind === "invalid_argument") return 400;
+  if (error.kind === "resource_exhausted") return 429;
   return error.kind === "not_found" ? 404 : 409;
 }
 

@@ -63,6 +63,11 @@ export function createMetrics() {
       buckets: seconds,
       registers,
     }),
+    rateLimited: counter(
+      "sluice_rate_limited_total",
+      "Requests refused because an address or a user made too many.",
+      ["limit"],
+    ),
     queueDepth: new Gauge({
       name: "sluice_queue_depth",
       help: "Jobs that wait to run, by priority; delayed ones apart.",

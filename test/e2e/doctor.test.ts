@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { JobStatus } from "@sluice/sdk";
@@ -194,7 +195,7 @@ test("a database that does not answer, a Redis that is away and a lost master ke
   const lost = await doctor(site);
   expect(lost).toMatchObject({ code: 1, marks: { "master key": ["FAULT"] } });
   expect(existsSync(key)).toBe(false);
-  const other = site.start(["doctor"], { SLUICE_MASTER_KEY: Buffer.alloc(32, 1).toString("base64") });
+  const other = site.start(["doctor"], { SLUICE_MASTER_KEY: randomBytes(32).toString("base64") });
   expect(await other.exit()).toBe(1);
   expect(other.stdout).toMatch(/^FAULT +master key +the master key does not open 2 of 2 signing keys/m);
   renameSync(`${key}.away`, key);

@@ -16,6 +16,7 @@ import { createDocumentsService, type DocumentsService } from "../../src/jobs/do
 import { createExpiry, type Expiry } from "../../src/jobs/expiry.ts";
 import { createHeartbeats, type Heartbeats } from "../../src/jobs/heartbeats.ts";
 import { type ClaimedJob, createLeases, type Leases } from "../../src/jobs/leases.ts";
+import { createQuotas, NO_QUOTAS, type QuotaLimits } from "../../src/jobs/quotas.ts";
 import { createJobsService, type JobsService } from "../../src/jobs/service.ts";
 import { parsePlaces } from "../../src/lib/address-ranges.ts";
 import type { Caller } from "../../src/lib/caller.ts";
@@ -92,6 +93,7 @@ export interface Harness extends Services, AsyncDisposable {
  * @param options.retentionMs how long ended jobs are kept; without it until they are deleted
  * @param options.storageUrl the store; without it a folder
  * @param options.s3Sources buckets that documents may be fetched from
+ * @param options.quotas what one user may have; without it as much as there is room for
  * @param options.redis holds the queue; without it Postgres does
  */
 export async function createHarness(
@@ -101,6 +103,7 @@ export async function createHarness(
     retentionMs?: number | null;
     storageUrl?: string;
     s3Sources?: readonly string[];
+    quotas?: QuotaLimits;
   } = {},
 ): Promise<Harness> {
   const { leaseMs = 30_000, redis, retentionMs = null } = options;
@@ -146,6 +149,7 @@ export async function createHarness(
     objects: ObjectStore = store,
   ): Services => {
     const audit = createAuditor();
+    const quotas = options.quotas ? createQuotas(options.quotas) : NO_QUOTAS;
     const pipelines = createPipelinesService({ ...partsOf(on), now });
     const documents = createDocumentsService({
       db: on,
@@ -154,6 +158,7 @@ export async function createHarness(
       newId,
       retentionMs,
       maxBytes: 64 * 1024 * 1024,
+      quotas,
     });
     const remote = createRemoteDocuments({
       db: on,
@@ -178,6 +183,7 @@ export async function createHarness(
       queue,
       store,
       metrics,
+      quotas,
       passwords,
       requestHashKey: MASTER_KEY,
       newId,

@@ -4,7 +4,7 @@ import { messageOf } from "../../lib/errors.ts";
 import type { OidcIssuer } from "../../lib/oidc-issuers.ts";
 import { IssuerRefusedError } from "../errors.ts";
 import { BUILTIN_ROLES } from "../permissions.ts";
-import { findCustomRoles } from "../user-queries.ts";
+import { findCustomRoles } from "../role-queries.ts";
 import { discoveryUrl } from "./issuer-keys.ts";
 
 export interface IssuerCheckDeps {
@@ -21,7 +21,7 @@ export interface IssuerCheckDeps {
 export async function checkIssuers({ issuers, sql, egress }: IssuerCheckDeps): Promise<void> {
   if (issuers.length === 0) return;
   const named = [...new Set(issuers.flatMap(({ roles }) => [...roles.values()].flat()))];
-  const custom = await findCustomRoles(sql, named);
+  const custom = (await findCustomRoles(sql, named)).map(({ name }) => name);
   const faults: string[] = [];
   for (const { issuer, jwksUri, roles } of issuers) {
     try {

@@ -165,6 +165,13 @@ export async function completeUpload(
   return true;
 }
 
+/** Whose document waits for the upload; null when it is not, or no longer, awaited. */
+export async function findAwaitingOwner(sql: Sql, uploadKey: string): Promise<string | null> {
+  const [row] = await sql<{ ownerId: string }[]>`
+    select owner_id from documents where upload_key = ${uploadKey} and sha256 is null`;
+  return row?.ownerId ?? null;
+}
+
 /** The key of the upload that a document waits for; null when it waits for none. */
 export async function findAwaitedUpload(sql: Sql, id: string): Promise<string | null> {
   const [row] = await sql<{ uploadKey: string }[]>`

@@ -15,6 +15,7 @@ import {
   UploadNotAwaitedError,
 } from "../errors.ts";
 import { doomObjectLater } from "../expiry-queries.ts";
+import { NO_QUOTAS, type Quotas } from "../quotas.ts";
 import { createUploadIntake } from "./intake.ts";
 import { findLostObject } from "./lost-objects.ts";
 import { type Document, type DocumentSource, documentObjectKey, INLINE_DOCUMENT_BYTES } from "./model.ts";
@@ -22,6 +23,7 @@ import { removeObjects } from "./objects.ts";
 import {
   completeUpload,
   deleteDocuments,
+  findAwaitingOwner,
   findBody,
   findByRequestId,
   findDocument,
@@ -42,6 +44,8 @@ export interface DocumentsDeps {
   retentionMs: number | null;
   /** Largest document taken, in bytes. */
   maxBytes: number;
+  /** Without them a user may have as many bytes stored as there is room for. */
+  quotas?: Quotas;
 }
 
 /** What the client says about the bytes it sends. */
@@ -61,7 +65,14 @@ const UPLOAD_OVER_MS = 3 * 24 * 3_600_000;
 
 export type DocumentsService = ReturnType<typeof createDocumentsService>;
 
-export function createDocumentsService({ db, store, audit, newId, retentionMs, maxBytes }: DocumentsDeps) {
+export function createDocumentsService(deps: DocumentsDeps) {
+  const { db, store, audit, newId, retentionMs, maxBytes, quotas = NO_QUOTAS } = deps;
+
+  /** Before bytes are sent that could not be kept; what counts is asked again in the transaction that keeps them. */
+  const refuseOverQuota = async (ownerId: string, bytes: number): Promise<void> => {
+    if (quotas.isBounded) await db.begin((tx) => quotas.demand(tx, { ownerId, jobs: 0, bytes }));
+  };
+
   const refuseTooLarge = (size: number): void => {
     if (size > maxBytes) throw new DocumentTooLargeError(maxBytes);
   };
@@ -100,7 +111,8 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
   /**
    * Takes the bytes of an awaited upload, which lie under `objectKey`. A link takes bytes once; the same bytes again are
    * no fault, for whoever got no answer.
-   * @throws DocumentEmptyError, DocumentHashMismatchError, UploadNotAwaitedError: then they are removed
+   * @throws DocumentEmptyError, DocumentHashMismatchError, QuotaExceededError, UploadNotAwaitedError: then they are
+   *   removed
    */
   const uploaded = async (
     uploadKey: string,
@@ -113,7 +125,12 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
       if (expected !== null && expected !== sha256) throw new DocumentHashMismatchError(expected, sha256);
       const lostKey = await findLostObject({ sql: db.sql, store }, { sha256, size });
       const bytes = { key: objectKey, lostKey, sizeBytes: size, sha256, retentionMs };
-      if (await db.begin((tx) => completeUpload(tx, uploadKey, bytes))) return;
+      const isTaken = await db.begin(async (tx) => {
+        const ownerId = quotas.isBounded ? await findAwaitingOwner(tx, uploadKey) : null;
+        if (ownerId !== null) await quotas.demand(tx, { ownerId, jobs: 0, bytes: size });
+        return await completeUpload(tx, uploadKey, bytes);
+      });
+      if (isTaken) return;
       const kept = await findUploaded(db.sql, uploadKey);
       if (kept?.sha256 !== sha256) throw new UploadNotAwaitedError();
       if (kept.objectKey !== objectKey) await store.delete(objectKey);
@@ -176,11 +193,13 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
 
     /**
      * Takes a document as a stream, in constant memory; durable before this returns.
-     * @throws DocumentTooLargeError, DocumentEmptyError, DocumentHashMismatchError: then nothing is kept
+     * @throws DocumentTooLargeError, DocumentEmptyError, DocumentHashMismatchError, QuotaExceededError: then nothing is
+     *   kept
      */
     async upload(caller: Caller, header: DocumentHeader, body: AsyncIterable<Uint8Array>): Promise<Document> {
       refuseTooLarge(header.sizeBytes);
       refuseUnstorable(header);
+      await refuseOverQuota(caller.userId, header.sizeBytes);
       const id = newId();
       const objectKey = documentObjectKey(id);
       const stored = await store.put(objectKey, capped(body, maxBytes));
@@ -202,6 +221,7 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
           retentionMs,
         };
         await db.begin(async (tx) => {
+          await quotas.demand(tx, { ownerId: caller.userId, jobs: 0, bytes: stored.size });
           await insertDocuments(tx, [document]);
           await audit.record(tx, caller, documentEntry("upload", id));
         });
@@ -215,7 +235,7 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
 
     /**
      * An address to which a browser may PUT the bytes without a credential, for an hour. A repeated `requestId`
-     * gives a new address for the same document. @throws DocumentTooLargeError, RequestIdReusedError
+     * gives a new address for the same document. @throws DocumentTooLargeError, QuotaExceededError, RequestIdReusedError
      */
     async createUpload(
       caller: Caller,
@@ -224,6 +244,7 @@ export function createDocumentsService({ db, store, audit, newId, retentionMs, m
     ): Promise<{ documentId: string; url: string; headers: Record<string, string>; expireTime: Date }> {
       refuseTooLarge(header.sizeBytes);
       refuseUnstorable(header);
+      await refuseOverQuota(caller.userId, header.sizeBytes);
       const { id, uploadKey } = await db.begin(async (tx) => {
         const awaited = await awaitDocument(tx, caller, header, requestId);
         // The address takes bytes until it ends, also when nobody wants them any more.

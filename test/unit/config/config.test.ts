@@ -97,7 +97,7 @@ test("an empty variable counts as absent", () => {
 test("a secret may stand in a file, not in both places, and a file that is not there is named without its path", async () => {
   await withFile("postgres://u:p@h/db\n", (path) => {
     const { databaseUrl, secretFiles } = loadConfig({ DATABASE_URL_FILE: path });
-    expect(databaseUrl).toBe("postgres://u:p@h/db");
+    expect(databaseUrl?.reveal()).toBe("postgres://u:p@h/db");
     expect(secretFiles).toEqual([path]);
     expect(faultsOf({ DATABASE_URL_FILE: path, DATABASE_URL: "postgres://x" })).toContain(
       "DATABASE_URL_FILE",

@@ -79,8 +79,8 @@ describe.each(ours)("%s", (_name, service) => {
       "utf8",
     ).trim();
     const { POSTGRES_USER: user, POSTGRES_DB: database } = compose.services.postgres?.environment ?? {};
-    expect(databaseUrl).toBe(`postgres://${user}:${password}@postgres:5432/${database}`);
-    expect(redisUrls).toEqual(["redis://redis:6379"]);
+    expect(databaseUrl?.reveal()).toBe(`postgres://${user}:${password}@postgres:5432/${database}`);
+    expect(redisUrls?.reveal()).toEqual(["redis://redis:6379"]);
     expect(masterKey).not.toBeNull();
     expect(storageUrl).toBe("file:///files");
     expect(dataDir).toBe("/data");
@@ -188,7 +188,7 @@ test("servers are reached on this machine only, each on its own port, under the 
 
 test("the first administrator's password is long enough and known to servers only", () => {
   for (const [, service] of having("serve")) {
-    expect(configOf(service).adminPassword?.length).toBeGreaterThanOrEqual(12);
+    expect(configOf(service).adminPassword?.reveal().length).toBeGreaterThanOrEqual(12);
   }
   for (const [, service] of [...having("worker"), ...having("migrate")]) {
     expect(configOf(service).adminPassword).toBeNull();
