@@ -48,6 +48,7 @@ import { connectRedis, isRedisCluster } from "./redis/client.ts";
 import type { HealthCheck } from "./rpc/health-checks.ts";
 import { createPageTokens, MAX_PAGE_SIZE } from "./rpc/pages.ts";
 import { createRpcServer, type RpcServer } from "./rpc/server.ts";
+import { unbuiltServices } from "./rpc/unbuilt.ts";
 import { createRequestValidator } from "./rpc/validation.ts";
 import { removeServerFile, writeServerFile } from "./server-file.ts";
 import { createStageCatalogue, type StageCatalogue, type StageType } from "./stages/catalogue.ts";
@@ -480,6 +481,7 @@ function routesOf(core: Core, auth: Auth, startTime: Date) {
       pipelineRoutes({ pipelines, pages, validator }),
       systemRoutes(system, pages),
       ...auth.routes(pages),
+      ...unbuiltServices,
     ],
   };
 }
