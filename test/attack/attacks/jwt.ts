@@ -22,9 +22,14 @@ const read = (token: string, at: number): Fields =>
   JSON.parse(Buffer.from(token.split(".")[at] ?? "", "base64url").toString());
 
 const me = (target: Target, token: string) => call(target, "AuthService/GetCaller", {}, bearer(token));
-const tryAll = async (target: Target, tokens: Readonly<Record<string, string | Promise<string>>>): Promise<Tried[]> =>
+const tryAll = async (
+  target: Target,
+  tokens: Readonly<Record<string, string | Promise<string>>>,
+): Promise<Tried[]> =>
   await Promise.all(
-    Object.entries(tokens).map(async ([what, token]) => await refused(what, me(target, await token), "unauthenticated")),
+    Object.entries(tokens).map(
+      async ([what, token]) => await refused(what, me(target, await token), "unauthenticated"),
+    ),
   );
 
 /** Tokens that nobody signed who has the server's key. */
@@ -101,11 +106,10 @@ export const oddClaims: Attack = {
     const { kid, privateKey } = await createSigningKeys({ db, masterKey, clock: { now: Date.now } })
       .active()
       .finally(() => db.close());
-const byServer = async (input: string) =>
-      Buffer.from(await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, privateKey, Buffer.from(input)));
-      key: await crypto.subtle.exportKey("jwk", privateKey).catch(() => ({})),
-      format: "jwk",
-    } as never);
+    const byServer = async (input: string) =>
+      Buffer.from(
+        await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, privateKey, Buffer.from(input)),
+      );
     const claims = read(target.alice.accessToken, 1);
     const header = { ...read(target.alice.accessToken, 0), kid };
     const now = Math.floor(Date.now() / 1000);
@@ -115,7 +119,10 @@ const byServer = async (input: string) =>
     };
     const without = (name: string) => signed({ [name]: undefined });
     return [
-      await served("a token that says what ours say", signed({}).then((token) => me(target, token))),
+      await served(
+        "a token that says what ours say",
+        signed({}).then((token) => me(target, token)),
+      ),
       ...(await tryAll(target, {
         "without exp": without("exp"),
         "exp as text": signed({ exp: String(now + 600) }),
