@@ -1,8 +1,10 @@
+import { fork } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { Target } from "./target.ts";
 
-const EVERY_MS = 50;
+const LOOK_MS = 250;
 const MIB = 1024 * 1024;
+const PROGRAM = new URL("good-client-program.ts", import.meta.url);
 
 /** What a client that behaves well has seen, and what the server's process had. */
 export interface Measured {
@@ -15,38 +17,27 @@ export interface Measured {
   readonly rssMib: number | null;
 }
 
-/** Asks for a job every 50 ms, whether or not the answer before has come, and looks at the server's memory. */
+/** Lets a client ask for a job all the time, and looks at the server's memory, until the signal aborts. */
 export async function measure(target: Target, signal: AbortSignal): Promise<Measured> {
-  const { client } = target.alice;
+  const { accessToken, client } = target.alice;
   const { job } = await client.jobs.createJob({ source: { case: "text", value: "steady" } });
-  const id = job?.id ?? "";
-  const took: number[] = [];
-  let failed = 0;
-  let rss: number | null = null;
-  const pending = new Set<Promise<void>>();
+  const child = fork(PROGRAM, [JSON.stringify({ url: target.url, accessToken, id: job?.id })]);
+  const answer = new Promise<{ took: number[]; failed: number }>((resolve, reject) => {
+    child.once("message", resolve as (message: unknown) => void);
+    child.once("exit", (code) => reject(new Error(`the client ended with ${code}`)));
+  });
+  let rssMib: number | null = null;
   const timer = setInterval(() => {
-    const began = performance.now();
-    const one = client.jobs
-      .getJob({ id }, { timeoutMs: 10_000 })
-      .then(
-        () => {},
-        () => {
-          failed++;
-        },
-      )
-      .then(() => {
-        took.push(performance.now() - began);
-        pending.delete(one);
-      });
-    pending.add(one);
-    rss = Math.max(rss ?? 0, rssOf(target) ?? 0) || null;
-  }, EVERY_MS);
-  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+    rssMib = Math.max(rssMib ?? 0, rssOf(target) ?? 0) || null;
+  }, LOOK_MS);
+  if (!signal.aborted)
+    await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   clearInterval(timer);
-  await Promise.all(pending);
+  child.send("stop");
+  const { took, failed } = await answer;
   took.sort((a, b) => a - b);
   const at = (share: number): number => took[Math.floor(share * (took.length - 1))] ?? 0;
-  return { calls: took.length, failed, p50: at(0.5), p99: at(0.99), rssMib: rss };
+  return { calls: took.length, failed, p50: at(0.5), p99: at(0.99), rssMib };
 }
 
 /** Resident memory of the server's process, in MiB; Linux only. */

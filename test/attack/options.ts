@@ -18,9 +18,9 @@ export interface Options {
   readonly limitMs: number;
 }
 
-const FULL = { floodMs: 45_000, calmMs: 8_000, judgesTime: true, limitMs: 300_000 };
+const FULL = { floodMs: 45_000, calmMs: 10_000, judgesTime: true, limitMs: 300_000 };
 /** What `npm test` runs: no verdict about time, since the machine may have other work. */
-const CUT = { floodMs: 8_000, calmMs: 1_000, judgesTime: false, limitMs: 120_000 };
+const CUT = { floodMs: 6_000, calmMs: 2_000, judgesTime: false, limitMs: 120_000 };
 
 /** @throws TypeError, RangeError */
 export function readOptions(args: readonly string[]): Options {

@@ -19,8 +19,10 @@ const MOST_GROWTH_MIB = 50;
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 async function outcomeOf(name: string, work: () => Promise<Outcome["tries"]>): Promise<Outcome> {
+  const began = performance.now();
   try {
-    return { name, tries: await work() };
+    const tries = await work();
+    return { name, tries, seconds: (performance.now() - began) / 1000 };
   } catch (error) {
     if (error instanceof NotTriedError) return { name, tries: [], notTried: error.message };
     return {

@@ -17,7 +17,7 @@ import { othersObjects } from "./idor.ts";
 import { forgedTokens, oddClaims } from "./jwt.ts";
 import { apiKeys } from "./keys.ts";
 import { signedLinks } from "./links.ts";
-import { pageSizes, pageTokens, sqlInFilters } from "./lists.ts";
+import { oddText, pageSizes, pageTokens, sqlInFilters } from "./lists.ts";
 import { bruteForce, enumeration } from "./login.ts";
 import { logInjection } from "./logs.ts";
 import { hostileReceivers, hostileServices } from "./receivers.ts";
@@ -40,6 +40,7 @@ export const ATTACKS: readonly Attack[] = [
   pageSizes,
   pageTokens,
   sqlInFilters,
+  oddText,
   traversal,
   bombs,
   signedLinks,

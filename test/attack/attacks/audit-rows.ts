@@ -80,6 +80,8 @@ async function tamper(
     );
     own.release();
   });
-  const came = ok ? "nothing found" : `${AuditFaultSchema.value[fault]?.localName} at ${firstBrokenSequence}: ${message}`;
+  const came = ok
+    ? "nothing found"
+    : `${AuditFaultSchema.value[fault]?.localName} at ${firstBrokenSequence}: ${message}`;
   return { what, came, held: !ok && faults.includes(fault) };
 }

@@ -110,11 +110,12 @@ export const slowBodies: Flood = {
 };
 
 /** Streams that one session may open and reset before it must be ended. */
-const MOST_RESETS = 400;
+const MOST_RESETS = 200;
 
 async function resetAll(target: Target, signal: AbortSignal): Promise<number> {
   const session = http2.connect(target.url);
   session.on("error", () => {});
+  await new Promise((resolve) => session.once("connect", resolve).once("close", resolve));
   let resets = 0;
   while (!session.closed && !session.destroyed && !signal.aborted && resets < MOST_RESETS * 2) {
     for (let i = 0; i < 20 && !session.closed && !session.destroyed; i++) {
@@ -127,7 +128,9 @@ async function resetAll(target: Target, signal: AbortSignal): Promise<number> {
       stream.close(http2.constants.NGHTTP2_CANCEL);
       resets++;
     }
-    await sleep(2);
+    // The server has seen them all when it answers.
+    if (!session.closed && !session.destroyed)
+      await new Promise((resolve) => session.ping(resolve) || resolve(null));
   }
   session.destroy();
   return resets;

@@ -24,10 +24,12 @@ async function each(
   const seen = await Promise.all(methods.map(async (method) => ({ method, ...(await ask(method)) })));
   const built = seen.filter(({ code }) => code !== "unimplemented");
   const wrong = built.filter((one) => !isRight(one));
-  const [first = built[0]] = wrong;
+  const [shown] = wrong.length > 0 ? wrong : built;
+  const from = wrong.length > 0 ? ` from ${wrong.map(({ method }) => nameOf(method)).join(", ")}` : "";
+  const missing = built.length < seen.length ? `, ${seen.length - built.length} not built` : "";
   return {
     what: `${what}, at ${built.length} methods`,
-    came: `${first?.status} ${first?.reason || first?.code}${wrong.length > 0 && first ? ` from ${nameOf(first.method)}` : ""}${built.length < seen.length ? `, ${seen.length - built.length} not built` : ""}`,
+    came: `${shown?.status} ${shown?.reason || shown?.code}${from}${missing}`,
     held: wrong.length === 0 && built.length > 0,
   };
 }
@@ -93,6 +95,13 @@ function named(method: DescMethod): object {
   ) as object;
 }
 
+/** A whole request whose texts are the attack's, save for those that have a form, as ids have. */
+function withText(method: DescMethod, text: string): object {
+  const request = fill(method.input, { all: true, id: () => undefined, word: () => "0word" });
+  const json = JSON.stringify(toJson(method.input, request));
+  return JSON.parse(json.replaceAll("0word", JSON.stringify(text).slice(1, -1))) as object;
+}
+
 const SQL = [
   "' or '1'='1",
   "'; drop table jobs; --",
@@ -105,17 +114,37 @@ const SQL = [
   "’ ＇",
 ];
 
+const ODD = ["a\u0000b", "\ud800", "\uffff\u202e\u2028", "x".repeat(5_000)];
+
+/** Text that a database does not store, in every string of every request. */
+export const oddText: Attack = {
+  name: "U+0000, half characters and long text in every string of every request",
+  async run(target) {
+    const unary = METHODS.filter(
+      ({ methodKind, name }) =>
+        methodKind === "unary" && !/^(Login|Refresh|Logout|ChangePassword)$/.test(name),
+    );
+    const isFine = ({ status, code }: Seen): boolean =>
+      (status < 500 || status === 501) && code !== "unknown";
+    const tries: Tried[] = [];
+    for (const text of ODD)
+      tries.push(
+        await each(
+          JSON.stringify(text).slice(0, 30),
+          unary,
+          (method) => asAdmin(target, method, withText(method, text)),
+          isFine,
+        ),
+      );
+    return tries;
+  },
+};
+
 export const sqlInFilters: Attack = {
   name: "SQL in filters",
   async run(target) {
     const marker = `of-admin-${Date.now()}`;
     await target.admin.client.jobs.createJob({ source: { case: "text", value: "x" }, labels: { marker } });
-    const fields = (method: DescMethod, text: string): object => {
-      const request = fill(method.input, { all: true, id: () => undefined, word: () => "0word" });
-      const json = JSON.stringify(toJson(method.input, request));
-      // Ids that are none are refused by their form; every other text is the attack's.
-      return JSON.parse(json.replaceAll("0word", JSON.stringify(text).slice(1, -1))) as object;
-    };
     const foreign = await Promise.all(
       SQL.map((text) =>
         call(target, "JobsService/ListJobs", { query: text }, bearer(target.bob.accessToken)),
@@ -128,7 +157,7 @@ export const sqlInFilters: Attack = {
           each(
             JSON.stringify(text),
             filtered,
-            (method) => asAdmin(target, method, fields(method, text)),
+            (method) => asAdmin(target, method, withText(method, text)),
             ({ status, code }) => status < 500 && code !== "unknown",
           ),
         ),

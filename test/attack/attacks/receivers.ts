@@ -34,45 +34,46 @@ const ANSWERS: Readonly<Record<string, (response: ServerResponse) => void>> = {
   "a connection that breaks off": (response) => response.destroy(),
 };
 
-async function ends(target: Target): Promise<Tried[]> {
-  const tries: Tried[] = [];
-  for (const [what, answer] of Object.entries(ANSWERS)) {
-    await using server = await listenAt(HOSTILE_HOST, (request, response) => {
-      request.resume();
-      answer(response);
-    });
-    const timeout = durationFromMs(STAGE_MS);
-    const start = (["detect", "extract"] as const).map((type) => ({
-      type: { case: type, value: {} } as never,
-    }));
-    const stages = [...start, { type: { case: "http" as const, value: { url: `${server.url}/`, timeout } } }];
-    const fetching = [
-      { type: { case: "fetch" as const, value: { timeout, maxBytes: 10_000_000n } } },
-      ...start,
-    ];
-    const name = `hostile-${Date.now()}`;
-    await target.admin.client.pipelines.createPipeline({ name: `${name}-s`, config: { stages } });
-    await target.admin.client.pipelines.createPipeline({ name: `${name}-d`, config: { stages: fetching } });
-    const [service, source] = await Promise.all([
-      endOf(target.alice, { pipelineName: `${name}-s`, source: { case: "text", value: "x" } }),
-      endOf(target.alice, { pipelineName: `${name}-d`, source: { case: "uri", value: `${server.url}/` } }),
-    ]);
-    const ended = (end: string): boolean => /^[A-Z_]+$/.test(end);
-    tries.push({
-      what: `${what}, of a stage's service`,
-      came: service,
-      held: ended(service) && service !== "COMPLETED",
-    });
-    tries.push({ what: `${what}, of a document's source`, came: source, held: ended(source) });
-  }
-  return tries;
+async function ends(
+  target: Target,
+  what: string,
+  answer: (response: ServerResponse) => void,
+): Promise<Tried[]> {
+  await using server = await listenAt(HOSTILE_HOST, (request, response) => {
+    request.resume();
+    answer(response);
+  });
+  const timeout = durationFromMs(STAGE_MS);
+  const start = (["detect", "extract"] as const).map((type) => ({
+    type: { case: type, value: {} } as never,
+  }));
+  const asking = [...start, { type: { case: "http" as const, value: { url: `${server.url}/`, timeout } } }];
+  const fetching = [
+    { type: { case: "fetch" as const, value: { timeout, maxBytes: 10_000_000n } } },
+    ...start,
+  ];
+  const name = `hostile-${server.port}`;
+  const { pipelines } = target.admin.client;
+  await pipelines.createPipeline({ name: `${name}-s`, config: { stages: asking } });
+  await pipelines.createPipeline({ name: `${name}-d`, config: { stages: fetching } });
+  const [service, source] = await Promise.all([
+    endOf(target.alice, { pipelineName: `${name}-s`, source: { case: "text", value: "x" } }),
+    endOf(target.alice, { pipelineName: `${name}-d`, source: { case: "uri", value: `${server.url}/` } }),
+  ]);
+  const ended = (end: string): boolean => /^[A-Z_]+$/.test(end);
+  return [
+    { what: `${what}, of a stage's service`, came: service, held: ended(service) && service !== "COMPLETED" },
+    { what: `${what}, of a document's source`, came: source, held: ended(source) },
+  ];
 }
 
 export const hostileServices: Attack = {
   name: "Hostile services and sources (10 GB body, 1 byte a second, never answers)",
   async run(target) {
     ownOf(target);
-    return await ends(target);
+    return (
+      await Promise.all(Object.entries(ANSWERS).map(([what, answer]) => ends(target, what, answer)))
+    ).flat();
   },
 };
 

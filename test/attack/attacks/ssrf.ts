@@ -87,7 +87,7 @@ export const ssrf: Attack = {
         })),
       );
       const wrong = seen.filter(
-        ({ end }) => !/^(EGRESS_DENIED|INVALID_REQUEST|SOURCE_UNAVAILABLE|SOURCE_REFUSED)$/.test(end),
+        ({ end }) => !/^(EGRESS_DENIED|INVALID_REQUEST|SOURCE_UNREACHABLE|SOURCE_REFUSED)$/.test(end),
       );
       const kinds = [...new Set(seen.map(({ end }) => end))].join(", ");
       return {

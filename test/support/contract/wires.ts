@@ -50,7 +50,8 @@ export function allWires(port: number, host = "127.0.0.1"): Wire[] {
 const readable = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
 
 function grpcWire(host: string, port: number): Wire {
-  const client = new grpc.Client(`${host}:${port}`, grpc.credentials.createInsecure());
+  const open = () => new grpc.Client(`${host}:${port}`, grpc.credentials.createInsecure());
+  const shared = open();
   return {
     name: "gRPC",
     call: ({ method, request, headers }) =>
@@ -59,6 +60,8 @@ function grpcWire(host: string, port: number): Wire {
         for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
         const identity = (bytes: Buffer): Buffer => bytes;
         const deadline = Date.now() + CALL_MS;
+        // A session whose calls mostly break off is ended, so each that will has one of its own.
+        const client = request ? shared : open();
         // Fits every kind of method, and lets the body wait.
         const call = client.makeBidiStreamRequest(pathOf(method), identity, identity, metadata, { deadline });
         let message: Message | null = null;
@@ -77,13 +80,14 @@ function grpcWire(host: string, port: number): Wire {
           const [details] = status.metadata.get("grpc-status-details-bin");
           const error = code === "ok" ? "" : `${status.details}\n${readable(Buffer.from(details ?? ""))}`;
           resolve({ code, error, message });
+          if (!request) client.close();
         });
         if (request) {
           call.write(Buffer.from(toBinary(method.input, request)));
           call.end();
         }
       }),
-    close: () => client.close(),
+    close: () => shared.close(),
   };
 }
 
