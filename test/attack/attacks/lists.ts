@@ -136,6 +136,8 @@ export const oddText: Attack = {
           isFine,
         ),
       );
+    // PauseQueue was among them.
+    await target.admin.client.system.resumeQueue({});
     return tries;
   },
 };
