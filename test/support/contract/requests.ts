@@ -25,8 +25,8 @@ export interface Filling {
   readonly all: boolean;
   /** An id for the field; undefined if it holds none, or none is wanted. */
   id(field: DescField): string | undefined;
-  /** A word for the field, of lower-case letters and digits. */
-  word(field: DescField): string;
+  /** A word for the field, of lower-case letters and digits; of a map, for a key or for a value. */
+  word(field: DescField, isKey?: boolean): string;
 }
 
 /** What no rule of the contract says: values that the service knows. */
@@ -108,7 +108,8 @@ function put(target: ReflectMessage, field: DescField, filling: Filling, depth: 
       return;
     }
     case "map": {
-      target.get(field).set(textOf(field, filling) as never, scalarOf(field.scalar, field, filling) as never);
+      const key = textOf(field, { ...filling, word: () => filling.word(field, true) });
+      target.get(field).set(key as never, scalarOf(field.scalar, field, filling) as never);
     }
   }
 }
