@@ -22,6 +22,7 @@ import { bruteForce, enumeration } from "./login.ts";
 import { logInjection } from "./logs.ts";
 import { hostileReceivers, hostileServices } from "./receivers.ts";
 import { refreshTokens } from "./refresh.ts";
+import { roles } from "./roles.ts";
 import { ssrf } from "./ssrf.ts";
 
 /** One after the other. Those that use up what an address may try come last. */
@@ -30,6 +31,7 @@ export const ATTACKS: readonly Attack[] = [
   oddClaims,
   apiKeys,
   refreshTokens,
+  roles,
   othersObjects,
   massAssignment,
   prototypes,
