@@ -61,6 +61,7 @@ import { createRateLimits, type RateLimits } from "./rpc/rates/rate-limits.ts";
 import { createPostgresRates } from "./rpc/rates/rate-queries.ts";
 import { createRedisRates } from "./rpc/rates/redis-rates.ts";
 import { createRpcServer, type RpcServer } from "./rpc/server.ts";
+import { unbuiltServices } from "./rpc/unbuilt.ts";
 import { createRequestValidator } from "./rpc/validation.ts";
 import { removeServerFile, writeServerFile } from "./server-file.ts";
 import { createStageCatalogue, type StageCatalogue, type StageType } from "./stages/catalogue.ts";
@@ -537,6 +538,7 @@ function routesOf(core: Core, auth: Auth, record: Audit, startTime: Date) {
       systemRoutes(system, pages),
       ...auth.routes(pages),
       record.routes(pages),
+      ...unbuiltServices,
     ],
   };
 }

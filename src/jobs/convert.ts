@@ -22,7 +22,7 @@ import type { PipelineConfig } from "../../gen/sluice/v1/pipelines_pb.ts";
 import type { LoggedEvent } from "../events/model.ts";
 import type { Json } from "../extract/model.ts";
 import { type FieldFault, InvalidRequestError } from "../lib/errors.ts";
-import { isStorable, storableJson } from "../lib/storable.ts";
+import { storableJson } from "../lib/storable.ts";
 import { dateOf, durationOf, millisecondsOf, type TimestampFields, timestampOf } from "../lib/wire-time.ts";
 import type { StageConfig } from "../pipelines/model.ts";
 import type { JobRequest, JobSource } from "./create.ts";
@@ -135,24 +135,8 @@ export function jobRequestFromMessage(message: CreateJobRequest, now: number): J
   }
   const parameters = (message.parameters ?? {}) as { [key: string]: Json };
   faults.push(...parameterFaults(parameters));
-  const words = {
-    filename: message.filename,
-    concurrency_key: message.concurrencyKey,
-    request_id: message.requestId,
-  };
-  for (const [field, value] of [
-    ...Object.entries(words),
-    ...Object.entries(message.labels).flatMap(([key, text]) => [
-      ["labels", key] as const,
-      ["labels", text] as const,
-    ]),
-    ["parameters", storableJson(parameters) === JSON.stringify(parameters) ? "" : "\0"] as const,
-    ["inline.filename", message.source.case === "inline" ? message.source.value.filename : ""] as const,
-    ["inline.media_type", message.source.case === "inline" ? message.source.value.mediaType : ""] as const,
-  ]) {
-    if (!isStorable(value))
-      faults.push({ field, description: "must not contain U+0000 or half of a surrogate pair" });
-  }
+  if (storableJson(parameters) !== JSON.stringify(parameters))
+    faults.push({ field: "parameters", description: "must not contain U+0000 or half of a surrogate pair" });
   const source = sourceFromMessage(message);
   if (!source)
     faults.push({ field: "source", description: "one of text, inline, document_id and uri is wanted" });

@@ -3,7 +3,6 @@ import {
   PipelinesService as PipelinesServiceDesc,
 } from "../../gen/sluice/v1/pipelines_pb.ts";
 import { type FieldFault, InvalidRequestError } from "../lib/errors.ts";
-import { isStorable } from "../lib/storable.ts";
 import { callerOf } from "../rpc/context.ts";
 import { idCursor } from "../rpc/id-cursor.ts";
 import { type Cursor, InvalidPageTokenError, type PageTokens, pageSize } from "../rpc/pages.ts";
@@ -32,13 +31,8 @@ export const pipelineRoutes = ({ pipelines, pages, validator }: PipelineRoutesDe
   };
 
   /** The stages of a request. @throws InvalidRequestError */
-  const stagesOf = (request: { description: string; config?: PipelineConfig | undefined }): StageDraft[] => {
+  const stagesOf = (request: { config?: PipelineConfig | undefined }): StageDraft[] => {
     const { stages, faults } = examine(request.config);
-    if (!isStorable(request.description))
-      faults.push({
-        field: "description",
-        description: "Must not contain U+0000 or half of a surrogate pair.",
-      });
     if (faults.length > 0) throw new InvalidRequestError(faults);
     return stages;
   };

@@ -18,7 +18,9 @@ export function refuse(req: NodeRequest, res: NodeResponse, error: ConnectError)
     const headers = new Headers({ "content-type": contentType });
     spellGrpcMessage(headers);
     setTrailerStatus(headers, error);
-    res.writeHead(200, Object.fromEntries(headers)).end();
+    // Not by `writeHead`, which leaves the stream open over HTTP/2: the status would then stand in headers, not in trailers.
+    for (const [name, value] of headers) res.setHeader(name, value);
+    res.end();
   } else if (contentType.startsWith("application/connect+")) {
     const json = JSON.stringify(endStreamToJson(new Headers(), error, undefined));
     const envelope = Buffer.alloc(5 + Buffer.byteLength(json));

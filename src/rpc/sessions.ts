@@ -38,7 +38,8 @@ export function createSessions({ pingIntervalMs, idleMs, maxResets }: SessionLim
           openStreams--;
           const now = clock.now();
           quietSinceMs = now;
-          if (!stream.aborted || stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
+          // Not `aborted`: a stream that was refused at once has been answered when its reset is seen.
+          if (stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
           resets = resets.filter((at) => at > now - RESET_WINDOW_MS);
           resets.push(now);
           if (resets.length > maxResets) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);

@@ -2,6 +2,7 @@ import { create, type DescMessage, type DescService, type Message } from "@bufbu
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator } from "@bufbuild/protovalidate";
 import { type FieldFault, InvalidRequestError } from "../lib/errors.ts";
+import { unstorableFields } from "./unstorable.ts";
 
 export interface RequestValidator {
   /** @throws InvalidRequestError naming every fault of the message */
@@ -17,7 +18,7 @@ export function createRequestValidator(): RequestValidator {
   const validator = createValidator();
   const faults = (desc: DescMessage, message: Message): FieldFault[] => {
     const result = validator.validate(desc, message);
-    if (result.kind === "valid") return [];
+    if (result.kind === "valid") return unstorableFields(desc, message);
     if (result.kind === "error") throw result.error;
     return result.violations.map((violation) => ({
       field: pathToString(violation.field),

@@ -258,7 +258,10 @@ describe("a reader who stops reading and vanishes frees its handler", () => {
   });
 });
 
-test("a client that opens streams only to reset them loses its session", async () => {
+test.each([
+  ["is at work on them", "good"],
+  ["has refused them", "bad"],
+])("a client that opens streams only to reset them loses its session, also when the server %s", async (_, credential) => {
   await using edge = await startEdge();
   const session = http2.connect(edge.url);
   session.on("error", () => {});
@@ -271,7 +274,7 @@ test("a client that opens streams only to reset them loses its session", async (
       ":method": "POST",
       ":path": "/sluice.v1.SystemService/PauseQueue",
       "content-type": "application/json",
-      authorization: "Bearer good",
+      authorization: `Bearer ${credential}`,
     });
     stream.on("error", () => {});
     stream.end("{}");

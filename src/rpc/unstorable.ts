@@ -1,0 +1,59 @@
+import {
+  type DescField,
+  type DescMessage,
+  getOption,
+  hasOption,
+  type Message,
+  ScalarType,
+} from "@bufbuild/protobuf";
+import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
+import { Ignore, field as rulesOfField } from "../../gen/buf/validate/validate_pb.ts";
+import type { FieldFault } from "../lib/errors.ts";
+import { isStorable } from "../lib/storable.ts";
+
+const DESCRIPTION = "must not contain U+0000 or half of a surrogate pair";
+
+/**
+ * The fields of a request whose text no database column takes. Passed over: text without a greatest length, which is a
+ * document's own, `Struct`s, and what its handler validates itself.
+ */
+export function unstorableFields(desc: DescMessage, message: Message): FieldFault[] {
+  return within(reflect(desc, message), "");
+}
+
+function within(message: ReflectMessage, path: string): FieldFault[] {
+  return message.fields.flatMap((field) => {
+    if (!message.isSet(field) || isPassedOver(field)) return [];
+    const at = path + field.name;
+    return textsOf(message, field).every(isStorable)
+      ? messagesOf(message, field).flatMap((inner, i) =>
+          within(inner, `${at}${field.fieldKind === "list" ? `[${i}]` : ""}.`),
+        )
+      : [{ field: at, description: DESCRIPTION }];
+  });
+}
+
+function isPassedOver(field: DescField): boolean {
+  if (field.message && !field.message.typeName.startsWith("sluice.")) return true;
+  if (!hasOption(field, rulesOfField)) return false;
+  const { ignore, type } = getOption(field, rulesOfField);
+  const items = type.case === "repeated" ? type.value.items : undefined;
+  if (ignore === Ignore.ALWAYS || items?.ignore === Ignore.ALWAYS) return true;
+  return type.case === "string" && type.value.minLen > 0n && type.value.maxLen === 0n && !type.value.pattern;
+}
+
+function textsOf(message: ReflectMessage, field: DescField): string[] {
+  const isText = field.scalar === ScalarType.STRING;
+  if (field.fieldKind === "scalar") return isText ? [message.get(field) as string] : [];
+  if (field.fieldKind === "list") return isText ? ([...message.get(field)] as string[]) : [];
+  if (field.fieldKind !== "map") return [];
+  const entries = [...message.get(field)];
+  return entries.flatMap(([key, value]) => [String(key), ...(isText ? [value as string] : [])]);
+}
+
+function messagesOf(message: ReflectMessage, field: DescField): ReflectMessage[] {
+  if (field.fieldKind === "message") return [message.get(field)];
+  if (field.fieldKind === "list" && field.listKind === "message")
+    return [...message.get(field)] as ReflectMessage[];
+  return [];
+}

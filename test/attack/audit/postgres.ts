@@ -1,0 +1,34 @@
+import { execFileSync } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startEmbeddedPostgres } from "../../../src/db/embedded.ts";
+
+/** A Postgres that can stand still as a whole, as one does whose disk has stopped. */
+export interface PausablePostgres extends AsyncDisposable {
+  readonly url: string;
+  pause(): void;
+  resume(): void;
+}
+
+export async function startPausablePostgres(): Promise<PausablePostgres> {
+  const dataDir = await mkdtemp(join(tmpdir(), "sluice-audit-proof-"));
+  const server = await startEmbeddedPostgres({ dataDir });
+  const signal = (name: NodeJS.Signals): void => {
+    const all = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" })
+      .split("\n")
+      .map((line) => line.trim().split(/\s+/).map(Number));
+    for (const [pid = 0, parent] of all)
+      if (pid === server.pid || parent === server.pid) process.kill(pid, name);
+  };
+  return {
+    url: server.url,
+    pause: () => signal("SIGSTOP"),
+    resume: () => signal("SIGCONT"),
+    async [Symbol.asyncDispose]() {
+      signal("SIGCONT");
+      await server.stop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
