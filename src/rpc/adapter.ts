@@ -90,7 +90,8 @@ export function createAdapter(deps: AdapterDeps): NodeHandler {
       const limited = rates?.ofAddress(addresses.of(req));
       if (limited) {
         const error = fromSluiceError(limited);
-        if (RPC_PATH.test(path)) deps.onRefused(callFrom(req, { ...UNKNOWN, method: path.slice(1) }, deps), error);
+        if (RPC_PATH.test(path))
+          deps.onRefused(callFrom(req, { ...UNKNOWN, method: path.slice(1) }, deps), error);
         refuse(req, res, error);
       } else if (RPC_PATH.test(path) && req.method === "POST") {
         const [service = "", method = ""] = path.slice(1).split("/");

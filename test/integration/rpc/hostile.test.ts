@@ -261,29 +261,32 @@ describe("a reader who stops reading and vanishes frees its handler", () => {
 test.each([
   ["is at work on them", "good"],
   ["has refused them", "bad"],
-])("a client that opens streams only to reset them loses its session, also when the server %s", async (_, credential) => {
-  await using edge = await startEdge();
-  const session = http2.connect(edge.url);
-  session.on("error", () => {});
-  let closed = false;
-  session.on("close", () => {
-    closed = true;
-  });
-  for (let i = 0; i < 300 && !closed; i++) {
-    const stream = session.request({
-      ":method": "POST",
-      ":path": "/sluice.v1.SystemService/PauseQueue",
-      "content-type": "application/json",
-      authorization: `Bearer ${credential}`,
+])(
+  "a client that opens streams only to reset them loses its session, also when the server %s",
+  async (_, credential) => {
+    await using edge = await startEdge();
+    const session = http2.connect(edge.url);
+    session.on("error", () => {});
+    let closed = false;
+    session.on("close", () => {
+      closed = true;
     });
-    stream.on("error", () => {});
-    stream.end("{}");
-    if (i % 20 === 19) await new Promise((resolve) => setTimeout(resolve, 20));
-    stream.close(http2.constants.NGHTTP2_CANCEL);
-  }
-  await until(() => closed);
-  await until(() => edge.seen.running === 0);
-});
+    for (let i = 0; i < 300 && !closed; i++) {
+      const stream = session.request({
+        ":method": "POST",
+        ":path": "/sluice.v1.SystemService/PauseQueue",
+        "content-type": "application/json",
+        authorization: `Bearer ${credential}`,
+      });
+      stream.on("error", () => {});
+      stream.end("{}");
+      if (i % 20 === 19) await new Promise((resolve) => setTimeout(resolve, 20));
+      stream.close(http2.constants.NGHTTP2_CANCEL);
+    }
+    await until(() => closed);
+    await until(() => edge.seen.running === 0);
+  },
+);
 
 test("a client that answers no pings is dropped, and its handler with it", async () => {
   await using edge = await startEdge({ limits: { pingIntervalMs: 100 } });
