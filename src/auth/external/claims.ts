@@ -20,7 +20,7 @@ export function rolesOf(claims: ClaimSet, { claim, roles }: Pick<OidcIssuer, "cl
 export function displayNameOf(claims: ClaimSet): string {
   const said = (name: string): string => {
     const value = claims[name];
-    return typeof value === "string" ? value.replace(/[\p{Cc}\u2028\u2029]+/gu, " ").trim() : "";
+    return typeof value === "string" ? value.replace(/[\s\p{Cc}]+/gu, " ").trim() : "";
   };
   const name = said("name") || said("preferred_username");
   const email = said("email");

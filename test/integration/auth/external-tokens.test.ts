@@ -161,32 +161,40 @@ describe("a real issuer", () => {
 test("whatever an issuer answers instead of keys, its tokens wait and nothing is harmed", async () => {
   const text = await issuer.token("alice");
   const [, claims = ""] = text.split(".");
-  const answers: Record<string, RequestListener> = {
-    "status 500": (_, response) => response.writeHead(500).end("{}"),
-    "a redirect": (_, response) => response.writeHead(302, { location: `${issuer.url}/jwks` }).end(),
-    "no JSON": (_, response) => response.end("<html>"),
-    "no keys": (_, response) => response.end(JSON.stringify({ keys: "none" })),
-    "null for a key": (_, response) => response.end(JSON.stringify({ keys: [null] })),
-    "a body without end": (_, response) => {
-      const write = () => {
-        while (!response.destroyed && response.write("x".repeat(65_536))) {}
-      };
-      response.on("drain", write);
-      write();
-    },
-    "the discovery of another": (_, response) =>
-      response.end(JSON.stringify({ issuer: issuer.url, jwks_uri: `${issuer.url}/jwks` })),
-  };
-  for (const [name, answer] of Object.entries(answers)) {
+  const answers: [problem: string, answer: RequestListener][] = [
+    ["it answered with status 500", (_, response) => response.writeHead(500).end("{}")],
+    [
+      "it answered with status 302",
+      (_, response) => response.writeHead(302, { location: `${issuer.url}/jwks` }).end(),
+    ],
+    ["its answer is not JSON", (_, response) => response.end("<html>")],
+    ["its answer is no set of keys", (_, response) => response.end(JSON.stringify({ keys: "none" }))],
+    ["its answer is no set of keys", (_, response) => response.end(JSON.stringify({ keys: [null] }))],
+    [
+      "its answer is larger than 262144 bytes",
+      (_, response) => {
+        const write = () => {
+          while (!response.destroyed && response.write("x".repeat(65_536))) {}
+        };
+        response.on("drain", write);
+        write();
+      },
+    ],
+    [
+      "its discovery document is of another issuer",
+      (_, response) => response.end(JSON.stringify({ issuer: issuer.url, jwks_uri: `${issuer.url}/jwks` })),
+    ],
+  ];
+  for (const [problem, answer] of answers) {
     const server = createServer(answer).listen(0, "127.0.0.1");
     await once(server, "listening");
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const jwksUri = name.includes("discovery") ? null : `${url}/jwks`;
+    const jwksUri = problem.includes("discovery") ? null : `${url}/jwks`;
     const tokens = trusting(described(url, { jwksUri }));
     const body = JSON.parse(Buffer.from(claims, "base64url").toString());
     const renamed = Buffer.from(JSON.stringify({ ...body, iss: url })).toString("base64url");
-    expect(await outcome(tokens, text.replace(claims, renamed)), name).toBe("ISSUER_UNAVAILABLE");
-    expect(tokens.problems, name).toHaveLength(1);
+    expect(await outcome(tokens, text.replace(claims, renamed)), problem).toBe("ISSUER_UNAVAILABLE");
+    expect(tokens.problems).toEqual([problem]);
     server.closeAllConnections();
     server.close();
   }
