@@ -4,6 +4,7 @@ import { file_sluice_v1_auth, LoginRequestSchema } from "../../../gen/sluice/v1/
 import {
   CreateJobRequestSchema,
   file_sluice_v1_jobs,
+  JobStatus,
   ListJobsRequestSchema,
 } from "../../../gen/sluice/v1/jobs_pb.ts";
 import {
