@@ -122,7 +122,9 @@ export function createAuditWriter({ pool, spill, now, logger, metrics }: AuditWr
     const stored = toDatabase(rows);
     if (await within(leftMs, stored)) return true;
     detour = true;
-    return (await toDisk(rows)) || (await stored);
+    if (await toDisk(rows)) return true;
+    detour = !(await stored);
+    return !detour;
   };
 
   /** Takes the first rows out of memory, if they can be put somewhere. */
