@@ -69,9 +69,9 @@ export function createSpill({ root, name, maxBytes }: SpillOptions): Spill {
       // Before there is a folder, or another process would take it for one of the dead.
       lock = lockFile(`${folder}.lock`, 0);
       if (!lock) throw new Error(`${folder} is another process's`);
-      await mkdir(folder, { mode: 0o700 });
-      await sync(root);
     }
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await sync(root);
     foreignBytes = await bytesBeside(root, name);
     const path = join(folder, `${String(++sequence).padStart(8, "0")}.ndjson`);
     const file = await open(path, "ax", 0o600);
@@ -125,9 +125,10 @@ export function createSpill({ root, name, maxBytes }: SpillOptions): Spill {
       await segment.file.appendFile(text);
       await segment.file.datasync();
     } catch (error) {
-      // Part of it may stand there. What comes next goes elsewhere, so that a torn line is always the last.
-      kept.set(segment.path, { ...before, bytes: before.bytes + bytes });
+      // After a failed flush nobody knows what of the file is on the disk: what comes next goes into another one.
+      await segment.file.truncate(segment.bytes).catch(() => {});
       await closeCurrent().catch(() => {});
+      if (segment.bytes === 0) await rm(segment.path, { force: true }).catch(() => {});
       throw error;
     }
     segment.bytes += bytes;
@@ -152,10 +153,10 @@ export function createSpill({ root, name, maxBytes }: SpillOptions): Spill {
     },
     async read(segment) {
       const lines = (await readFile(segment, "utf8")).split("\n");
-      const rows = lines.filter(isRow);
       // After the last line break stands nothing, or what a crash has torn off.
-      const damaged = lines.slice(0, -1).filter((line) => !isRow(line)).length;
-      return { rows, damaged };
+      const torn = isRow(lines.at(-1) ?? "") ? 0 : 1;
+      const rows = lines.filter(isRow);
+      return { rows, damaged: lines.length - rows.length - torn };
     },
     async remove(segment) {
       await rm(segment, { force: true });

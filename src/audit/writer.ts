@@ -85,10 +85,10 @@ export function createAuditWriter({ pool, spill, now, logger, metrics }: AuditWr
     }
   };
 
-  /** True if the database has taken them within `leftMs`; later is as good, but nobody waits for it. */
-  const toDatabase = async (rows: readonly RowText[], leftMs: number): Promise<boolean> => {
+  /** Resolves when it is known whether the database has taken them. */
+  const toDatabase = (rows: readonly RowText[]): Promise<boolean> => {
     const end = metrics.auditFlushSeconds.startTimer();
-    const stored = insert(rows).then(
+    return insert(rows).then(
       () => {
         end();
         return true;
@@ -101,7 +101,6 @@ export function createAuditWriter({ pool, spill, now, logger, metrics }: AuditWr
         return false;
       },
     );
-    return (await within(leftMs, stored)) ?? false;
   };
 
   const toDisk = async (rows: readonly RowText[]): Promise<boolean> => {
@@ -117,11 +116,21 @@ export function createAuditWriter({ pool, spill, now, logger, metrics }: AuditWr
     return !stuck;
   };
 
+  /** Puts rows somewhere: to the database if it takes them within `leftMs`, else to the disk, else wherever it works. */
+  const put = async (rows: readonly RowText[], leftMs: number): Promise<boolean> => {
+    if (detour) return await toDisk(rows);
+    const stored = toDatabase(rows);
+    if (await within(leftMs, stored)) return true;
+    detour = true;
+    if (await toDisk(rows)) return true;
+    detour = !(await stored);
+    return !detour;
+  };
+
   /** Takes the first rows out of memory, if they can be put somewhere. */
   const flush = async (leftMs: number): Promise<boolean> => {
     const rows = queue.peek(BATCH_ROWS);
-    detour ||= !(await toDatabase(rows, leftMs));
-    if (detour && !(await toDisk(rows))) return false;
+    if (!(await put(rows, leftMs))) return false;
     queue.drop(rows.length);
     tellLosses();
     return true;

@@ -126,7 +126,7 @@ interface Called {
 const UNKNOWN = { label: "unknown", action: "rpc.unknown", resourceType: "", input: null };
 
 function callFrom(req: NodeRequest, called: Called, deps: AdapterDeps): Call {
-  const { addresses, clock, newRequestId } = deps;
+  const { addresses, clock, newRequestId, logger } = deps;
   const { headers, rawHeaders } = req;
   let credentialHeaders = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -143,7 +143,18 @@ function callFrom(req: NodeRequest, called: Called, deps: AdapterDeps): Call {
     action,
     resourceType,
     elapsedMs: () => clock.now() - startMs,
-    details: () => (input && call.request ? redactMessage(input, call.request) : {}),
+    details() {
+      try {
+        return input && call.request ? redactMessage(input, call.request) : {};
+      } catch (error) {
+        // Neither a change nor the end of a call may fail for it.
+        logger.error(
+          { requestId, method: label, error: messageOf(error) },
+          "a request cannot be told in the audit log",
+        );
+        return { _unreadable: true };
+      }
+    },
     row: null,
     committed: false,
   };

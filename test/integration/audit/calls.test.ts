@@ -177,7 +177,7 @@ test("the row of a change is written by the transaction that makes it", async ()
   expect(row?.xmin).toBe(job?.xmin);
   expect(row).toMatchObject({
     resourceId: answer.job.id,
-    requestDetails: { text: "a text", labels: { keys: ["team"] }, pipeline: "default" },
+    requestDetails: { text: "[redacted]", labels: { keys: ["team"] }, pipeline: "default" },
   });
 });
 

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from "vitest";
-import { type Database, isConnectionLoss, openDatabase, type Sql } from "../../../src/db/sql.ts";
+import { afterCommit, type Database, isConnectionLoss, openDatabase, type Sql } from "../../../src/db/sql.ts";
 import { createTestDatabase } from "../../support/postgres.ts";
 
 async function open(maxConnections = 4): Promise<Database> {
@@ -119,4 +119,26 @@ test("idle connections that the server has closed are replaced", async () => {
   const pid = await db.begin(pidOf);
   await cut(db, pid);
   expect(await db.begin(pidOf)).not.toBe(pid);
+});
+
+test("what waits for a commit happens after it, and not after a rollback, of a savepoint either", async () => {
+  const db = await open();
+  const happened: string[] = [];
+  const note = (what: string) => () => void happened.push(what);
+  await db.begin(async (tx) => {
+    afterCommit(tx, note("committed"));
+    const undone = tx.savepoint(async (inner) => {
+      afterCommit(inner, note("undone"));
+      throw new Error("undone");
+    });
+    await expect(undone).rejects.toThrow("undone");
+    expect(happened).toEqual([]);
+  });
+  const rolledBack = db.begin(async (tx) => {
+    afterCommit(tx, note("rolled back"));
+    throw new Error("rolled back");
+  });
+  await expect(rolledBack).rejects.toThrow("rolled back");
+  afterCommit(db.sql, note("no transaction"));
+  expect(happened).toEqual(["committed", "no transaction"]);
 });
