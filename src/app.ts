@@ -4,6 +4,7 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { type Audit, createAudit } from "./audit/audit.ts";
 import { type Auditor, createAuditor } from "./audit/auditor.ts";
+import { createHeadFile } from "./audit/head-file.ts";
 import { createAuditPartitions } from "./audit/partitions.ts";
 import { type AdminVerbs, createAdminVerbs } from "./auth/admin.ts";
 import { type Auth, createAuth } from "./auth/auth.ts";
@@ -702,6 +703,7 @@ export async function runDoctor(
       db,
       audit: createAuditor(),
       masterKey: async () => config.masterKey ?? (await readMasterKey(config.dataDir)),
+      auditHead: createHeadFile(config.dataDir, logger).read,
       openLine: redisUrls
         ? async () =>
             await openRedisLine({
