@@ -10,8 +10,8 @@ import {
 import { type FieldFault, InvalidRequestError } from "../lib/errors.ts";
 import { type TimestampFields, timestampOf } from "../lib/wire-time.ts";
 import { storableAddress } from "./auditor.ts";
+import type { LogFilter, LoggedEntry } from "./entries.ts";
 import type { ExportFormat } from "./export.ts";
-import type { LogFilter, LoggedEntry } from "./log-queries.ts";
 import type { Fault } from "./verifier.ts";
 import type { Verdict } from "./verify.ts";
 

@@ -13,10 +13,11 @@ import {
   pointFields,
 } from "./archive.ts";
 import type { ChainPoint } from "./chain.ts";
-import { type EntryKey, numbersBetween, readChain, readHashAt } from "./chain-queries.ts";
+import { numbersBetween, readChain, readHashAt } from "./chain-queries.ts";
 import { type Anchor, type AuditKey, NO_ANCHOR, pemOf } from "./checkpoint.ts";
 import { CSV_HEADER, csvLine } from "./csv.ts";
-import { type LogFilter, type LoggedEntry, readEntries } from "./log-queries.ts";
+import type { EntryKey, LogFilter, LoggedEntry } from "./entries.ts";
+import { readEntries } from "./log-queries.ts";
 import { readCheckpoints, readHead, readNewestCheckpoints } from "./seal-queries.ts";
 
 export type ExportFormat = "ndjson" | "csv";

@@ -4,11 +4,11 @@ import { PermissionDeniedError } from "../rpc/gate.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { filterFields } from "./archive.ts";
 import type { Auditor } from "./auditor.ts";
-import type { EntryKey } from "./chain-queries.ts";
 import { type AuditKey, fingerprintOf, pemOf } from "./checkpoint.ts";
+import type { EntryKey, LogFilter, LoggedEntry } from "./entries.ts";
 import { type ExportFormat, exportLog } from "./export.ts";
 import type { HeadFile } from "./head-file.ts";
-import { type LogFilter, type LoggedEntry, readEntries } from "./log-queries.ts";
+import { readEntries } from "./log-queries.ts";
 import type { Sealer } from "./sealer.ts";
 import { auditBacklog, type Range, type Verdict, verifyLog } from "./verify.ts";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { createAuditor } from "../../../src/audit/auditor.ts";
 import { createAuditKey, pemOf } from "../../../src/audit/checkpoint.ts";
-import type { LogFilter } from "../../../src/audit/log-queries.ts";
+import type { LogFilter } from "../../../src/audit/entries.ts";
 import { type FileVerdict, verifyFile } from "../../../src/audit/verify-file.ts";
 import { ANY, callerWith, exported, KEY, openTrail, type Trail } from "./trail-harness.ts";
 
