@@ -159,7 +159,7 @@ async function verifyFrom(deps: VerifyDeps, range: Range, anchor: Anchor): Promi
 }
 
 /** What retention has removed, as the newest checkpoint with a good signature says; the walk comes upon bad ones. */
-async function newestAnchor({ sql, key }: VerifyDeps): Promise<Anchor> {
+export async function newestAnchor({ sql, key }: Pick<VerifyDeps, "sql" | "key">): Promise<Anchor> {
   for (let before = END; ; ) {
     const page = await readNewestCheckpoints(sql, BATCH, before);
     const good = page.find((checkpoint) => isSigned(key, checkpoint));
