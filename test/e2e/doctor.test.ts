@@ -50,6 +50,7 @@ const CHECKS = [
   "documents",
   "objects",
   "leftovers",
+  "audit log",
   "quarantine",
 ];
 const allOk = Object.fromEntries(CHECKS.map((check) => [check, ["ok"]]));

@@ -24,10 +24,10 @@ test("a sound audit log is told of, one that nobody seals is warned of, and a br
     { level: "ok", message: "the newest 3 entries are as written" },
   ]);
   const auditHead = async () => ({ sequence: 9, hash: Buffer.alloc(32), checkpoint: 1 });
-  expect((await visit(h, { auditHead })).wrong).toEqual(["audit log: AUDIT_TRUNCATED"]);
+  expect((await visit(h, { auditHead })).wrong).toContain("audit log: AUDIT_TRUNCATED");
   await createAuditor().record(h.db.sql, h.admin, { action: "test.d" });
   await h.db.sql`update audit_unsealed set queued_at = now() - interval '10 minutes'`;
-  expect((await visit(h)).wrong).toEqual(["audit log: AUDIT_UNSEALED"]);
+  expect((await visit(h)).wrong).toContain("audit log: AUDIT_UNSEALED");
   await h.db.sql`delete from audit_unsealed`;
   await h.db.begin(async (tx) => {
     await tx`set local session_replication_role = replica`;
