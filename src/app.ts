@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type Audit, createAudit } from "./audit/audit.ts";
 import { type Auditor, createAuditor } from "./audit/auditor.ts";
 import { createFloodGate } from "./audit/floods.ts";
+import { createHeadFile } from "./audit/head-file.ts";
 import { createAuditPartitions } from "./audit/partitions.ts";
 import { type CallRecorder, createCallRecorder } from "./audit/recorder.ts";
 import { createSpill } from "./audit/spill.ts";
@@ -800,6 +801,7 @@ export async function runDoctor(
       db,
       audit: createAuditor(),
       masterKey: async () => config.masterKey?.reveal() ?? (await readMasterKey(config.dataDir)),
+      auditHead: createHeadFile(config.dataDir, logger).read,
       openLine: redisUrls
         ? async () =>
             await openRedisLine({

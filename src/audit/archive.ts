@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Json } from "../lib/json.ts";
 import { type ChainPoint, frame, type RecordedEntry } from "./chain.ts";
 import type { Anchor, Checkpoint } from "./checkpoint.ts";
-import type { LogFilter } from "./log-queries.ts";
+import type { LogFilter } from "./entries.ts";
 
 /**
  * The lines of an NDJSON export: a header, entries and checkpoints, and an end that signs all bytes before it. Of an export of

@@ -1,5 +1,6 @@
 import type { Sql } from "../db/sql.ts";
 import type { RecordedEntry } from "./chain.ts";
+import type { EntryKey } from "./entries.ts";
 import { entryColumns } from "./entry-columns.ts";
 import type { Seal } from "./seal-queries.ts";
 
@@ -76,12 +77,6 @@ export async function hasLaterEntry(sql: Sql, sequence: number): Promise<boolean
         and exists(select from audit_logs l where l.timestamp = s.timestamp and l.id = s.id)
     ) as found`;
   return row.found;
-}
-
-/** Where a look at entries by their time goes on. */
-export interface EntryKey {
-  readonly timestamp: Date;
-  readonly id: string;
 }
 
 /**

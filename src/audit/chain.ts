@@ -26,15 +26,21 @@ const NULL_LENGTH = 0xff_ff_ff_ff;
  * UTF-8; null is the length 2³²−1 alone.
  */
 export function frame(parts: readonly (string | Uint8Array | null)[]): Buffer {
-  const pieces: Uint8Array[] = [];
+  // No character takes more than three bytes for each of its code units.
+  const most = parts.reduce((sum, part) => sum + 4 + (part === null ? 0 : part.length * 3), 0);
+  const bytes = Buffer.allocUnsafe(most);
+  let at = 0;
   for (const part of parts) {
-    const bytes = typeof part === "string" ? Buffer.from(part) : part;
-    const length = Buffer.allocUnsafe(4);
-    length.writeUInt32BE(bytes === null ? NULL_LENGTH : bytes.byteLength);
-    pieces.push(length);
-    if (bytes !== null) pieces.push(bytes);
+    let length = 0;
+    if (typeof part === "string") length = bytes.write(part, at + 4);
+    else if (part !== null) {
+      bytes.set(part, at + 4);
+      length = part.byteLength;
+    }
+    bytes.writeUInt32BE(part === null ? NULL_LENGTH : length, at);
+    at += 4 + length;
   }
-  return Buffer.concat(pieces);
+  return bytes.subarray(0, at);
 }
 
 /**

@@ -9,8 +9,8 @@ import {
 } from "../../gen/sluice/v1/audit_pb.ts";
 import { type FieldFault, InvalidRequestError } from "../lib/errors.ts";
 import { type TimestampFields, timestampOf } from "../lib/wire-time.ts";
+import type { LogFilter, LoggedEntry } from "./entries.ts";
 import type { ExportFormat } from "./export.ts";
-import type { LogFilter, LoggedEntry } from "./log-queries.ts";
 import { storableAddress } from "./rows.ts";
 import type { Fault } from "./verifier.ts";
 import type { Verdict } from "./verify.ts";

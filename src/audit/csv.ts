@@ -1,5 +1,5 @@
 import { canonicalText } from "../lib/canonical-json.ts";
-import type { LoggedEntry } from "./log-queries.ts";
+import type { LoggedEntry } from "./entries.ts";
 
 const COLUMNS: readonly [name: string, of: (entry: LoggedEntry) => unknown][] = [
   ["sequence", ({ sequence }) => sequence],

@@ -13,11 +13,13 @@ import {
   pointFields,
 } from "./archive.ts";
 import type { ChainPoint } from "./chain.ts";
-import { type EntryKey, numbersBetween, readChain, readHashAt } from "./chain-queries.ts";
-import { type Anchor, type AuditKey, NO_ANCHOR, pemOf } from "./checkpoint.ts";
+import { numbersBetween, readChain, readHashAt } from "./chain-queries.ts";
+import { type Anchor, type AuditKey, pemOf } from "./checkpoint.ts";
 import { CSV_HEADER, csvLine } from "./csv.ts";
-import { type LogFilter, type LoggedEntry, readEntries } from "./log-queries.ts";
-import { readCheckpoints, readHead, readNewestCheckpoints } from "./seal-queries.ts";
+import type { EntryKey, LogFilter, LoggedEntry } from "./entries.ts";
+import { readEntries } from "./log-queries.ts";
+import { readCheckpoints, readHead } from "./seal-queries.ts";
+import { newestAnchor } from "./verify.ts";
 
 export type ExportFormat = "ndjson" | "csv";
 
@@ -62,8 +64,7 @@ async function* archiveLines({ db, key, now }: ExportDeps, request: Request): As
   const narrower = Object.keys(fields).filter((name) => name !== "start_time" && name !== "end_time");
   const chain = scope.ownerId === null && narrower.length === 0;
   const time = new Date(now());
-  const [newest] = await readNewestCheckpoints(db.sql, 1);
-  const anchor = newest?.anchor ?? NO_ANCHOR;
+  const anchor = await newestAnchor({ sql: db.sql, key: key.publicKey });
   const range = chain ? await rangeOf(db.sql, anchor, filter) : null;
   const sha256 = createHash("sha256");
   let entries = 0;

@@ -19,7 +19,7 @@ export function fileVerdictText(verdict: FileVerdict): string {
   } else {
     const range = last > 0 ? `Entries ${first} to ${last}` : "The export";
     lines.push(
-      `${range} ${last > 0 ? "are" : "is"} as written: the content of ${checked} was compared, and ${checkpoints} checkpoints fit.`,
+      `${range} ${last > 0 ? "are" : "is"} as written: the content of ${checked} was compared, and ${checkpoints === 1 ? "one checkpoint fits" : `${checkpoints} checkpoints fit`}.`,
     );
   }
   if (anchor.time !== null) {

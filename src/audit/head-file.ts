@@ -58,13 +58,16 @@ export function createHeadFile(dataDir: string, logger: Logger): HeadFile {
     read,
     async note(head) {
       const before = await read();
-      if (before && head.sequence <= before.sequence && head.checkpoint <= before.checkpoint) return;
-      if (before && head.sequence < before.sequence) return;
-      await write(path, JSON.stringify({ ...head, hash: head.hash.toString("hex") }));
-      known = head;
+      const checkpoint = Math.max(head.checkpoint, before?.checkpoint ?? 0);
+      if (before && (head.sequence < before.sequence || isSame(before, { ...head, checkpoint }))) return;
+      await write(path, JSON.stringify({ ...head, hash: head.hash.toString("hex"), checkpoint }));
+      known = { ...head, checkpoint };
     },
   };
 }
+
+const isSame = (a: KnownHead, b: KnownHead): boolean =>
+  a.sequence === b.sequence && a.checkpoint === b.checkpoint;
 
 /** In its place at once, and after a power cut too. */
 async function write(path: string, text: string): Promise<void> {

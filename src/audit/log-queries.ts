@@ -1,29 +1,8 @@
 import type { Fragment, Sql } from "../db/sql.ts";
 import type { Scope } from "../lib/caller.ts";
 import { storable } from "../lib/storable.ts";
-import type { RecordedEntry } from "./chain.ts";
-import type { EntryKey } from "./chain-queries.ts";
+import type { EntryKey, LogFilter, LoggedEntry } from "./entries.ts";
 import { entryColumns } from "./entry-columns.ts";
-
-/** What entries are asked for; null and empty = any. */
-export interface LogFilter {
-  /** At this instant or later. */
-  readonly start: Date | null;
-  /** Before this instant. */
-  readonly end: Date | null;
-  readonly userId: string;
-  readonly action: string;
-  readonly resourceType: string;
-  readonly resourceId: string;
-  readonly success: boolean | null;
-  readonly ipAddress: string;
-}
-
-/** An entry with its place in the chain; null where it has none yet. */
-export interface LoggedEntry extends RecordedEntry {
-  readonly sequence: number | null;
-  readonly hash: Buffer | null;
-}
 
 /** A page of entries in the order of their time, from behind `after` on. */
 export async function readEntries(

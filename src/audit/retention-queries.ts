@@ -11,7 +11,7 @@ export async function monthsBefore(sql: Sql, days: number, now: Date): Promise<M
   return await sql<Month[]>`
     select name, until from (
       select c.oid::regclass::text as name,
-        substring(pg_get_expr(c.relpartbound, c.oid) from $$TO \('([^']+)'\)$$)::timestamptz as until
+        substring(pg_get_expr(c.relpartbound, c.oid) from $$TO [(]'([^']+)'[)]$$)::timestamptz as until
       from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'audit_logs'::regclass
     ) as months
     where until <= ${now}::timestamptz - ${days}::int * interval '1 day' order by until`;

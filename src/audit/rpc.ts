@@ -7,8 +7,8 @@ import { scopeOf } from "../lib/caller.ts";
 import { callerOf } from "../rpc/context.ts";
 import { type Cursor, InvalidPageTokenError, type PageTokens, pageSize } from "../rpc/pages.ts";
 import { registerService } from "../rpc/service.ts";
-import type { EntryKey } from "./chain-queries.ts";
 import { entryToMessage, filterFromMessage, formatFromMessage, verdictToMessage } from "./convert.ts";
+import type { EntryKey } from "./entries.ts";
 import type { AuditService } from "./service.ts";
 
 /** The handlers of AuditService. */

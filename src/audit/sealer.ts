@@ -20,12 +20,14 @@ import {
 } from "./seal-queries.ts";
 
 /** Entries of one transaction: few enough that hashing them holds up no call for long. */
-const BATCH = 500;
+const BATCH = 1_000;
 /** Entries settle for so long, so that most get their numbers in the order of their time. */
 const SETTLE_MS = 2_000;
 const TICK_MS = 1_000;
 /** Transactions of one turn: a long backlog must not keep a stop waiting. */
-const MAX_BATCHES = 200;
+const MAX_BATCHES = 100;
+/** In a long turn the end of the chain is noted so often. */
+const NOTE_MS = 1_000;
 const CHECKPOINT_ENTRIES = 10_000;
 const CHECKPOINT_MS = 60 * 60_000;
 
@@ -91,7 +93,7 @@ export function createSealer({ db, audit, key, head, logger, now }: SealerDeps):
     );
   };
 
-  const batch = async ({ settleMs, wait }: Eagerness): Promise<number> => {
+  const batch = async ({ settleMs, wait }: Eagerness): Promise<{ count: number; head: KnownHead } | null> => {
     const known = await head.read();
     const done = await begin(async (tx) => {
       if (!(await lockChain(tx, wait))) return null;
@@ -117,20 +119,25 @@ export function createSealer({ db, audit, key, head, logger, now }: SealerDeps):
       if (checkpoint) await insertCheckpoint(tx, checkpoint);
       return { count: waiting.length, end, checkpoint, number: (checkpoint ?? newest)?.number ?? 0 };
     });
-    if (!done) return 0;
-    if (done.end.sequence > 0) await head.note({ ...done.end, checkpoint: done.number });
+    if (!done) return null;
     if (done.checkpoint) logCheckpoint(logger, done.checkpoint);
-    return done.count;
+    return { count: done.count, head: { ...done.end, checkpoint: done.number } };
   };
 
   const batches = async (eagerness: Eagerness): Promise<number> => {
     let sealed = 0;
-    for (let turn = 0; turn < MAX_BATCHES; turn++) {
-      const count = await batch(eagerness);
-      sealed += count;
-      if (count < BATCH) break;
+    let notedAt = performance.now();
+    for (let turn = 1; ; turn++) {
+      const done = await batch(eagerness);
+      if (!done) return sealed;
+      sealed += done.count;
+      const isLast = done.count < BATCH || turn === MAX_BATCHES;
+      if (isLast || performance.now() - notedAt > NOTE_MS) {
+        if (done.head.sequence > 0) await head.note(done.head);
+        notedAt = performance.now();
+      }
+      if (isLast) return sealed;
     }
-    return sealed;
   };
   const seal = (): Promise<number> => batches({ settleMs: SETTLE_MS, wait: false });
   const sealAll = (): Promise<number> => batches({ settleMs: 0, wait: true });

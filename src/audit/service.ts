@@ -4,18 +4,15 @@ import { PermissionDeniedError } from "../lib/errors.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { filterFields } from "./archive.ts";
 import type { Auditor } from "./auditor.ts";
-import type { EntryKey } from "./chain-queries.ts";
 import { type AuditKey, fingerprintOf, pemOf } from "./checkpoint.ts";
+import type { EntryKey, LogFilter, LoggedEntry } from "./entries.ts";
 import { type ExportFormat, exportLog } from "./export.ts";
 import type { HeadFile } from "./head-file.ts";
-import { type LogFilter, type LoggedEntry, readEntries } from "./log-queries.ts";
-import { unsealedBacklog } from "./seal-queries.ts";
+import { readEntries } from "./log-queries.ts";
 import type { Sealer } from "./sealer.ts";
-import { type Range, type Verdict, verifyLog } from "./verify.ts";
+import { auditBacklog, type Range, type Verdict, verifyLog } from "./verify.ts";
 
 const PERMISSION = "audit:read";
-/** Beyond that the gauge need not tell how many wait. */
-const MOST_UNSEALED = 1_000_000;
 
 export interface AuditServiceDeps {
   readonly db: Database;
@@ -73,7 +70,7 @@ export function createAuditService(deps: AuditServiceDeps) {
 
     /** Sets the gauges of the backlog; called when metrics are read. */
     async refreshGauges(): Promise<void> {
-      const { entries, oldestSeconds } = await unsealedBacklog(db.sql, MOST_UNSEALED);
+      const { entries, oldestSeconds } = await auditBacklog(db.sql);
       metrics.auditUnsealed.set(entries);
       metrics.auditUnsealedSeconds.set(oldestSeconds);
     },

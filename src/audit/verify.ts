@@ -4,7 +4,7 @@ import { type ChainPoint, digestOf } from "./chain.ts";
 import { type ChainRow, findAdded, hasEntry, hasLaterEntry, readChain, readHashAt } from "./chain-queries.ts";
 import { type Anchor, type Checkpoint, isSigned, NO_ANCHOR } from "./checkpoint.ts";
 import type { KnownHead } from "./head-file.ts";
-import { readCheckpoints, readNewestCheckpoints, unsealedBacklog } from "./seal-queries.ts";
+import { readCheckpoints, readHead, readNewestCheckpoints, unsealedBacklog } from "./seal-queries.ts";
 import { type Broken, type ChainVerifier, createChainVerifier, gap, truncated } from "./verifier.ts";
 
 /** Entries that are held at once. */
@@ -59,6 +59,17 @@ export async function verifyLog(deps: VerifyDeps, range: Range): Promise<Verdict
     // What retention has removed meanwhile is not missed.
     if (!verdict.broken || (await newestAnchor(deps)).sequence === anchor.sequence) return verdict;
   }
+}
+
+/** The same for the newest entries, up to `count`, and a tail that was cut off. */
+export async function verifyNewest(deps: VerifyDeps, count: number): Promise<Verdict> {
+  const { sequence } = await readHead(deps.sql);
+  return await verifyLog(deps, { start: Math.max(1, sequence - count + 1), end: 0 });
+}
+
+/** How many entries have no number yet, up to 1,000,000, and for how long the oldest of them. */
+export async function auditBacklog(sql: Sql): Promise<{ entries: number; oldestSeconds: number }> {
+  return await unsealedBacklog(sql, MOST_UNSEALED);
 }
 
 async function verifyFrom(deps: VerifyDeps, range: Range, anchor: Anchor): Promise<Verdict> {
@@ -132,7 +143,7 @@ async function verifyFrom(deps: VerifyDeps, range: Range, anchor: Anchor): Promi
   };
 
   const broken = await walk();
-  const { entries: unsealed } = await unsealedBacklog(sql, MOST_UNSEALED);
+  const { entries: unsealed } = await auditBacklog(sql);
   const { sequence } = verifier.last;
   const any = sequence > begins.start.sequence;
   return {
@@ -148,7 +159,7 @@ async function verifyFrom(deps: VerifyDeps, range: Range, anchor: Anchor): Promi
 }
 
 /** What retention has removed, as the newest checkpoint with a good signature says; the walk comes upon bad ones. */
-async function newestAnchor({ sql, key }: VerifyDeps): Promise<Anchor> {
+export async function newestAnchor({ sql, key }: Pick<VerifyDeps, "sql" | "key">): Promise<Anchor> {
   for (let before = END; ; ) {
     const page = await readNewestCheckpoints(sql, BATCH, before);
     const good = page.find((checkpoint) => isSigned(key, checkpoint));

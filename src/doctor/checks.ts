@@ -1,7 +1,9 @@
 import type { Auditor } from "../audit/auditor.ts";
+import type { KnownHead } from "../audit/head-file.ts";
 import type { Database } from "../db/sql.ts";
 import type { RedisLine } from "../queue/redis-line.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
+import { auditCheck } from "./audit.ts";
 import { clockCheck } from "./clock.ts";
 import { connectionsCheck, databaseCheck, durabilityCheck } from "./database.ts";
 import { eventsCheck } from "./events.ts";
@@ -39,6 +41,8 @@ export interface InstallationDeps extends MachineDeps {
   /** The line in Redis; null where PostgreSQL holds it. */
   readonly openLine: (() => Promise<RedisLine>) | null;
   readonly masterKey: () => Promise<Uint8Array | null>;
+  /** The end of the audit log as this machine remembers it. */
+  readonly auditHead: () => Promise<KnownHead | null>;
   /** The product's own sweep. */
   readonly sweep: () => Promise<readonly SweptJob[]>;
   /** How often servers and workers sweep, and compare the queue with the rows. */
@@ -58,6 +62,8 @@ const STATEMENT_MS = 15_000;
 /** Without `all`: objects that are looked for, and objects of each folder that are looked at. */
 const MAX_OBJECTS = 1_000;
 const MAX_LISTED = 20_000;
+/** Without `all`: entries of the audit log that are verified. */
+const MAX_AUDIT = 1_000;
 /** Without `all`: waiting jobs that are looked for in Redis. */
 const MAX_LINE = 100_000;
 
@@ -103,6 +109,7 @@ export function createChecks(deps: InstallationDeps): Check[] {
     documentsCheck(jobs),
     objectsCheck({ sql, store, scope, limit: most(MAX_OBJECTS) }),
     leftoversCheck({ sql, store, mend, now, limit: most(MAX_LISTED), repairHint }),
+    auditCheck({ ...deps, sql, recent: most(MAX_AUDIT) }),
     quarantineCheck({ sql, recent: deps.recentJobs, program }),
   ];
 }

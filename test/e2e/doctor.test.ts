@@ -51,6 +51,7 @@ const CHECKS = [
   "documents",
   "objects",
   "leftovers",
+  "audit log",
   "quarantine",
 ];
 const allOk = Object.fromEntries(CHECKS.map((check) => [check, ["ok"]]));
@@ -73,7 +74,7 @@ test("beside a healthy server every check is ok, with --repair too, and nothing 
     said: [],
     marks: allOk,
   });
-  expect(found.stdout).toMatch(/^Nothing is wrong; 19 checks in \d+\.\d s\.$/m);
+  expect(found.stdout).toMatch(/^Nothing is wrong; 20 checks in \d+\.\d s\.$/m);
   expect(found.stdout).toMatch(/^ok +objects +1 object, all there, of every job \(3\)\.$/m);
   expect(await doctor(site, "--repair", "--all")).toMatchObject({ code: 0, marks: allOk });
 

@@ -1,39 +1,6 @@
-import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
 import { expect, test } from "vitest";
-import { AuditExportFormat, AuditService } from "../../../gen/sluice/v1/audit_pb.ts";
-import { auditRoutes } from "../../../src/audit/rpc.ts";
-import type { Caller } from "../../../src/lib/caller.ts";
-import { createPageTokens } from "../../../src/rpc/pages.ts";
-import { createRpcServer } from "../../../src/rpc/server.ts";
-import { createMetrics } from "../../../src/telemetry/metrics.ts";
-import { ANY, callerWith, exported, openTrail, silent, type Trail } from "./trail-harness.ts";
-
-/** The service behind the real edge; the credential is the place of the caller in the list. */
-async function startWire(trail: Trail, callers: readonly Caller[]) {
-  const server = createRpcServer({
-    addr: { host: "127.0.0.1", port: 0 },
-    services: [auditRoutes(trail.service, createPageTokens(Buffer.alloc(32, 1)))],
-    authenticate: async (headers) => callers[Number(headers.get("authorization"))] as Caller,
-    version: "test",
-    logger: silent,
-    metrics: createMetrics(),
-  });
-  const { url } = await server.start();
-  return {
-    client(caller: number): Client<typeof AuditService> {
-      const as: Interceptor = (next) => (request) => {
-        request.header.set("authorization", String(caller));
-        return next(request);
-      };
-      return createClient(
-        AuditService,
-        createConnectTransport({ baseUrl: url, httpVersion: "1.1", interceptors: [as] }),
-      );
-    },
-    [Symbol.asyncDispose]: () => server.stop(0),
-  };
-}
+import { AuditExportFormat } from "../../../gen/sluice/v1/audit_pb.ts";
+import { ANY, callerWith, exported, openTrail, startWire } from "./trail-harness.ts";
 
 test("pages show each entry once, newest first, whatever is written meanwhile; a foreign or altered token is refused", async () => {
   await using trail = await openTrail();
@@ -137,14 +104,10 @@ test("the wire carries an entry whole, the verdict of a verification, and the ke
 test("an export holds every entry once, oldest first, in bounded chunks, and leaves an entry itself", async () => {
   await using trail = await openTrail();
   await using wire = await startWire(trail, [trail.admin]);
-  const details = { text: Array.from({ length: 20 }, () => "x".repeat(250)) };
-  for (let i = 0; i < 3; i++) {
-    await trail.write(
-      Array.from({ length: 500 }, (_, n) => `=test${i * 500 + n}`),
-      trail.admin,
-      { details },
-    );
-  }
+  await trail.db.sql`
+    insert into audit_logs (id, timestamp, action, error_message)
+    select gen_random_uuid(), now() - interval '1 hour' + n * interval '1 millisecond', '=test' || n, repeat('x', 3000)
+    from generate_series(0, 1499) as n`;
   const chunks: Uint8Array[] = [];
   for await (const { chunk } of wire.client(0).exportAuditLogs({ format: AuditExportFormat.CSV }))
     chunks.push(chunk);

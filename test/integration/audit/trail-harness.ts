@@ -2,17 +2,23 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { AuditService as AuditServiceDesc } from "../../../gen/sluice/v1/audit_pb.ts";
 import { createAuditor } from "../../../src/audit/auditor.ts";
 import { createAuditKey } from "../../../src/audit/checkpoint.ts";
+import type { LogFilter } from "../../../src/audit/entries.ts";
 import { createHeadFile, type HeadFile } from "../../../src/audit/head-file.ts";
-import type { LogFilter } from "../../../src/audit/log-queries.ts";
 import type { AuditEntry } from "../../../src/audit/model.ts";
+import { auditRoutes } from "../../../src/audit/rpc.ts";
 import { createSealer, type Sealer } from "../../../src/audit/sealer.ts";
 import { type AuditService, createAuditService } from "../../../src/audit/service.ts";
 import { ALL_PERMISSIONS } from "../../../src/auth/permissions.ts";
 import type { Database } from "../../../src/db/sql.ts";
 import type { Caller } from "../../../src/lib/caller.ts";
 import { newId } from "../../../src/lib/ids.ts";
+import { createPageTokens } from "../../../src/rpc/pages.ts";
+import { createRpcServer } from "../../../src/rpc/server.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
 import { createMetrics, type Metrics } from "../../../src/telemetry/metrics.ts";
 import { openTestDatabase } from "../auth/harness.ts";
@@ -123,4 +129,31 @@ export async function exported(
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+/** The service behind the real edge; a credential is `Bearer` and the place of its caller in the list. */
+export async function startWire(trail: Trail, callers: readonly Caller[]) {
+  const server = createRpcServer({
+    addr: { host: "127.0.0.1", port: 0 },
+    services: [auditRoutes(trail.service, createPageTokens(Buffer.alloc(32, 1)))],
+    authenticate: async (headers) => callers[Number(headers.get("authorization")?.slice(7))] as Caller,
+    version: "test",
+    logger: silent,
+    metrics: createMetrics(),
+  });
+  const { url } = await server.start();
+  return {
+    url,
+    client(caller: number): Client<typeof AuditServiceDesc> {
+      const as: Interceptor = (next) => (request) => {
+        request.header.set("authorization", `Bearer ${caller}`);
+        return next(request);
+      };
+      return createClient(
+        AuditServiceDesc,
+        createConnectTransport({ baseUrl: url, httpVersion: "1.1", interceptors: [as] }),
+      );
+    },
+    [Symbol.asyncDispose]: () => server.stop(0),
+  };
 }

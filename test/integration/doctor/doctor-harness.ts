@@ -35,6 +35,7 @@ export async function visit(
     audit: createAuditor(),
     openLine: null,
     masterKey: async () => Buffer.alloc(32, 7),
+    auditHead: async () => null,
     sweep: () => h.leases.sweep(),
     sweepMs: SWEEP_MS,
     leaseMs: 30_000,

@@ -77,7 +77,7 @@ test("a change of any field, and a value that moves to the next field, changes t
 });
 
 test("different lists of parts never have the same frame", () => {
-  const list = fc.array(fc.option(fc.string({ unit: "binary", maxLength: 5 }), { nil: null }), {
+  const list = fc.array(fc.option(fc.string({ maxLength: 3 }), { nil: null }), {
     maxLength: 5,
   });
   fc.assert(

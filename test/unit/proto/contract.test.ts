@@ -63,7 +63,7 @@ test("the contract has all six services and their methods", () => {
     "SystemService",
     "WebhooksService",
   ]);
-  expect(methods.length).toBe(62);
+  expect(methods.length).toBe(63);
 });
 
 test("every method says who may call it: a permission of the form resource:verb, or a reason to be public", () => {

@@ -1,0 +1,107 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { createAuditor } from "../../../src/audit/auditor.ts";
+import { addAuditMonth } from "../../../src/audit/queries.ts";
+import { createAuditRetention } from "../../../src/audit/retention.ts";
+import { verifyFile } from "../../../src/audit/verify-file.ts";
+import { exported, KEY, openTrail, silent, type Trail } from "./trail-harness.ts";
+
+const never = new AbortController().signal;
+const NOW = Date.UTC(2026, 10, 29);
+const retentionOf = ({ db, head }: Trail, days: number | null = 365) =>
+  createAuditRetention({
+    db,
+    head,
+    audit: createAuditor(() => NOW),
+    key: KEY,
+    logger: silent,
+    now: () => NOW,
+    days,
+  });
+
+/** Entries of 2025 in August, September and this month; one of August comes late. */
+async function agedTrail(): Promise<Trail> {
+  const trail = await openTrail();
+  const write = async (action: string, ...date: [number, number, number]) =>
+    await createAuditor(() => Date.UTC(...date)).record(trail.db.sql, trail.admin, { action });
+  for (const month of [7, 8, 9, 10]) await addAuditMonth(trail.db.sql, new Date(Date.UTC(2025, month)));
+  await write("test.august1", 2025, 7, 3);
+  await write("test.august2", 2025, 7, 4);
+  await write("test.september", 2025, 8, 3);
+  await trail.sealer.sealAll();
+  await write("test.november", 2025, 10, 30);
+  await trail.sealer.sealAll();
+  await write("test.late", 2025, 7, 5);
+  await trail.sealer.sealAll();
+  await write("test.now", 2026, 10, 28);
+  return trail;
+}
+
+const actionsOf = async ({ db }: Trail) =>
+  (await db.sql<{ action: string }[]>`select action from audit_logs order by timestamp, id`).map(
+    (row) => row.action,
+  );
+const verify = ({ service, admin }: Trail) => service.verify(admin, { start: 0, end: 0 }, never);
+
+test("months that are over go whole, and what is kept is verified from a signed checkpoint on", async () => {
+  await using trail = await agedTrail();
+  const retention = retentionOf(trail);
+  expect(await retention.sweep()).toEqual(["audit_logs_2025_08", "audit_logs_2025_09", "audit_logs_2025_10"]);
+  expect(await actionsOf(trail)).toEqual(["test.november", "test.now", "audit.retention"]);
+  const [row] = await trail.db.sql`select request_details from audit_logs where action = 'audit.retention'`;
+  expect(row?.requestDetails).toMatchObject({
+    removed_before: "2025-11-01T00:00:00.000Z",
+    removed_up_to_sequence: 3,
+  });
+  const [left] = await trail.db
+    .sql`select min(sequence)::int as first, count(*)::int as count from audit_seals`;
+  // The late one stays as a digest.
+  expect(left).toEqual({ first: 4, count: 2 });
+  await trail.sealer.sealAll();
+  const verdict = await verify(trail);
+  expect(verdict).toMatchObject({ broken: null, checked: 3, first: 4, last: 7, anchor: { sequence: 3 } });
+  expect(await retention.sweep()).toEqual([]);
+  const file = join(trail.folder, "audit.ndjson");
+  await writeFile(file, await exported(trail.service, trail.admin));
+  expect(await verifyFile(file, null)).toMatchObject({
+    broken: null,
+    first: 4,
+    header: { anchor: { sequence: 3 } },
+  });
+});
+
+test("nothing is removed before it has its place in the chain, nor where nothing is to be removed", async () => {
+  await using trail = await agedTrail();
+  await createAuditor(() => Date.UTC(2025, 8, 4)).record(trail.db.sql, trail.admin, {
+    action: "test.unsealed",
+  });
+  const before = await actionsOf(trail);
+  expect(await retentionOf(trail).sweep()).toEqual([]);
+  await trail.sealer.sealAll();
+  expect(await retentionOf(trail, null).sweep()).toEqual([]);
+  expect(await retentionOf(trail, 500).sweep()).toEqual([]);
+  expect(await actionsOf(trail)).toEqual(before);
+  expect(await retentionOf(trail).sweep()).toHaveLength(3);
+});
+
+test("what an intruder removes is not excused by retention", async () => {
+  await using trail = await agedTrail();
+  await retentionOf(trail).sweep();
+  await trail.sealer.sealAll();
+  await trail.tamper("delete from audit_logs where action = 'test.november'");
+  expect((await verify(trail)).broken).toMatchObject({ fault: "GAP", sequence: 4 });
+  await trail.tamper("delete from audit_checkpoints");
+  expect((await verify(trail)).broken).toMatchObject({ fault: "GAP", sequence: 1 });
+});
+
+test("a log whose end was cut off is not aged, so that the cut stays to be seen", async () => {
+  await using trail = await agedTrail();
+  await trail.sealer.sealAll();
+  await trail.tamper(
+    "delete from audit_seals where sequence > 4",
+    "delete from audit_checkpoints where sequence > 4",
+  );
+  expect(await retentionOf(trail).sweep()).toEqual([]);
+  expect((await verify(trail)).broken).toMatchObject({ fault: "TRUNCATED", sequence: 5 });
+});
