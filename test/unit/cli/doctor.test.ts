@@ -14,6 +14,7 @@ async function doctor(...args: string[]) {
     serve: none,
     worker: none,
     migrate: none,
+    config: none,
     createUser: none,
     resetPassword: none,
     async doctor(options) {

@@ -3,7 +3,14 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { ConfigError, clientSettings, loadConfig, parseKey, SETTING_NAMES } from "../../../src/config.ts";
+import {
+  ConfigError,
+  clientSettings,
+  effectiveSettings,
+  loadConfig,
+  parseKey,
+  SETTING_NAMES,
+} from "../../../src/config.ts";
 import { DEFAULT_EXTRACT_LIMITS } from "../../../src/extract/extractor.ts";
 
 function faultsOf(environment: Record<string, string>): string {
@@ -230,4 +237,23 @@ test("without quotas a user has what there is room for", () => {
   expect(loadConfig({}).quotas).toEqual({ queuedJobs: null, storedBytes: null });
   const set = { SLUICE_MAX_QUEUED_JOBS_PER_USER: "10", SLUICE_MAX_STORED_BYTES_PER_USER: "1000000000000" };
   expect(loadConfig(set).quotas).toEqual({ queuedJobs: 10, storedBytes: 1e12 });
+});
+
+test("the settings in force are shown with where they come from, and secrets are not", async () => {
+  await withFile("planted-password-9", (path) => {
+    chmodSync(path, 0o600);
+    const shown = effectiveSettings({
+      SLUICE_CORS_ORIGINS: "https://a.example, https://b.example",
+      DATABASE_URL: "postgres://u:planted-secret@h/db",
+      SLUICE_ADMIN_PASSWORD_FILE: path,
+    });
+    const of = (name: string) => shown.find((setting) => setting.name === name);
+    expect(of("SLUICE_LEASE_MS")).toMatchObject({ value: "30000", origin: "default" });
+    expect(of("SLUICE_CORS_ORIGINS")).toMatchObject({ value: "https://a.example,https://b.example" });
+    expect(of("DATABASE_URL")).toMatchObject({ value: "[redacted]", origin: "environment" });
+    expect(of("SLUICE_ADMIN_PASSWORD")).toMatchObject({ value: "[redacted]", origin: "file" });
+    expect(of("SLUICE_MASTER_KEY")).toMatchObject({ value: "", origin: "default" });
+    expect(JSON.stringify(shown)).not.toContain("planted");
+  });
+  expect(() => effectiveSettings({ SLUICE_LEASE_MS: "soon" })).toThrow(ConfigError);
 });

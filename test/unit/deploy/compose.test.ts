@@ -100,6 +100,7 @@ describe.each(ours)("%s", (_name, service) => {
       serve: note("serve"),
       worker: note("worker"),
       migrate: note("migrate"),
+      config: note("config"),
       doctor: note("doctor"),
       createUser: note("createUser"),
       resetPassword: note("resetPassword"),
