@@ -191,6 +191,9 @@ describe("over HTTP/2 too", () => {
       state.status = answer[":status"] ?? 0;
       state.grpcStatus = String(answer["grpc-status"] ?? "");
     });
+    stream.on("trailers", (answer) => {
+      state.grpcStatus = String(answer["grpc-status"]);
+    });
     stream.on("data", (chunk) => {
       state.text += chunk;
     });
@@ -218,12 +221,8 @@ describe("over HTTP/2 too", () => {
     frame.writeUInt32BE(bomb.length, 1);
     const grpc = { "content-type": "application/grpc+proto", "grpc-encoding": "gzip", te: "trailers" };
     const call = open(edge, { ...grpc, authorization: "Bearer good" });
-    let trailers: http2.IncomingHttpHeaders = {};
-    call.stream.on("trailers", (headers) => {
-      trailers = headers;
-    });
     call.stream.end(Buffer.concat([frame, bomb]));
-    await until(() => trailers["grpc-status"] === "8" || call.grpcStatus === "8");
+    await until(() => call.grpcStatus === "8");
     call.session.destroy();
   });
 
@@ -240,13 +239,7 @@ describe("over HTTP/2 too", () => {
   test("headers over 16 KiB are refused, and no handler sees them", async () => {
     await using edge = await startEdge();
     const call = open(edge, { ...json, authorization: "Bearer good", "x-a": "a".repeat(17_000) });
-    let closed = false;
-    call.stream.on("close", () => {
-      closed = true;
-    });
-    call.stream.end('{"text":"a"}');
-    await until(() => closed);
-    expect([0, 431]).toContain(call.status);
+    await until(() => call.status === 431);
     expect(edge.seen.authenticated).toBe(0);
     call.session.destroy();
   });
