@@ -582,6 +582,7 @@ async function startRpc(
   const server = createRpcServer({
     addr: { host: config.host, port: config.port },
     tls: config.tls ? { cert: config.tls.cert, key: config.tls.key.reveal() } : undefined,
+    hasHttps: config.tls !== null || config.publicUrl?.startsWith("https:") === true,
     services,
     authenticate: auth.authenticate,
     revalidate: auth.revalidate,

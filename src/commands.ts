@@ -6,7 +6,7 @@ import type { AdminVerbs } from "./auth/admin.ts";
 import type { KeyRotation } from "./auth/key-rotation.ts";
 import { keysJson, keysText } from "./cli/key-text.ts";
 import type { ServerCommands } from "./cli/server-commands.ts";
-import { type Config, loadConfig } from "./config.ts";
+import { type Config, effectiveSettings, loadConfig } from "./config.ts";
 import { type FoundDatabase, findDatabase } from "./database.ts";
 import { jsonOf, summaryOf, textOf } from "./doctor/report.ts";
 import { assertCanListen } from "./rpc/listener.ts";
@@ -71,6 +71,13 @@ export const serverCommands: ServerCommands = {
     const { runMigrations } = await app();
     const ran = await runMigrations({ config, logger, migrate: true, database });
     say(ran.length > 0 ? `Migrated: ${ran.join(", ")}` : "The schema is up to date.");
+    return 0;
+  },
+
+  async config() {
+    const { warnings } = loadConfig();
+    for (const { name, value, origin } of effectiveSettings()) say(`${name}=${value}  # ${origin}`);
+    for (const warning of warnings) process.stderr.write(`${warning}\n`);
     return 0;
   },
 

@@ -311,6 +311,32 @@ export function loadConfig(environment: Environment = process.env) {
   });
 }
 
+/** A setting as it is in force. */
+export interface EffectiveSetting {
+  readonly name: string;
+  /** As it would be written in the environment; `[redacted]` for a secret, empty if there is none. */
+  readonly value: string;
+  readonly origin: "default" | "environment" | "file";
+}
+
+/** Every setting as it is in force, to be shown to an operator. @throws ConfigError like `loadConfig` */
+export function effectiveSettings(environment: Environment = process.env): EffectiveSetting[] {
+  loadConfig(environment);
+  const values = readValues(environment, { faults: [], warnings: [] });
+  const isSecret = (name: string): boolean => (SECRETS as readonly string[]).includes(name);
+  const parsed: Readonly<Record<string, unknown>> = SETTINGS.parse(values);
+  return Object.keys(SETTINGS.shape).map((name) => {
+    const value = parsed[name];
+    const isSet = values[name] !== undefined;
+    const text = value === undefined ? "" : String(value);
+    return {
+      name,
+      value: isSet && isSecret(name) ? String(new Secret(text)) : text,
+      origin: !isSet ? "default" : environment[name] ? "environment" : "file",
+    };
+  });
+}
+
 interface Findings {
   readonly faults: string[];
   readonly warnings: string[];

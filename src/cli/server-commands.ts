@@ -11,6 +11,7 @@ export interface ServerCommands {
   }): Promise<number>;
   worker(options: { stages: readonly string[] }): Promise<number>;
   migrate(): Promise<number>;
+  config(): Promise<number>;
   doctor(options: {
     repair: boolean;
     all: boolean;
@@ -66,6 +67,10 @@ export function registerServerCommands(
     .command("migrate")
     .description("bring the database's schema up to date")
     .action(() => run(() => commands.migrate()));
+  program
+    .command("config")
+    .description("show the settings in force and where each comes from; secrets are not shown")
+    .action(() => run(() => commands.config()));
 
   program
     .command("doctor")

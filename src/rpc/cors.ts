@@ -9,29 +9,41 @@ const REQUEST_HEADERS = [
   "X-Request-Id",
   "Range",
 ].join(", ");
-const RESPONSE_HEADERS = [...connectCors.exposedHeaders, "X-Request-Id", "Retry-After", "Content-Range"].join(
-  ", ",
-);
+const RESPONSE_HEADERS = [
+  ...connectCors.exposedHeaders,
+  "X-Request-Id",
+  "Retry-After",
+  "Content-Range",
+  "Content-Disposition",
+  "Sluice-Must-Change-Password",
+].join(", ");
+const PREFLIGHT_SECONDS = "7200";
 
 /**
- * Lets pages of the given origins (exact, as `https://app.example.org`) call the server from a browser; no others.
- * Returns a function that answers preflights and says so, and otherwise marks the response.
+ * Lets pages of the given origins (exact, as `https://app.example.org`) call the server from a browser; no others, and
+ * none with cookies. Returns a function that answers preflights and says so, and otherwise marks the response.
  */
 export function createCors(origins: readonly string[]): (req: NodeRequest, res: NodeResponse) => boolean {
   const allowed = new Set(origins);
   return (req, res) => {
     const { origin } = req.headers;
-    if (allowed.size > 0) res.setHeader("vary", "origin");
+    const isPreflight = req.method === "OPTIONS" && Boolean(req.headers["access-control-request-method"]);
+    if (allowed.size > 0) {
+      res.setHeader(
+        "vary",
+        isPreflight ? "origin, access-control-request-method, access-control-request-headers" : "origin",
+      );
+    }
     const isAllowed = typeof origin === "string" && allowed.has(origin);
     if (isAllowed) {
       res.setHeader("access-control-allow-origin", origin);
-      res.setHeader("access-control-expose-headers", RESPONSE_HEADERS);
+      if (!isPreflight) res.setHeader("access-control-expose-headers", RESPONSE_HEADERS);
     }
-    if (req.method !== "OPTIONS" || !req.headers["access-control-request-method"]) return false;
+    if (!isPreflight) return false;
     if (isAllowed) {
       res.setHeader("access-control-allow-methods", METHODS);
       res.setHeader("access-control-allow-headers", REQUEST_HEADERS);
-      res.setHeader("access-control-max-age", "7200");
+      res.setHeader("access-control-max-age", PREFLIGHT_SECONDS);
     }
     res.writeHead(isAllowed ? 204 : 403).end();
     return true;

@@ -14,6 +14,7 @@ export interface PlainOptions {
   readonly routes: readonly PlainRoute[];
   readonly version: string;
   readonly logger: Logger;
+  readonly newRequestId: () => string;
   /** False from the moment the server begins to stop. */
   readonly isAccepting: () => boolean;
 }
@@ -21,16 +22,9 @@ export interface PlainOptions {
 /** Longest silence on a connection in the middle of a plain request. */
 const IDLE_MS = 60_000;
 
-const SECURITY_HEADERS = {
-  "x-content-type-options": "nosniff",
-  "x-frame-options": "DENY",
-  "referrer-policy": "no-referrer",
-  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-} as const;
-
 /** The plain HTTP routes of the port: health, metrics, those that are handed in, a landing page. */
 export function createPlainHandler(options: PlainOptions): (req: NodeRequest, res: NodeResponse) => void {
-  const { checks, registry, routes, version, logger, isAccepting } = options;
+  const { checks, registry, routes, version, logger, newRequestId, isAccepting } = options;
 
   const health = async (res: NodeResponse, which: readonly HealthCheck[]) => {
     const report = await runHealthChecks(which);
@@ -63,15 +57,16 @@ export function createPlainHandler(options: PlainOptions): (req: NodeRequest, re
   };
 
   return (req, res) => {
-    for (const [name, value] of Object.entries(SECURITY_HEADERS)) res.setHeader(name, value);
+    const requestId = newRequestId();
+    res.setHeader("x-request-id", requestId);
     req.setTimeout(IDLE_MS, () => ("stream" in req ? req.stream.close() : req.socket.destroy()));
     answer(req, res).catch((error) => {
       logger.error(
-        { path: req.url?.split("?", 1)[0]?.slice(0, 256), error: messageOf(error) },
+        { requestId, path: req.url?.split("?", 1)[0]?.slice(0, 256), error: messageOf(error) },
         "plain route failed",
       );
       if (res.headersSent) res.destroy();
-      else sendJson(res, 500, { error: "internal error" });
+      else sendJson(res, 500, { error: "internal error", request_id: requestId });
     });
   };
 }
@@ -91,7 +86,6 @@ function sendJson(res: NodeResponse, status: number, body: unknown): void {
 }
 
 function send(res: NodeResponse, status: number, contentType: string, body: string): void {
-  res.setHeader("cache-control", "no-store");
   res.writeHead(status, { "content-type": contentType, "content-length": Buffer.byteLength(body) });
   // Both kinds of response leave the body out when the request is a HEAD.
   res.end(body);

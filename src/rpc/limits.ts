@@ -4,6 +4,7 @@ import type { ListenerLimits } from "./listener.ts";
 export interface EdgeLimits extends ListenerLimits {
   /** One request message, encoded and inflated. Results and streams may be longer. */
   readonly maxMessageBytes: number;
+  /** Of a user on this server; of an address for those without a credential. */
   readonly maxStreamsPerCaller: number;
   /** How often the credential of an open stream is asked after. */
   readonly revalidateMs: number;
@@ -11,6 +12,8 @@ export interface EdgeLimits extends ListenerLimits {
   readonly maxUnvalidatedMs: number;
   readonly bodyIdleMs: number;
   readonly bodyMinBytesPerSecond: number;
+  /** Longest time in which a client takes nothing of an answer that waits for it. */
+  readonly unreadMs: number;
 }
 
 const DEFAULTS: EdgeLimits = {
@@ -32,6 +35,7 @@ const DEFAULTS: EdgeLimits = {
   maxUnvalidatedMs: 30_000,
   bodyIdleMs: 30_000,
   bodyMinBytesPerSecond: 1_024,
+  unreadMs: 60_000,
 };
 
 export function edgeLimits(changed: Partial<EdgeLimits> = {}): EdgeLimits {

@@ -29,6 +29,7 @@ import { type EdgeLimits, edgeLimits } from "./limits.ts";
 import { createListener } from "./listener.ts";
 import type { RateLimits } from "./rates/rate-limits.ts";
 import { reflectionServices } from "./reflection.ts";
+import { createSecurityHeaders } from "./security-headers.ts";
 import type { ServiceRegistration } from "./service.ts";
 import { createStreamLeases } from "./stream-lease.ts";
 import { createRequestValidator } from "./validation.ts";
@@ -37,6 +38,8 @@ export interface RpcServerOptions {
   readonly addr: { readonly host: string; readonly port: number };
   /** PEM. With it, cleartext is served to loopback peers only. */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
+  /** Clients come by https, also when something in front ends it; without this as `tls` says. */
+  readonly hasHttps?: boolean;
   readonly services: readonly ServiceRegistration[];
   readonly authenticate: Authenticate;
   /** Throws a `SluiceError` if the credential of an open stream is no longer good; asked every few seconds. */
@@ -185,13 +188,16 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     routes: options.http ?? [],
     version: options.version,
     logger,
+    newRequestId,
     isAccepting: () => !stopping,
   });
+  const { unreadMs } = limits;
   const adapter = createAdapter({
     router,
     bodies,
     addresses,
     rates,
+    unreadMs,
     clock,
     newRequestId,
     logger,
@@ -200,6 +206,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     plain,
   });
   const cors = createCors(options.corsOrigins ?? []);
+  const secure = createSecurityHeaders(options.hasHttps ?? options.tls !== undefined);
   const listener = createListener({
     ...options.addr,
     tls: options.tls,
@@ -208,6 +215,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     clock,
     handler(req, res, expectsContinue) {
       if (stopping && req.httpVersionMajor === 1) res.setHeader("connection", "close");
+      secure(req, res);
       if (!cors(req, res)) adapter(req, res, expectsContinue);
     },
   });

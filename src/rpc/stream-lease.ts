@@ -1,6 +1,7 @@
 import type { Caller } from "../lib/caller.ts";
 import type { Clock } from "../lib/clock.ts";
 import { SluiceError } from "../lib/errors.ts";
+import { networkOf } from "../lib/network.ts";
 import type { Call } from "./context.ts";
 
 class CredentialExpiredError extends SluiceError {
@@ -18,7 +19,7 @@ class TooManyStreamsError extends SluiceError {
   readonly reason = "QUOTA_EXCEEDED";
   constructor(limit: number) {
     super(
-      `The user has ${limit} open streams already; close some first.`,
+      `This server has ${limit} open streams of the caller already; close some first.`,
       { limit: String(limit) },
       { quota: { subject: "open streams", description: `at most ${limit} for a user` } },
     );
@@ -53,18 +54,18 @@ export function createStreamLeases(deps: StreamLeaseDeps): StreamLeases {
   const open = new Map<string, number>();
   const { clock, maxStreamsPerCaller, revalidate, revalidateMs, maxUnvalidatedMs } = deps;
 
-  const count = (userId: string, change: number) => {
-    const streams = (open.get(userId) ?? 0) + change;
-    if (streams > 0) open.set(userId, streams);
-    else open.delete(userId);
+  const count = (holder: string, change: number) => {
+    const streams = (open.get(holder) ?? 0) + change;
+    if (streams > 0) open.set(holder, streams);
+    else open.delete(holder);
   };
 
   return {
-    take({ caller }, parent) {
-      // Anonymous streams share one count: they are health watches and reflection.
-      const userId = caller?.userId ?? "";
-      if ((open.get(userId) ?? 0) >= maxStreamsPerCaller) throw new TooManyStreamsError(maxStreamsPerCaller);
-      count(userId, 1);
+    take({ caller, peer }, parent) {
+      // Without a credential, as health watches and reflection are, each address has a count of its own.
+      const holder = caller?.userId ? `user ${caller.userId}` : `address ${networkOf(peer.ipAddress)}`;
+      if ((open.get(holder) ?? 0) >= maxStreamsPerCaller) throw new TooManyStreamsError(maxStreamsPerCaller);
+      count(holder, 1);
       const controller = new AbortController();
       const onParent = () => controller.abort(parent.reason);
       if (parent.aborted) onParent();
@@ -103,7 +104,7 @@ export function createStreamLeases(deps: StreamLeaseDeps): StreamLeases {
       return {
         signal: controller.signal,
         release() {
-          count(userId, -1);
+          count(holder, -1);
           parent.removeEventListener("abort", onParent);
           for (const timer of timers) clearTimeout(timer);
         },

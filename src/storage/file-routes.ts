@@ -32,7 +32,7 @@ export type FileRoutes = (
 const PREFIX = "/files/";
 const SAFE_HEADERS = {
   "x-content-type-options": "nosniff",
-  "content-security-policy": "sandbox; default-src 'none'",
+  "content-security-policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
   "referrer-policy": "no-referrer",
   "cache-control": "private, no-cache",
 };

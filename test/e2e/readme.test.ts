@@ -237,6 +237,7 @@ test("the table of limits says what the code holds to", async () => {
   const { info } = await site.client().system.getServerInfo({});
   const limits = info?.limits;
   const plain = loadConfig({});
+  const edge = edgeLimits();
   const app = "src/app.ts";
   const hours = (ms: number) => `${ms / 3_600_000} h`;
   const minutes = (ms: number) => `${ms / 60_000} min`;
@@ -269,7 +270,16 @@ test("the table of limits says what the code holds to", async () => {
     "Document process without progress": [minutes(plain.parserSilenceMs)],
     Lease: [`${plain.leaseMs / 1000} s`],
     "Lost leases before `QUARANTINED`": [`${MAX_LOST_CLAIMS}`],
-    "Open streams of one caller": [`${edgeLimits().maxStreamsPerCaller}`],
+    "Open streams of one user": [`${edge.maxStreamsPerCaller}`],
+    "Calls of one user, of one address": [
+      `${plain.rates.perUser?.perSecond}/s, ${plain.rates.perAddress?.perSecond}/s`,
+    ],
+    "Waiting jobs, stored bytes of one user": [String(plain.quotas.queuedJobs ?? "none")],
+    "Connections of one address": [`${edge.maxConnectionsPerAddress}`],
+    "Headers of a request": [`${edge.maxHeaderBytes / 1024} KiB, ${edge.headersMs / 1000} s`],
+    "Body of a request": [`${edge.bodyMinBytesPerSecond / 1024} KiB/s`, `after ${edge.bodyIdleMs / 1000} s`],
+    "Answer that its reader does not take": [minutes(edge.unreadMs)],
+    "Resets of an HTTP/2 session": [`${edge.maxResets} in 10 s`],
     "Upload link": [hours(constantOf("src/jobs/documents/service.ts", "UPLOAD_SECONDS") * 1000)],
     "Download link": [minutes(constantOf("src/jobs/service.ts", "DOWNLOAD_SECONDS") * 1000)],
     "Access token": [minutes(ACCESS_TOKEN_MS)],
@@ -283,7 +293,7 @@ test("the table of limits says what the code holds to", async () => {
     Object.entries(expected).map(([name, [value]]) => [name, value]),
   );
   for (const [name = "", , note = ""] of rows) expect(note, name).toContain(expected[name]?.[1] ?? "");
-  expect([INLINE_RESULT_BYTES, MAX_PAGE_SIZE, edgeLimits().maxMessageBytes]).toEqual(
+  expect([INLINE_RESULT_BYTES, MAX_PAGE_SIZE, edge.maxMessageBytes]).toEqual(
     [limits?.maxInlineResultBytes, limits?.maxPageSize, limits?.maxMessageBytes].map(Number),
   );
 });

@@ -394,14 +394,16 @@ export const ErrorReason = {
   STORAGE_UNAVAILABLE: 52,
 
   /**
-   * A quota is used up; `QuotaFailure` says which. [RESOURCE_EXHAUSTED]
+   * A quota is used up: open streams, waiting jobs or stored bytes of one user; `QuotaFailure` says which, the metadata its
+   * `limit`. [RESOURCE_EXHAUSTED]
    *
    * @generated from enum value: ERROR_REASON_QUOTA_EXCEEDED = 53;
    */
   QUOTA_EXCEEDED: 53,
 
   /**
-   * Too many calls; `RetryInfo` says when to try again. [RESOURCE_EXHAUSTED]
+   * Too many calls of one user or one address, as the metadata says in `limit`; `RetryInfo` says when to try again.
+   * [RESOURCE_EXHAUSTED]
    *
    * @generated from enum value: ERROR_REASON_RATE_LIMITED = 54;
    */

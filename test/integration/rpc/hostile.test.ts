@@ -176,6 +176,148 @@ describe("a body that nobody may send", () => {
   });
 });
 
+describe("over HTTP/2 too", () => {
+  const open = (edge: { url: string }, headers: Record<string, string>) => {
+    const session = http2.connect(edge.url);
+    session.on("error", () => {});
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/sluice.v1.JobsService/CreateJob",
+      ...headers,
+    });
+    const state = { session, stream, status: 0, grpcStatus: "", text: "" };
+    stream.on("error", () => {});
+    stream.on("response", (answer) => {
+      state.status = answer[":status"] ?? 0;
+      state.grpcStatus = String(answer["grpc-status"] ?? "");
+    });
+    stream.on("trailers", (answer) => {
+      state.grpcStatus = String(answer["grpc-status"]);
+    });
+    stream.on("data", (chunk) => {
+      state.text += chunk;
+    });
+    return state;
+  };
+
+  test("a body without a credential is refused before any of it is read, inflated or not", async () => {
+    await using edge = await startEdge();
+    const gzip = open(edge, { ...json, "content-encoding": "gzip" });
+    const large = open(edge, { ...json, "content-length": String(1024 * MIB) });
+    const grpc = open(edge, {
+      "content-type": "application/grpc+proto",
+      "grpc-encoding": "gzip",
+      te: "trailers",
+    });
+    await until(() => gzip.status === 401 && large.status === 401 && grpc.grpcStatus === "16");
+    for (const { session } of [gzip, large, grpc]) session.destroy();
+  });
+
+  test("a gzip bomb with a credential ends at the limit", async () => {
+    await using edge = await startEdge();
+    const bomb = gzipSync(Buffer.alloc(64 * MIB));
+    const frame = Buffer.alloc(5);
+    frame.writeUInt8(1, 0);
+    frame.writeUInt32BE(bomb.length, 1);
+    const grpc = { "content-type": "application/grpc+proto", "grpc-encoding": "gzip", te: "trailers" };
+    const call = open(edge, { ...grpc, authorization: "Bearer good" });
+    call.stream.end(Buffer.concat([frame, bomb]));
+    await until(() => call.grpcStatus === "8");
+    call.session.destroy();
+  });
+
+  test.each(["stops arriving", "arrives by drops"])("a body that %s ends its call", async (how) => {
+    await using edge = await startEdge({ limits: { bodyIdleMs: 200 } });
+    const call = open(edge, { ...json, authorization: "Bearer good" });
+    call.stream.write('{"te');
+    const drip = setInterval(() => how === "arrives by drops" && call.stream.write(" "), 20);
+    await until(() => call.text.includes("deadline_exceeded"));
+    clearInterval(drip);
+    call.session.destroy();
+  });
+
+  test("headers over 16 KiB are refused, and no handler sees them", async () => {
+    await using edge = await startEdge();
+    const call = open(edge, { ...json, authorization: "Bearer good", "x-a": "a".repeat(17_000) });
+    await until(() => call.status === 431);
+    expect(edge.seen.authenticated).toBe(0);
+    call.session.destroy();
+  });
+
+  test("one address may have only so many sessions", async () => {
+    await using edge = await startEdge({ limits: { maxConnectionsPerAddress: 3 } });
+    const sessions = Array.from({ length: 5 }, () => http2.connect(edge.url).on("error", () => {}));
+    await until(() => sessions.filter(({ closed, destroyed }) => closed || destroyed).length === 2);
+    for (const session of sessions) session.destroy();
+  });
+});
+
+describe("a reader who stays and reads nothing is cut, and its handler ends", () => {
+  const message = JSON.stringify(WATCH_FLOOD);
+  const body = Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), Buffer.from(message)]);
+  const type = { "content-type": "application/connect+json", authorization: "Bearer good" };
+
+  test("over HTTP/1.1", async () => {
+    await using edge = await startEdge({ limits: { unreadMs: 200 } });
+    const request = http.request({
+      port: edge.port,
+      path: "/sluice.v1.JobsService/WatchJob",
+      method: "POST",
+      headers: { ...type, "content-length": body.length },
+    });
+    request.on("error", () => {});
+    request.on("response", (response) => response.on("error", () => {}).pause());
+    request.end(body);
+    await until(() => edge.seen.aborts.length === 1);
+    await until(() => edge.seen.running === 0);
+    request.destroy();
+  });
+
+  test("over HTTP/2, while the rest of its session goes on", async () => {
+    await using edge = await startEdge({ limits: { unreadMs: 200 } });
+    const session = http2.connect(edge.url);
+    session.on("error", () => {});
+    const path = { ":method": "POST", ":path": "/sluice.v1.JobsService/WatchJob" };
+    const unread = session.request({ ...path, ...type });
+    unread.on("error", () => {}).pause();
+    unread.end(body);
+    // One that reads, and waits for the next message longer than that.
+    const calm = JSON.stringify({ id: JOB_ID });
+    const quiet = session.request({ ...path, ...type });
+    quiet.on("error", () => {}).resume();
+    quiet.end(Buffer.concat([Buffer.from([0, 0, 0, 0, calm.length]), Buffer.from(calm)]));
+    await until(() => edge.seen.running === 2);
+    await until(() => edge.seen.running === 1);
+    expect(session.destroyed).toBe(false);
+    expect(quiet.destroyed).toBe(false);
+    session.destroy();
+  });
+});
+
+test("names like __proto__ in maps and structures are data, and change no object", async () => {
+  await using edge = await startEdge();
+  const own = '{"__proto__": {"polluted": true}, "constructor": {"prototype": {"polluted": true}}}';
+  const response = await fetch(`${edge.url}/sluice.v1.JobsService/CreateJob`, {
+    method: "POST",
+    headers: { ...json, authorization: "Bearer good" },
+    body: `{"text": "a", "labels": {"__proto__": "x", "constructor": "y"}, "parameters": ${own}}`,
+  });
+  expect(await response.text()).toContain('"labels":{"__proto__":"x","constructor":"y"}');
+  expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
+  expect(Object.prototype).not.toHaveProperty("polluted");
+});
+
+test.each([-1, -(2 ** 31), 501, 2 ** 31 - 1])("a page_size of %i is refused by name", async (pageSize) => {
+  await using edge = await startEdge();
+  const response = await fetch(`${edge.url}/sluice.v1.JobsService/ListJobs`, {
+    method: "POST",
+    headers: { ...json, authorization: "Bearer good" },
+    body: JSON.stringify({ pageSize }),
+  });
+  expect(response.status).toBe(400);
+  expect(await response.text()).toContain("page_size");
+});
+
 test.each(["1.1", "2"])("two authorization headers over HTTP/%s are refused", async (version) => {
   await using edge = await startEdge();
   let text = "";

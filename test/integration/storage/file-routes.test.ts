@@ -31,7 +31,7 @@ describe("reading by a signed link", () => {
       "content-length": "8",
       "content-disposition": `attachment; filename="_bersicht.html"; filename*=UTF-8''%C3%9Cbersicht.html`,
       "x-content-type-options": "nosniff",
-      "content-security-policy": "sandbox; default-src 'none'",
+      "content-security-policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
       "accept-ranges": "bytes",
     });
     expect(answer.headers.get("set-cookie")).toBeNull();

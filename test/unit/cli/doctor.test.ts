@@ -15,6 +15,7 @@ async function doctor(...args: string[]) {
     worker: none,
     migrate: none,
     verifyAuditFile: none,
+    config: none,
     createUser: none,
     resetPassword: none,
     rotateKeys: none,

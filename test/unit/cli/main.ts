@@ -17,6 +17,7 @@ process.exitCode = await runProgram(process.argv.slice(2), {
   },
   worker: none,
   migrate: none,
+  config: none,
   doctor: none,
   verifyAuditFile: none,
   createUser: none,

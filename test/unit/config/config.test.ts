@@ -1,9 +1,16 @@
-import { readFileSync } from "node:fs";
+import { chmodSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { ConfigError, clientSettings, loadConfig, parseKey, SETTING_NAMES } from "../../../src/config.ts";
+import {
+  ConfigError,
+  clientSettings,
+  effectiveSettings,
+  loadConfig,
+  parseKey,
+  SETTING_NAMES,
+} from "../../../src/config.ts";
 import { DEFAULT_EXTRACT_LIMITS } from "../../../src/extract/extractor.ts";
 
 function faultsOf(environment: Record<string, string>): string {
@@ -205,4 +212,110 @@ test("the command line takes its key from the environment or a file, not from bo
     expect(clientSettings({ SLUICE_API_KEY_FILE: path }).apiKey).toBe("slk_file");
     expect(() => clientSettings({ SLUICE_API_KEY_FILE: path, SLUICE_API_KEY: "slk" })).toThrow(ConfigError);
   });
+});
+
+test("a secret file that others may write is refused, one that they may read is a warning, and neither shows its path", async () => {
+  const modeOf = (mode: number) =>
+    withFile("postgres://u:p@h/db\n", (path) => {
+      chmodSync(path, mode);
+      const faults = faultsOf({ DATABASE_URL_FILE: path });
+      const warnings = faults ? [] : loadConfig({ DATABASE_URL_FILE: path }).warnings;
+      expect(`${faults} ${warnings}`).not.toContain(path);
+      return { isRefused: faults.includes("DATABASE_URL_FILE: other users"), warnings };
+    });
+  expect(await modeOf(0o600)).toEqual({ isRefused: false, warnings: [] });
+  expect(await modeOf(0o640)).toMatchObject({
+    isRefused: false,
+    warnings: [expect.stringContaining("read")],
+  });
+  expect((await modeOf(0o604)).warnings).toHaveLength(1);
+  expect((await modeOf(0o660)).isRefused).toBe(true);
+  expect((await modeOf(0o602)).isRefused).toBe(true);
+});
+
+test("an empty secret file is a fault and not a missing setting", async () => {
+  await withFile("\n", (path) => {
+    chmodSync(path, 0o600);
+    expect(faultsOf({ SLUICE_ADMIN_PASSWORD_FILE: path })).toContain("SLUICE_ADMIN_PASSWORD_FILE");
+  });
+});
+
+test.each([
+  ["SLUICE_ADMIN_PASSWORD", "change-me-please"],
+  ["SLUICE_ADMIN_PASSWORD", "<your password>"],
+  ["SLUICE_ADMIN_PASSWORD", "Password123456"],
+  ["SLUICE_ADMIN_PASSWORD", "aaaaaaaaaaaaaa"],
+  ["SLUICE_S3_SECRET_ACCESS_KEY", "your-secret-key"],
+  ["SLUICE_MASTER_KEY", "00".repeat(32)],
+  ["SLUICE_MASTER_KEY", Buffer.alloc(32, 65).toString("base64")],
+  ["DATABASE_URL", "postgres://sluice:changeme@db/sluice"],
+  ["REDIS_URL", "redis://:password@redis:6379"],
+])("%s with a placeholder is refused: %s", (name, value) => {
+  const message = faultsOf({
+    SLUICE_S3_ACCESS_KEY_ID: "AKIA",
+    SLUICE_S3_SECRET_ACCESS_KEY: "wJalrX",
+    [name]: value,
+  });
+  expect(message).toContain(`  ${name}: `);
+  expect(message).not.toContain(value);
+});
+
+test("what would open the service wider than it looks is refused, all of it at once", () => {
+  const message = faultsOf({
+    SLUICE_AUTH: "none",
+    SLUICE_BEHIND_PROXY: "true",
+    SLUICE_PUBLIC_URL: "http://sluice.example.org",
+    SLUICE_CORS_ORIGINS: "https://app.example.org,*,https://app.example.org/path,null,app.example.org",
+    SLUICE_TRUSTED_PROXIES: "10.0.0.0/8,0.0.0.0/0,proxy.example.org",
+  });
+  for (const part of [
+    "SLUICE_AUTH: none",
+    "SLUICE_PUBLIC_URL: tokens",
+    "SLUICE_CORS_ORIGINS: what stands at place 2, 3, 4, 5 ",
+    "SLUICE_TRUSTED_PROXIES: what stands at place 2, 3 ",
+  ])
+    expect(message).toContain(part);
+});
+
+test("rates have generous defaults; behind a proxy that is not named its one address has none", () => {
+  expect(loadConfig({}).rates).toEqual({
+    perAddress: { perSecond: 1_000, burst: 10_000 },
+    perUser: { perSecond: 500, burst: 5_000 },
+  });
+  expect(loadConfig({ SLUICE_RATE_PER_ADDRESS: "0", SLUICE_RATE_PER_USER: "0" }).rates).toEqual({
+    perAddress: null,
+    perUser: null,
+  });
+  const unnamed = loadConfig({ SLUICE_BEHIND_PROXY: "true" });
+  expect([unnamed.rates.perAddress, unnamed.warnings]).toEqual([
+    null,
+    [expect.stringContaining("SLUICE_TRUSTED_PROXIES")],
+  ]);
+  const named = loadConfig({ SLUICE_BEHIND_PROXY: "true", SLUICE_TRUSTED_PROXIES: "10.0.0.1" });
+  expect([named.rates.perAddress?.perSecond, named.warnings]).toEqual([1_000, []]);
+});
+
+test("without quotas a user has what there is room for", () => {
+  expect(loadConfig({}).quotas).toEqual({ queuedJobs: null, storedBytes: null });
+  const set = { SLUICE_MAX_QUEUED_JOBS_PER_USER: "10", SLUICE_MAX_STORED_BYTES_PER_USER: "1000000000000" };
+  expect(loadConfig(set).quotas).toEqual({ queuedJobs: 10, storedBytes: 1e12 });
+});
+
+test("the settings in force are shown with where they come from, and secrets are not", async () => {
+  await withFile("planted-password-9", (path) => {
+    chmodSync(path, 0o600);
+    const shown = effectiveSettings({
+      SLUICE_CORS_ORIGINS: "https://a.example, https://b.example",
+      DATABASE_URL: "postgres://u:planted-secret@h/db",
+      SLUICE_ADMIN_PASSWORD_FILE: path,
+    });
+    const of = (name: string) => shown.find((setting) => setting.name === name);
+    expect(of("SLUICE_LEASE_MS")).toMatchObject({ value: "30000", origin: "default" });
+    expect(of("SLUICE_CORS_ORIGINS")).toMatchObject({ value: "https://a.example,https://b.example" });
+    expect(of("DATABASE_URL")).toMatchObject({ value: "[redacted]", origin: "environment" });
+    expect(of("SLUICE_ADMIN_PASSWORD")).toMatchObject({ value: "[redacted]", origin: "file" });
+    expect(of("SLUICE_MASTER_KEY")).toMatchObject({ value: "", origin: "default" });
+    expect(JSON.stringify(shown)).not.toContain("planted");
+  });
+  expect(() => effectiveSettings({ SLUICE_LEASE_MS: "soon" })).toThrow(ConfigError);
 });

@@ -100,6 +100,7 @@ describe.each(ours)("%s", (_name, service) => {
       serve: note("serve"),
       worker: note("worker"),
       migrate: note("migrate"),
+      config: note("config"),
       doctor: note("doctor"),
       verifyAuditFile: note("verifyAuditFile"),
       createUser: note("createUser"),
