@@ -10,10 +10,12 @@ import { failure } from "./errors.ts";
 import { methodName } from "./gate.ts";
 import type { NodeHandler, NodeRequest, NodeResponse } from "./node-http.ts";
 import { refuse } from "./refusal.ts";
+import type { UnreadGuard } from "./unread.ts";
 
 export interface AdapterDeps {
   readonly router: ConnectRouter;
   readonly bodies: BodyGuard;
+  readonly unread: UnreadGuard;
   readonly clock: Clock;
   readonly newRequestId: () => string;
   readonly logger: Logger;
@@ -27,7 +29,7 @@ const RPC_PATH = /^\/(?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*\/[A-Za-z_]\w*$/;
 
 /** Brings requests of http and http2 servers to the handlers of the router, and all others to `plain`. */
 export function createAdapter(deps: AdapterDeps): NodeHandler {
-  const { router, bodies, plain, logger } = deps;
+  const { router, bodies, unread, plain, logger } = deps;
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const services = new Set(router.handlers.map(({ service }) => service.typeName));
 
@@ -60,6 +62,7 @@ export function createAdapter(deps: AdapterDeps): NodeHandler {
     // keeps the handler of its stream waiting for ever.
     res.once("close", () => res.emit("drain"));
     letRestOfBodyPass(req, res);
+    unread.watch(res);
     const path = req.url?.split("?", 1)[0] ?? "";
     try {
       const handler = handlers.get(path);

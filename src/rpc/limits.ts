@@ -9,6 +9,8 @@ export interface EdgeLimits extends ListenerLimits {
   readonly revalidateMs: number;
   readonly bodyIdleMs: number;
   readonly bodyMinBytesPerSecond: number;
+  /** How long a client may take nothing of an answer that goes on. */
+  readonly unreadMs: number;
 }
 
 const DEFAULTS: EdgeLimits = {
@@ -28,6 +30,7 @@ const DEFAULTS: EdgeLimits = {
   revalidateMs: 3_000,
   bodyIdleMs: 30_000,
   bodyMinBytesPerSecond: 1_024,
+  unreadMs: 120_000,
 };
 
 export function edgeLimits(changed: Partial<EdgeLimits> = {}): EdgeLimits {

@@ -26,6 +26,7 @@ import { createListener } from "./listener.ts";
 import { reflectionServices } from "./reflection.ts";
 import type { ServiceRegistration } from "./service.ts";
 import { createStreamLeases } from "./stream-lease.ts";
+import { createUnreadGuard } from "./unread.ts";
 import { createRequestValidator } from "./validation.ts";
 
 export interface RpcServerOptions {
@@ -94,6 +95,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     { idleMs: limits.bodyIdleMs, minBytesPerSecond: limits.bodyMinBytesPerSecond },
     clock,
   );
+  const unread = createUnreadGuard(limits.unreadMs, clock);
   const shutdown = new AbortController();
   // Every open call listens.
   setMaxListeners(0, shutdown.signal);
@@ -150,7 +152,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     logger,
     isAccepting: () => !stopping,
   });
-  const adapter = createAdapter({ router, bodies, clock, newRequestId, logger, plain });
+  const adapter = createAdapter({ router, bodies, unread, clock, newRequestId, logger, plain });
   const cors = createCors(options.corsOrigins ?? []);
   const listener = createListener({
     ...options.addr,
@@ -179,6 +181,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     await wait(clock.now() + CUT_AFTER_MS, () => listener.openConnections === 0);
     listener.destroy();
     bodies.close();
+    unread.close();
   };
 
   return {

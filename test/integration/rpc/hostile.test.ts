@@ -258,32 +258,73 @@ describe("a reader who stops reading and vanishes frees its handler", () => {
   });
 });
 
+describe("an answer that nobody reads is cut, and its handler is freed", () => {
+  const body = Buffer.from(JSON.stringify(WATCH_FLOOD));
+  const message = Buffer.concat([Buffer.from([0, 0, 0, 0, body.length]), body]);
+
+  test("over HTTP/1.1", async () => {
+    await using edge = await startEdge({ limits: { unreadMs: 300 } });
+    const { socket } = connect(edge.port);
+    const head = "host: x\r\ncontent-type: application/connect+json\r\nauthorization: Bearer good\r\n";
+    socket.pause();
+    socket.write(
+      `POST /sluice.v1.JobsService/WatchJob HTTP/1.1\r\n${head}content-length: ${message.length}\r\n\r\n`,
+    );
+    socket.write(message);
+    await until(() => edge.seen.yielded > 0);
+    await until(() => edge.seen.running === 0);
+    socket.destroy();
+  });
+
+  test("over HTTP/2, while the other streams of its session go on", async () => {
+    await using edge = await startEdge({ limits: { unreadMs: 300 } });
+    const session = http2.connect(edge.url);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/sluice.v1.JobsService/WatchJob",
+      "content-type": "application/connect+json",
+      authorization: "Bearer good",
+    });
+    stream.on("error", () => {});
+    stream.pause();
+    stream.end(message);
+    await until(() => edge.seen.yielded > 0);
+    await until(() => edge.seen.running === 0);
+    const other = session.request({ ":path": "/health/live" });
+    expect(Buffer.concat(await other.toArray()).toString()).toContain("ok");
+    session.destroy();
+  });
+});
+
 test.each([
   ["is at work on them", "good"],
   ["has refused them", "bad"],
-])("a client that opens streams only to reset them loses its session, also when the server %s", async (_, credential) => {
-  await using edge = await startEdge();
-  const session = http2.connect(edge.url);
-  session.on("error", () => {});
-  let closed = false;
-  session.on("close", () => {
-    closed = true;
-  });
-  for (let i = 0; i < 300 && !closed; i++) {
-    const stream = session.request({
-      ":method": "POST",
-      ":path": "/sluice.v1.SystemService/PauseQueue",
-      "content-type": "application/json",
-      authorization: `Bearer ${credential}`,
+])(
+  "a client that opens streams only to reset them loses its session, also when the server %s",
+  async (_, credential) => {
+    await using edge = await startEdge();
+    const session = http2.connect(edge.url);
+    session.on("error", () => {});
+    let closed = false;
+    session.on("close", () => {
+      closed = true;
     });
-    stream.on("error", () => {});
-    stream.end("{}");
-    if (i % 20 === 19) await new Promise((resolve) => setTimeout(resolve, 20));
-    stream.close(http2.constants.NGHTTP2_CANCEL);
-  }
-  await until(() => closed);
-  await until(() => edge.seen.running === 0);
-});
+    for (let i = 0; i < 300 && !closed; i++) {
+      const stream = session.request({
+        ":method": "POST",
+        ":path": "/sluice.v1.SystemService/PauseQueue",
+        "content-type": "application/json",
+        authorization: `Bearer ${credential}`,
+      });
+      stream.on("error", () => {});
+      stream.end("{}");
+      if (i % 20 === 19) await new Promise((resolve) => setTimeout(resolve, 20));
+      stream.close(http2.constants.NGHTTP2_CANCEL);
+    }
+    await until(() => closed);
+    await until(() => edge.seen.running === 0);
+  },
+);
 
 test("a client that answers no pings is dropped, and its handler with it", async () => {
   await using edge = await startEdge({ limits: { pingIntervalMs: 100 } });
