@@ -16,15 +16,14 @@ import type { NodeHandler, NodeRequest, NodeResponse } from "./node-http.ts";
 import type { RateLimits } from "./rates/rate-limits.ts";
 import { redactMessage } from "./redaction.ts";
 import { refuse } from "./refusal.ts";
-import { cutUnread } from "./unread.ts";
+import type { UnreadGuard } from "./unread.ts";
 
 export interface AdapterDeps {
   readonly router: ConnectRouter;
   readonly bodies: BodyGuard;
+  readonly unread: UnreadGuard;
   readonly addresses: Pick<ClientAddresses, "of">;
   readonly rates?: Pick<RateLimits, "ofAddress"> | undefined;
-  /** Longest time in which a client takes nothing of an answer that waits for it. */
-  readonly unreadMs: number;
   readonly clock: Clock;
   readonly newRequestId: () => string;
   readonly logger: Logger;
@@ -43,7 +42,7 @@ const RPC_PATH = /^\/(?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*\/[A-Za-z_]\w*$/;
 
 /** Brings requests of http and http2 servers to the handlers of the router, and all others to `plain`. */
 export function createAdapter(deps: AdapterDeps): NodeHandler {
-  const { router, bodies, addresses, rates, unreadMs, plain, logger } = deps;
+  const { router, bodies, unread, addresses, rates, plain, logger } = deps;
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const services = new Set(router.handlers.map(({ service }) => service.typeName));
 
@@ -60,7 +59,6 @@ export function createAdapter(deps: AdapterDeps): NodeHandler {
     expectsContinue: boolean,
   ) => {
     const call = callFrom(req, called(handler.method), deps);
-    cutUnread(res, unreadMs);
     const request = universalRequestFromNodeRequest(req, res, undefined, contextValuesOf(call));
     const quietly = handler.method.methodKind === "bidi_streaming";
     const body = bodies.read(req, quietly, expectsContinue ? () => res.writeContinue() : undefined);
@@ -86,6 +84,7 @@ export function createAdapter(deps: AdapterDeps): NodeHandler {
     // keeps the handler of its stream waiting for ever.
     res.once("close", () => res.emit("drain"));
     letRestOfBodyPass(req, res);
+    unread.watch(res);
     const path = req.url?.split("?", 1)[0] ?? "";
     try {
       const handler = handlers.get(path);

@@ -32,6 +32,7 @@ import { reflectionServices } from "./reflection.ts";
 import { createSecurityHeaders } from "./security-headers.ts";
 import type { ServiceRegistration } from "./service.ts";
 import { createStreamLeases } from "./stream-lease.ts";
+import { createUnreadGuard } from "./unread.ts";
 import { createRequestValidator } from "./validation.ts";
 
 export interface RpcServerOptions {
@@ -124,6 +125,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     { idleMs: limits.bodyIdleMs, minBytesPerSecond: limits.bodyMinBytesPerSecond },
     clock,
   );
+  const unread = createUnreadGuard(limits.unreadMs, clock);
   const shutdown = new AbortController();
   // Every open call listens.
   setMaxListeners(0, shutdown.signal);
@@ -191,13 +193,12 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     newRequestId,
     isAccepting: () => !stopping,
   });
-  const { unreadMs } = limits;
   const adapter = createAdapter({
     router,
     bodies,
     addresses,
     rates,
-    unreadMs,
+    unread,
     clock,
     newRequestId,
     logger,
@@ -236,6 +237,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     await wait(clock.now() + CUT_AFTER_MS, () => listener.openConnections === 0);
     listener.destroy();
     bodies.close();
+    unread.close();
   };
 
   return {

@@ -26,8 +26,8 @@ export const BREAKS = {
   },
   egress: {
     file: "src/egress/policy.ts",
-    sound: "if (!isPublicAddress(address)) {",
-    patched: "if (false) {",
+    sound: "if (!isPublicAddress(address)) throw",
+    patched: "if (false) throw",
   },
   links: {
     file: "src/storage/signed-links.ts",

@@ -10,6 +10,8 @@ const client = createSluice({ url: url ?? "", accessToken: accessToken ?? "" });
 const took: number[] = [];
 let failed = 0;
 
+await client.jobs.getJob({ id: id ?? "" });
+process.send?.("ready");
 const timer = setInterval(() => {
   const began = performance.now();
   client.jobs

@@ -17,27 +17,37 @@ export interface Measured {
   readonly rssMib: number | null;
 }
 
-/** Lets a client ask for a job all the time, and looks at the server's memory, until the signal aborts. */
-export async function measure(target: Target, signal: AbortSignal): Promise<Measured> {
+export interface GoodClient {
+  /** Ends it, and tells what it has seen. */
+  stop(): Promise<Measured>;
+}
+
+/** Lets a client ask for a job all the time, once it has had its first answer, and looks at the server's memory. */
+export async function startGoodClient(target: Target): Promise<GoodClient> {
   const { accessToken, client } = target.alice;
   const { job } = await client.jobs.createJob({ source: { case: "text", value: "steady" } });
   const child = fork(PROGRAM, [JSON.stringify({ url: target.url, accessToken, id: job?.id })]);
-  const answer = new Promise<{ took: number[]; failed: number }>((resolve, reject) => {
-    child.once("message", resolve as (message: unknown) => void);
-    child.once("exit", (code) => reject(new Error(`the client ended with ${code}`)));
-  });
-  let rssMib: number | null = null;
+  const next = (): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      child.once("message", resolve);
+      child.once("exit", (code) => reject(new Error(`the client ended with ${code}`)));
+    });
+  await next();
+  let rssMib = rssOf(target);
   const timer = setInterval(() => {
     rssMib = Math.max(rssMib ?? 0, rssOf(target) ?? 0) || null;
   }, LOOK_MS);
-  if (!signal.aborted)
-    await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
-  clearInterval(timer);
-  child.send("stop");
-  const { took, failed } = await answer;
-  took.sort((a, b) => a - b);
-  const at = (share: number): number => took[Math.floor(share * (took.length - 1))] ?? 0;
-  return { calls: took.length, failed, p50: at(0.5), p99: at(0.99), rssMib };
+  return {
+    async stop() {
+      clearInterval(timer);
+      const answer = next();
+      child.send("stop");
+      const { took, failed } = (await answer) as { took: number[]; failed: number };
+      took.sort((a, b) => a - b);
+      const at = (share: number): number => took[Math.floor(share * (took.length - 1))] ?? 0;
+      return { calls: took.length, failed, p50: at(0.5), p99: at(0.99), rssMib };
+    },
+  };
 }
 
 /** Resident memory of the server's process, in MiB; Linux only. */

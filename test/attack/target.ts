@@ -24,6 +24,8 @@ export async function startTarget(checkout: Checkout | null): Promise<Target> {
     worker: true,
     env: {
       SLUICE_EGRESS_ALLOW: `${HOSTILE_HOST}/32`,
+      // So that nothing is refused only because it goes without TLS.
+      SLUICE_EGRESS_ALLOW_HTTP: "true",
       SLUICE_LOG_LEVEL: "info",
       SLUICE_WORKER_CONCURRENCY: "4",
     },

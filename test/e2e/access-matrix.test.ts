@@ -16,6 +16,8 @@ import { inParallel } from "../support/parallel.ts";
 // is among them by itself; one that names a kind of object that nobody here can make fails.
 
 const AT_ONCE = 24;
+/** A stream that has nothing to tell so far is open all the same. */
+const PATIENCE_MS = 3_000;
 let stand: Stand;
 let wires: Wire[];
 let bad: BadCredentials;
@@ -121,7 +123,12 @@ test("whoever may call is served, by all methods but those that the contract's R
     const made = await Promise.all(resources.map(async (each) => [each, await make(each, admin)] as const));
     const ids = new Map(made.filter((pair): pair is readonly [Resource, string] => pair[1] !== null));
     const headers = permissionOf(method) === null ? {} : bearer(person.accessToken);
-    const answer = await json.call({ method, headers, request: requestOf(method, ids, person) });
+    const answer = await json.call({
+      method,
+      headers,
+      request: requestOf(method, ids, person),
+      patienceMs: PATIENCE_MS,
+    });
     if (answer.code === "unimplemented") unbuilt.push(nameOf(method));
     else if (ids.size < resources.length)
       wrong.push(`${nameOf(method)}: nobody can make a ${resources.join(" or ")}`);

@@ -4,15 +4,7 @@ import { bodies } from "./bodies.ts";
 import { evilOrigins, forwardedFor } from "./browsers.ts";
 import { bombs, traversal } from "./documents.ts";
 import { massAssignment, prototypes } from "./fields.ts";
-import {
-  anonymousBombs,
-  garbage,
-  loginFlood,
-  rapidReset,
-  slowBodies,
-  slowHeaders,
-  unreadStreams,
-} from "./floods.ts";
+import { anonymousBombs, garbage, loginFlood } from "./floods.ts";
 import { othersObjects } from "./idor.ts";
 import { forgedTokens, oddClaims } from "./jwt.ts";
 import { apiKeys } from "./keys.ts";
@@ -22,8 +14,11 @@ import { bruteForce, enumeration } from "./login.ts";
 import { logInjection } from "./logs.ts";
 import { hostileReceivers, hostileServices } from "./receivers.ts";
 import { refreshTokens } from "./refresh.ts";
+import { rapidReset } from "./resets.ts";
 import { roles } from "./roles.ts";
+import { slowBodies, slowHeaders } from "./slow.ts";
 import { ssrf } from "./ssrf.ts";
+import { unreadStreams } from "./unread.ts";
 
 /** One after the other. Those that use up what an address may try come last. */
 export const ATTACKS: readonly Attack[] = [

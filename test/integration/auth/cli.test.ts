@@ -31,6 +31,7 @@ async function startCommands(h: AuthHarness) {
       rotateKeys: none,
       listKeys: none,
       verifyAuditFile: none,
+      config: none,
       version: "0.0.0",
       settings: () => ({ url: wire.url, apiKey: key, dataDir: h.dataDir, configDir: h.dataDir }),
       io: { stdin: Readable.from([stdin]), stdout: into("out"), stderr: into("err") },

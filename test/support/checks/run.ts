@@ -61,10 +61,16 @@ const CHAOS: Step = {
   command: ["node", "test/chaos/run.ts", "--cut"],
   timeoutMs: 4 * MINUTE,
 };
+/** The cut ends itself after two minutes. */
+const ATTACK: Step = {
+  name: "attack, one minute",
+  command: ["node", "test/attack/run.ts", "--cut"],
+  timeoutMs: 3 * MINUTE,
+};
 const PLANS: Readonly<Record<string, readonly Step[]>> = {
   static: STATIC,
   check: CHECK,
-  all: [...CHECK, tests("integration", 15 * MINUTE), tests("e2e", 15 * MINUTE), CHAOS],
+  all: [...CHECK, tests("integration", 15 * MINUTE), tests("e2e", 15 * MINUTE), ATTACK, CHAOS],
 };
 
 function execute({ command: [program, ...rest], timeoutMs }: Step): Promise<boolean> {

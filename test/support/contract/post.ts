@@ -38,6 +38,7 @@ export interface Post {
   readonly headers: Readonly<Record<string, string>>;
   /** The flag of the frame that ends the answer; without it the answer is no frames. */
   readonly endFlag?: number;
+  readonly patienceMs?: number | undefined;
 }
 
 export interface Posted {
@@ -50,7 +51,17 @@ export interface Posted {
 const CALL_MS = 20_000;
 
 /** Posts a call and takes its answer; of a stream only up to its first message. @throws after 20 s */
-export function post({ agent, host, port, method, type, body, headers, endFlag }: Post): Promise<Posted> {
+export function post({
+  agent,
+  host,
+  port,
+  method,
+  type,
+  body,
+  headers,
+  endFlag,
+  patienceMs,
+}: Post): Promise<Posted> {
   return new Promise((resolve, reject) => {
     const request = http.request({
       // A connection with half a call cannot carry another.
@@ -62,6 +73,13 @@ export function post({ agent, host, port, method, type, body, headers, endFlag }
       timeout: CALL_MS,
       headers: { "content-type": type, "content-length": body?.length ?? 100, ...headers },
     });
+    if (patienceMs !== undefined && endFlag !== undefined && !answersOnce(method)) {
+      const opened = (): void => {
+        resolve({ status: 200, head: {}, text: "", frames: [] });
+        request.destroy();
+      };
+      setTimeout(opened, patienceMs).unref();
+    }
     request.on("timeout", () => request.destroy(new Error("not answered")));
     request.on("error", reject);
     request.on("response", (response) => {

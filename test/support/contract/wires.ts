@@ -28,6 +28,8 @@ export interface WireCall {
   /** Null: the body is announced and never sent. */
   readonly request: Message | null;
   readonly headers: Readonly<Record<string, string>>;
+  /** How long a stream may be silent before it counts as one that was opened; unset = it does not. */
+  readonly patienceMs?: number;
 }
 
 /** One of the protocols of the port. A stream that begins with a message is left after it. */
@@ -54,7 +56,7 @@ function grpcWire(host: string, port: number): Wire {
   const shared = open();
   return {
     name: "gRPC",
-    call: ({ method, request, headers }) =>
+    call: ({ method, request, headers, patienceMs }) =>
       new Promise((resolve) => {
         const metadata = new grpc.Metadata();
         for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
@@ -65,11 +67,14 @@ function grpcWire(host: string, port: number): Wire {
         // Fits every kind of method, and lets the body wait.
         const call = client.makeBidiStreamRequest(pathOf(method), identity, identity, metadata, { deadline });
         let message: Message | null = null;
-        call.on("data", (bytes: Buffer) => {
-          message ??= fromBinary(method.output, bytes);
-          if (answersOnce(method)) return;
+        const opened = (): void => {
           resolve({ code: "ok", error: "", message });
           call.cancel();
+        };
+        if (patienceMs !== undefined && !answersOnce(method)) setTimeout(opened, patienceMs).unref();
+        call.on("data", (bytes: Buffer) => {
+          message ??= fromBinary(method.output, bytes);
+          if (!answersOnce(method)) opened();
         });
         call.on("error", () => {});
         call.on("status", (status: grpc.StatusObject) => {
@@ -96,10 +101,20 @@ function grpcWebWire(host: string, port: number): Wire {
   const agent = new http.Agent({ keepAlive: true });
   return {
     name: "gRPC-Web",
-    async call({ method, request, headers }) {
+    async call({ method, request, headers, patienceMs }) {
       const body = request && envelope(0, toBinary(method.input, request));
       const type = "application/grpc-web+proto";
-      const { head, frames } = await post({ agent, host, port, method, type, body, headers, endFlag: 0x80 });
+      const { head, frames } = await post({
+        agent,
+        host,
+        port,
+        method,
+        type,
+        body,
+        headers,
+        endFlag: 0x80,
+        patienceMs,
+      });
       const trailer = frames.find(({ flag }) => flag === 0x80);
       const fields = trailer
         ? parseTrailer(trailer.data.toString("latin1"))
@@ -141,7 +156,7 @@ function jsonWire(host: string, port: number): Wire {
   });
   return {
     name: "JSON",
-    async call({ method, request, headers }) {
+    async call({ method, request, headers, patienceMs }) {
       const json = request && Buffer.from(toJsonString(method.input, request));
       if (method.methodKind === "unary") {
         const { status, text } = await post({
@@ -158,7 +173,17 @@ function jsonWire(host: string, port: number): Wire {
       }
       const body = json && envelope(0, json);
       const type = "application/connect+json";
-      const { frames } = await post({ agent, host, port, method, type, body, headers, endFlag: 2 });
+      const { frames } = await post({
+        agent,
+        host,
+        port,
+        method,
+        type,
+        body,
+        headers,
+        endFlag: 2,
+        patienceMs,
+      });
       const end = frames.find(({ flag }) => flag === 2);
       const { error } = JSON.parse(end?.data.toString() ?? "{}") as { error?: WireError };
       const data = frames.find(({ flag }) => flag === 0);
