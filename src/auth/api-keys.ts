@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Auditor } from "../audit/auditor.ts";
-import type { Database } from "../db/sql.ts";
-import { type Caller, scopeOf } from "../lib/caller.ts";
+import type { Database, ScopedTransaction } from "../db/sql.ts";
+import { type Caller, ownScope, scopeOf } from "../lib/caller.ts";
 import type { Clock } from "../lib/clock.ts";
 import { InvalidRequestError } from "../lib/errors.ts";
 import { makeApiKey } from "./api-key-format.ts";
@@ -81,10 +81,10 @@ export function createApiKeyVerbs({ db, audit, clock, onChange }: ApiKeysDeps): 
         requestId,
         requestHash,
       };
-      return await db.begin(async (tx) => {
+      return await db.beginScoped(ownScope(caller), async (tx) => {
         if (!(await findUser(tx, caller.userId))) throw new UserNotFoundError(caller.email);
         const key = await insertApiKey(tx, row);
-        if (!key) return { key: await repeated(tx, caller, requestId ?? "", requestHash), secret: "" };
+        if (!key) return { key: await repeated(tx, requestId ?? "", requestHash), secret: "" };
         await audit.record(tx, caller, {
           action: "api_keys.create",
           resourceType: "api_key",
@@ -96,12 +96,13 @@ export function createApiKeyVerbs({ db, audit, clock, onChange }: ApiKeysDeps): 
     },
 
     async listApiKeys(caller, page) {
-      return await listApiKeys(db.sql, scopeOf(caller, "api_keys:read"), page);
+      return await listApiKeys(db.scoped(scopeOf(caller, "api_keys:read")), page);
     },
 
     async revokeApiKey(caller, id) {
-      const { key, changed } = await db.begin(async (tx) => {
-        const revoked = await revokeApiKey(tx, scopeOf(caller, "api_keys:delete"), id);
+      const scope = scopeOf(caller, "api_keys:delete");
+      const { key, changed } = await db.beginScoped(scope, async (tx) => {
+        const revoked = await revokeApiKey(tx, id);
         if (!revoked) throw new ApiKeyNotFoundError(id);
         if (revoked.changed) {
           await audit.record(tx, caller, {
@@ -120,12 +121,11 @@ export function createApiKeyVerbs({ db, audit, clock, onChange }: ApiKeysDeps): 
 }
 
 async function repeated(
-  tx: Parameters<typeof findApiKeyByRequest>[0],
-  caller: Caller,
+  tx: ScopedTransaction,
   requestId: string,
   requestHash: string | null,
 ): Promise<ApiKey> {
-  const first = await findApiKeyByRequest(tx, caller.userId, requestId);
+  const first = await findApiKeyByRequest(tx, requestId);
   if (!first || first.requestHash !== requestHash) throw new RequestIdReusedError(requestId);
   const { requestHash: _, ...key } = first;
   return key;

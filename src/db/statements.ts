@@ -14,6 +14,12 @@ export class StatementLostError extends Error {
 export interface StatementPool {
   /** Sends each statement over the connection with the fewest on their way. */
   readonly sql: postgres.ISql;
+  /**
+   * The same as an object of its own. With `before`, that statement is sent ahead of each, over the same connection and
+   * with nothing between them; it is not waited for. When it fails, so does the one that it was sent for, whatever the
+   * server answers to that.
+   */
+  door(before?: (sql: postgres.ISql) => Promise<unknown>): postgres.ISql;
   close(): Promise<void>;
 }
 
@@ -28,8 +34,10 @@ interface Line {
 
 /** What of the driver's statement is used here. */
 interface Statement extends Promise<unknown> {
-  readonly reject: (error: unknown) => void;
+  reject: (error: unknown) => void;
 }
+
+type Before = (sql: postgres.ISql) => Promise<unknown>;
 
 type Handler = (settled: unknown) => unknown;
 
@@ -109,7 +117,7 @@ export function createStatementPool(
   };
 
   /** Follows the statement from the moment it is waited for: until then it may be a fragment of another. */
-  const follow = (line: Line, made: unknown): unknown => {
+  const follow = (line: Line, made: unknown, before: Before | undefined): unknown => {
     if (!isStatement(made)) return made;
     const { then } = made;
     let followed = false;
@@ -118,7 +126,11 @@ export function createStatementPool(
       if (!followed) {
         followed = true;
         if (line.lost && !closed) made.reject(new StatementLostError());
-        else line.unanswered.add(made);
+        else {
+          line.unanswered.add(made);
+          // The driver sends what is begun in one turn in that order.
+          if (before) precede(before(line.sql), made);
+        }
         if (line.idle) clearTimeout(line.idle);
         const settled = () => answered(line, made);
         then.call(made, settled, settled);
@@ -128,22 +140,38 @@ export function createStatementPool(
     return made;
   };
 
-  const call = (...args: unknown[]): unknown => {
-    const line = used(leastBusy());
-    return follow(line, (line.sql as unknown as (...args: unknown[]) => unknown)(...args));
-  };
-  const unsafe = (...args: Parameters<postgres.Sql["unsafe"]>): unknown => {
-    const line = used(leastBusy());
-    return follow(line, line.sql.unsafe(...args));
+  const door = (before?: Before): postgres.ISql => {
+    const call = (...args: unknown[]): unknown => {
+      const line = used(leastBusy());
+      return follow(line, (line.sql as unknown as (...args: unknown[]) => unknown)(...args), before);
+    };
+    const unsafe = (...args: Parameters<postgres.Sql["unsafe"]>): unknown => {
+      const line = used(leastBusy());
+      return follow(line, line.sql.unsafe(...args), before);
+    };
+    return Object.assign(call, { unsafe }) as unknown as postgres.ISql;
   };
   return {
-    sql: Object.assign(call, { unsafe }) as unknown as postgres.ISql,
+    sql: door(),
+    door,
     async close() {
       if (lines.length === 0) newLine();
       closed = true;
       await Promise.all(lines.map(({ sql }) => sql.end({ timeout: 5 })));
     },
   };
+}
+
+/** Begins `first`; its failure becomes that of `second`, before the driver can come to what was answered to that. */
+function precede(first: Promise<unknown>, second: Statement): void {
+  if (!isStatement(first))
+    throw new TypeError("what is sent ahead of a statement must be one of the same driver");
+  const { reject } = first;
+  first.reject = (error) => {
+    second.reject(error);
+    reject(error);
+  };
+  first.catch(() => {});
 }
 
 function isStatement(made: unknown): made is Statement {

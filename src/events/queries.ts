@@ -1,4 +1,4 @@
-import type { Fragment, Sql } from "../db/sql.ts";
+import { type Fragment, inScope, type ScopedSql, type Sql } from "../db/sql.ts";
 import { storableJson } from "../lib/storable.ts";
 import type { LoggedEvent, NewEvent } from "./model.ts";
 
@@ -17,13 +17,13 @@ export function eventInsert(sql: Sql, source: string, events: readonly NewEvent[
 
 /** Events of one job after `afterSequence`, oldest first, at most `limit`. */
 export async function readEvents(
-  sql: Sql,
+  sql: ScopedSql,
   jobId: string,
   afterSequence: number,
   limit: number,
 ): Promise<LoggedEvent[]> {
   const rows = await sql<{ sequence: string; time: Date; type: string; payload: unknown }[]>`
     select sequence, time, type, payload from job_events
-    where job_id = ${jobId} and sequence > ${afterSequence} order by sequence limit ${limit}`;
+    where job_id = ${jobId} and sequence > ${afterSequence} and ${inScope(sql)} order by sequence limit ${limit}`;
   return rows.map((row) => ({ ...row, jobId, sequence: Number(row.sequence) }));
 }

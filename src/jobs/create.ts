@@ -1,8 +1,8 @@
 import { createHmac } from "node:crypto";
 import type { Auditor } from "../audit/auditor.ts";
-import { type Database, isConnectionLoss, sqlState } from "../db/sql.ts";
+import { type Database, isConnectionLoss, sqlState, type WalledTransaction } from "../db/sql.ts";
 import type { Json } from "../extract/model.ts";
-import type { Caller } from "../lib/caller.ts";
+import { type Caller, ownScope } from "../lib/caller.ts";
 import { canonicalJson } from "../lib/canonical-json.ts";
 import { createCoalescer } from "../lib/coalesce.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
@@ -133,7 +133,8 @@ export function createJobCreator(deps: CreatorDeps) {
 
   /** Writes all in one transaction; answers in order, an error for a request id that was used for something else. */
   const write = async (items: readonly Prepared[]): Promise<(Job | Error)[]> => {
-    const { answers, created } = await db.begin(async (tx) => {
+    const owners = items.map(({ caller }) => ownScope(caller));
+    const { answers, created } = await db.beginWalled(owners, async (tx) => {
       const repeated = await findRepeated(tx, items);
       const fresh = firstOfEachRequest(items.filter(({ job }) => !repeated.has(job.id)));
       await documents.insert(
@@ -192,7 +193,7 @@ export function createJobCreator(deps: CreatorDeps) {
   };
 
   const findRepeated = async (
-    tx: Parameters<typeof findByRequestIds>[0],
+    tx: WalledTransaction,
     items: readonly Prepared[],
   ): Promise<Map<string, Job | Error>> => {
     const asked = items.filter(({ job }) => job.requestId !== null);

@@ -1,0 +1,75 @@
+import { SluiceError } from "../lib/errors.ts";
+import type { Transaction } from "./sql.ts";
+
+/** Nothing would keep callers from rows of others if a query forgot its owner. */
+export class WallMissingError extends SluiceError {
+  override name = "WallMissingError";
+  readonly kind = "failed_precondition";
+  readonly reason = "ROW_SECURITY_MISSING";
+  constructor(login: string, role: string) {
+    super(
+      `Row-level security does not hold for the database role ${login}, which may not make one for which it does. ` +
+        `Let an administrator of the database run \`create role "${role}" nologin; grant "${role}" to "${login}"\`, ` +
+        "or use a login that is no superuser and has no BYPASSRLS.",
+      { login, role },
+    );
+  }
+}
+
+interface Login {
+  readonly name: string;
+  /** The role for what is done in the name of callers. */
+  readonly role: string;
+  /** The login may take that role. */
+  readonly isMember: boolean;
+  readonly bypasses: boolean;
+  readonly mayCreate: boolean;
+}
+
+/**
+ * Makes row-level security hold for what is done in the name of callers: by a role of its own that is granted the tables
+ * with policies or, when the login has none and may make none, by policies that hold for the owner of the tables too.
+ * Changes only what is not so yet. @throws WallMissingError
+ */
+export async function raiseWalls(tx: Transaction): Promise<void> {
+  const [login] = await tx<[Login]>`
+    select rolname as name, scoped_role() as role, rolsuper or rolbypassrls as bypasses,
+      coalesce(pg_has_role(oid, to_regrole(quote_ident(scoped_role()))::oid, 'member'), false) as is_member,
+      rolsuper or rolcreaterole as may_create
+    from pg_roles where rolname = session_user`;
+  const hasRole = login.isMember || (login.mayCreate && (await makeRole(tx, login)));
+  if (!hasRole && login.bypasses) throw new WallMissingError(login.name, login.role);
+  const missing = await tx<{ statement: string }[]>`
+    with tables as (
+      -- Tables without an owner that changes of callers write to have no policies.
+      select oid, relname, relforcerowsecurity from pg_class
+      where relnamespace = current_schema()::regnamespace and (relrowsecurity or relname = 'doomed_objects')
+    )
+    select format('alter table %I %s row level security', relname, case when ${hasRole} then 'no force' else 'force' end)
+      as statement from tables where relforcerowsecurity = ${hasRole} and relname <> 'doomed_objects'
+    union all
+    select format('grant select, insert, update, delete on %I to %I', relname, ${login.role}::text) from tables
+    where ${hasRole} and not (select bool_and(has_table_privilege(to_regrole(quote_ident(${login.role}::text)), oid, p))
+      from unnest(array['select', 'insert', 'update', 'delete']) as p)
+    union all
+    select format('grant usage on schema %I to %I', current_schema(), ${login.role}::text)
+    where ${hasRole} and not has_schema_privilege(to_regrole(quote_ident(${login.role}::text)), current_schema(), 'usage')`;
+  for (const { statement } of missing) await tx.unsafe(statement);
+}
+
+/** Makes the role, for this login. False when it is there and not to be had. */
+async function makeRole(tx: Transaction, { name, role }: Login): Promise<boolean> {
+  const [{ make, grant }] = await tx<[{ make: string; grant: string }]>`
+    select format('create role %I nologin', ${role}::text) as make,
+      format('grant %I to %I', ${role}::text, ${name}::text) as grant`;
+  const tried = async (statement: string) =>
+    await tx
+      .savepoint((step) => step.unsafe(statement))
+      .then(
+        () => true,
+        () => false,
+      );
+  // The login of several databases makes it for all of them, maybe at the same time.
+  await tried(make);
+  return await tried(grant);
+}
