@@ -169,7 +169,9 @@ export function openDatabase(options: DatabaseOptions): Database {
     scoped(scope) {
       const owners = ownersOf([scope]);
       const sql =
-        owners === null ? statements.door() : callers.door((line) => enterScope(line, owners, false));
+        owners === null
+          ? statements.door()
+          : callers.door({ name: owners, enter: (line) => enterScope(line, owners, false) });
       return Object.assign(sql, { scope });
     },
     beginScoped: (scope, work) => beginWalled([scope], (tx) => work(Object.assign(tx, { scope }))),

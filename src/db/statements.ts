@@ -14,13 +14,19 @@ export class StatementLostError extends Error {
 export interface StatementPool {
   /** Sends each statement over the connection with the fewest on their way. */
   readonly sql: postgres.ISql;
-  /**
-   * The same as an object of its own. With `before`, that statement is sent ahead of each, over the same connection and
-   * with nothing between them; it is not waited for. When it fails, so does the one that it was sent for, whatever the
-   * server answers to that.
-   */
-  door(before?: (sql: postgres.ISql) => Promise<unknown>): postgres.ISql;
+  /** The same as an object of its own, over connections in a certain state. */
+  door(state?: State): postgres.ISql;
   close(): Promise<void>;
+}
+
+/**
+ * A state of a connection. A statement that wants another than the last has `enter` sent ahead of it, with nothing between
+ * them; it is not waited for. When it fails, so does all that was sent after it, whatever the server answers to that.
+ */
+export interface State {
+  /** Two states with the same name are the same. */
+  readonly name: string;
+  readonly enter: (sql: postgres.ISql) => Promise<unknown>;
 }
 
 /** A driver of one connection. */
@@ -28,6 +34,8 @@ interface Line {
   readonly sql: postgres.Sql;
   readonly unanswered: Set<Statement>;
   readonly openedAt: number;
+  /** The name of the state that it was put into last. */
+  state: string | null;
   idle: NodeJS.Timeout | null;
   lost: boolean;
 }
@@ -36,8 +44,6 @@ interface Line {
 interface Statement extends Promise<unknown> {
   reject: (error: unknown) => void;
 }
-
-type Before = (sql: postgres.ISql) => Promise<unknown>;
 
 type Handler = (settled: unknown) => unknown;
 
@@ -60,6 +66,7 @@ export function createStatementPool(
       lost: false,
       unanswered: new Set(),
       openedAt: performance.now(),
+      state: null,
       idle: null,
       sql: connect({ onLost: () => lose(line), isOver: () => line.lost }),
     };
@@ -67,11 +74,11 @@ export function createStatementPool(
     return line;
   };
 
-  const lose = (line: Line): void => {
+  const lose = (line: Line, cause: unknown = new StatementLostError()): void => {
     if (line.lost) return;
     line.lost = true;
     remove(line);
-    for (const statement of line.unanswered) statement.reject(new StatementLostError());
+    for (const statement of line.unanswered) statement.reject(cause);
     line.unanswered.clear();
     line.sql.end({ timeout: 0 }).catch(() => {});
   };
@@ -116,8 +123,22 @@ export function createStatementPool(
     return line;
   };
 
+  const enter = (line: Line, { name, enter: change }: State): void => {
+    if (line.state === name) return;
+    line.state = name;
+    const entering = change(line.sql);
+    if (!isStatement(entering)) throw new TypeError("a state is entered by one statement of the same driver");
+    const { reject } = entering;
+    // The driver comes here before it comes to what the server has answered to the statements behind it.
+    entering.reject = (error) => {
+      lose(line, error);
+      reject(error);
+    };
+    entering.catch(() => {});
+  };
+
   /** Follows the statement from the moment it is waited for: until then it may be a fragment of another. */
-  const follow = (line: Line, made: unknown, before: Before | undefined): unknown => {
+  const follow = (line: Line, made: unknown, state: State | undefined): unknown => {
     if (!isStatement(made)) return made;
     const { then } = made;
     let followed = false;
@@ -129,7 +150,7 @@ export function createStatementPool(
         else {
           line.unanswered.add(made);
           // The driver sends what is begun in one turn in that order.
-          if (before) precede(before(line.sql), made);
+          if (state) enter(line, state);
         }
         if (line.idle) clearTimeout(line.idle);
         const settled = () => answered(line, made);
@@ -140,14 +161,14 @@ export function createStatementPool(
     return made;
   };
 
-  const door = (before?: Before): postgres.ISql => {
+  const door = (state?: State): postgres.ISql => {
     const call = (...args: unknown[]): unknown => {
       const line = used(leastBusy());
-      return follow(line, (line.sql as unknown as (...args: unknown[]) => unknown)(...args), before);
+      return follow(line, (line.sql as unknown as (...args: unknown[]) => unknown)(...args), state);
     };
     const unsafe = (...args: Parameters<postgres.Sql["unsafe"]>): unknown => {
       const line = used(leastBusy());
-      return follow(line, line.sql.unsafe(...args), before);
+      return follow(line, line.sql.unsafe(...args), state);
     };
     return Object.assign(call, { unsafe }) as unknown as postgres.ISql;
   };
@@ -160,18 +181,6 @@ export function createStatementPool(
       await Promise.all(lines.map(({ sql }) => sql.end({ timeout: 5 })));
     },
   };
-}
-
-/** Begins `first`; its failure becomes that of `second`, before the driver can come to what was answered to that. */
-function precede(first: Promise<unknown>, second: Statement): void {
-  if (!isStatement(first))
-    throw new TypeError("what is sent ahead of a statement must be one of the same driver");
-  const { reject } = first;
-  first.reject = (error) => {
-    second.reject(error);
-    reject(error);
-  };
-  first.catch(() => {});
 }
 
 function isStatement(made: unknown): made is Statement {
