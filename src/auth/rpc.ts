@@ -1,7 +1,6 @@
 import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { HandlerContext } from "@connectrpc/connect";
 import { AuthService as AuthServiceDesc } from "../../gen/sluice/v1/auth_pb.ts";
-import { scopeOf } from "../lib/caller.ts";
 import { InvalidRequestError } from "../lib/errors.ts";
 import { callerOf, callOf } from "../rpc/context.ts";
 import { type PageTokens, pageSize } from "../rpc/pages.ts";
@@ -52,7 +51,7 @@ export const authRoutes = (auth: AuthService, pages: PageTokens) =>
       const caller = callerOf(context);
       const limit = pageSize(request.pageSize);
       const { includeInactive } = request;
-      const filter = { list: "api_keys", includeInactive, ...scopeOf(caller, "api_keys:read") };
+      const filter = { list: "api_keys", userId: caller.userId, includeInactive };
       const [beforeId = ""] = pages.decode(filter, request.pageToken) ?? [];
       const found = await auth.listApiKeys(caller, {
         includeInactive,

@@ -28,8 +28,8 @@ interface Login {
 
 /**
  * Makes row-level security hold for what is done in the name of callers: by a role of its own that is granted the tables
- * with policies or, when the login has none and may make none, by policies that hold for the owner of the tables too.
- * Changes only what is not so yet. @throws WallMissingError
+ * with policies or, when the login has none and may make none, by policies that hold for the owner of the tables too; then
+ * one more on each table lets the service's own work pass. Changes only what is not so yet. @throws WallMissingError
  */
 export async function raiseWalls(tx: Transaction): Promise<void> {
   const [login] = await tx<[Login]>`
@@ -40,15 +40,26 @@ export async function raiseWalls(tx: Transaction): Promise<void> {
   const hasRole = login.isMember || (login.mayCreate && (await makeRole(tx, login)));
   if (!hasRole && login.bypasses) throw new WallMissingError(login.name, login.role);
   const missing = await tx<{ statement: string }[]>`
-    with tables as (
-      -- Tables without an owner that changes of callers write to have no policies.
-      select oid, relname, relforcerowsecurity from pg_class
-      where relnamespace = current_schema()::regnamespace and (relrowsecurity or relname = 'doomed_objects')
+    with walled as (
+      select oid, relname as name, relforcerowsecurity as is_forced,
+        exists (select from pg_policy where polrelid = pg_class.oid and polname = 'everybody') as is_open
+      from pg_class where relnamespace = current_schema()::regnamespace and relrowsecurity
+    ), granted as (
+      select oid, name from walled
+      -- Without an owner, and changes of callers write to it.
+      union all select oid, relname from pg_class where oid = 'doomed_objects'::regclass
     )
-    select format('alter table %I %s row level security', relname, case when ${hasRole} then 'no force' else 'force' end)
-      as statement from tables where relforcerowsecurity = ${hasRole} and relname <> 'doomed_objects'
+    select format('alter table %I force row level security', name) as statement from walled
+    where not ${hasRole} and not is_forced
     union all
-    select format('grant select, insert, update, delete on %I to %I', relname, ${login.role}::text) from tables
+    select format('create policy everybody on %I using ((select sees_everybody()))', name) from walled
+    where not ${hasRole} and not is_open
+    union all
+    select format('alter table %I no force row level security', name) from walled where ${hasRole} and is_forced
+    union all
+    select format('drop policy everybody on %I', name) from walled where ${hasRole} and is_open
+    union all
+    select format('grant select, insert, update, delete on %I to %I', name, ${login.role}::text) from granted
     where ${hasRole} and not (select bool_and(has_table_privilege(to_regrole(quote_ident(${login.role}::text)), oid, p))
       from unnest(array['select', 'insert', 'update', 'delete']) as p)
     union all

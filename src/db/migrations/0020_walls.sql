@@ -2,15 +2,14 @@
 -- comes over (`enter_scope`), and not by its own conditions, which one may forget. A statement over one that says nothing
 -- sees no row.
 
--- "*" for everybody's: the service's own work.
+-- "*" for everybody's: the service's own work, where policies hold for that too.
 create function sees_everybody() returns boolean language sql stable as $$
   select coalesce(current_setting('sluice.scope', true), '') = '*'
 $$;
 
 -- Whose rows may be seen: their ids, with commas between them.
 create function seen_owners() returns uuid[] language sql stable as $$
-  select case when sees_everybody() then '{}'::uuid[]
-    else coalesce(string_to_array(nullif(current_setting('sluice.scope', true), ''), ',')::uuid[], '{}') end
+  select string_to_array(nullif(nullif(current_setting('sluice.scope', true), ''), '*'), ',')::uuid[]
 $$;
 
 -- The role that the login's connections take for what they do in the name of callers. Policies do not hold for superusers,
@@ -40,42 +39,41 @@ create function leave_scope() returns void language sql as $$
   select set_config('role', 'none', true), set_config('sluice.scope', '*', true)
 $$;
 
--- The subqueries are computed once a statement, and not for each row.
+-- The subquery is computed once a statement, and not for each row.
 alter table users enable row level security;
 create policy owners on users
-  using ((select sees_everybody()) or id = any ((select seen_owners())::uuid[]));
+  using (id = any ((select seen_owners())::uuid[]));
 alter table api_keys enable row level security;
 create policy owners on api_keys
-  using ((select sees_everybody()) or owner_id = any ((select seen_owners())::uuid[]));
+  using (owner_id = any ((select seen_owners())::uuid[]));
 alter table sessions enable row level security;
 create policy owners on sessions
-  using ((select sees_everybody()) or user_id = any ((select seen_owners())::uuid[]));
+  using (user_id = any ((select seen_owners())::uuid[]));
 alter table documents enable row level security;
 create policy owners on documents
-  using ((select sees_everybody()) or owner_id = any ((select seen_owners())::uuid[]));
+  using (owner_id = any ((select seen_owners())::uuid[]));
 alter table jobs enable row level security;
 create policy owners on jobs
-  using ((select sees_everybody()) or owner_id = any ((select seen_owners())::uuid[]));
+  using (owner_id = any ((select seen_owners())::uuid[]));
 alter table job_events enable row level security;
 create policy owners on job_events
-  using ((select sees_everybody()) or owner_id = any ((select seen_owners())::uuid[]));
+  using (owner_id = any ((select seen_owners())::uuid[]));
 
 -- What hangs on a row is seen by whoever sees that row.
 alter table refresh_tokens enable row level security;
 create policy owners on refresh_tokens
-  using ((select sees_everybody()) or (select true from sessions where sessions.id = session_id));
+  using ((select true from sessions where sessions.id = session_id));
 alter table job_stages enable row level security;
 create policy owners on job_stages
-  using ((select sees_everybody()) or (select true from jobs where jobs.id = job_id));
+  using ((select true from jobs where jobs.id = job_id));
 alter table job_results enable row level security;
 create policy owners on job_results
-  using ((select sees_everybody()) or (select true from jobs where jobs.id = job_id));
+  using ((select true from jobs where jobs.id = job_id));
 alter table job_result_contents enable row level security;
 create policy owners on job_result_contents
-  using ((select sees_everybody()) or (select true from jobs where jobs.id = job_id));
+  using ((select true from jobs where jobs.id = job_id));
 
 -- The record takes every row, and shows callers what they did themselves.
 alter table audit_logs enable row level security;
-create policy everybody on audit_logs using ((select sees_everybody()));
 create policy own on audit_logs for select using (user_id = any ((select seen_owners())::uuid[]));
 create policy written on audit_logs for insert with check (true);

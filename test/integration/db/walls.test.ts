@@ -214,7 +214,8 @@ test("statements for callers only read, and fail when their scope cannot be said
   const sql = db.scoped(ownScope(callerOf(alice)));
   await expect(sql`delete from documents`).rejects.toThrow("read-only");
   await superuser.sql`drop function enter_scope(text, boolean)`;
-  await expect(sql`select id from jobs`).rejects.toThrow("enter_scope");
+  const next = db.scoped(ownScope(callerOf(randomUUID())));
+  await expect(next`select id from jobs`).rejects.toThrow("enter_scope");
   await expect(db.beginScoped(ownScope(callerOf(alice)), (tx) => countIn(tx, "jobs"))).rejects.toThrow(
     "enter_scope",
   );
