@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { SluiceError } from "../lib/errors.ts";
 import type { Database, Sql } from "./sql.ts";
-import { raiseWalls } from "./walls.ts";
+import { assertWalls, raiseWalls } from "./walls.ts";
 
 const FOLDER = new URL("./migrations/", import.meta.url);
 /** Any number, the same in every process: the advisory lock that lets one of them migrate. */
@@ -127,10 +127,13 @@ export async function migrate(db: Database): Promise<string[]> {
   });
 }
 
-/** @throws SchemaOutdatedError when a migration is missing, SchemaMismatchError when the database is newer */
+/**
+ * @throws SchemaOutdatedError when a migration is missing, SchemaMismatchError when the database is newer, WallMissingError
+ * when the walls between owners do not stand
+ */
 export async function assertMigrated(db: Database): Promise<void> {
   const { ran, todo } = await pending(db.sql, await readMigrations());
-  if (todo.length === 0) return;
+  if (todo.length === 0) return await assertWalls(db);
   throw new SchemaOutdatedError(
     todo.map(({ name }) => name),
     ran.length === 0,

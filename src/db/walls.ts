@@ -1,5 +1,7 @@
 import { SluiceError } from "../lib/errors.ts";
-import type { Transaction } from "./sql.ts";
+import { type Database, sqlState, type Transaction } from "./sql.ts";
+
+const INSUFFICIENT_PRIVILEGE = "42501";
 
 /** Nothing would keep callers from rows of others if a query forgot its owner. */
 export class WallMissingError extends SluiceError {
@@ -8,9 +10,9 @@ export class WallMissingError extends SluiceError {
   readonly reason = "ROW_SECURITY_MISSING";
   constructor(login: string, role: string) {
     super(
-      `Row-level security does not hold for the database role ${login}, which may not make one for which it does. ` +
-        `Let an administrator of the database run \`create role "${role}" nologin; grant "${role}" to "${login}"\`, ` +
-        "or use a login that is no superuser and has no BYPASSRLS.",
+      `Row-level security does not hold for the database role ${login}. Run \`sluice migrate\` with a login that may make ` +
+        `roles, or one that is no superuser and has no BYPASSRLS; or let an administrator of the database run ` +
+        `\`create role "${role}" nologin; grant "${role}" to "${login}"\` before it.`,
       { login, role },
     );
   }
@@ -66,6 +68,19 @@ export async function raiseWalls(tx: Transaction): Promise<void> {
     select format('grant usage on schema %I to %I', current_schema(), ${login.role}::text)
     where ${hasRole} and not has_schema_privilege(to_regrole(quote_ident(${login.role}::text)), current_schema(), 'usage')`;
   for (const { statement } of missing) await tx.unsafe(statement);
+}
+
+/** @throws WallMissingError when nothing done in the name of callers would be kept from rows of others */
+export async function assertWalls(db: Database): Promise<void> {
+  try {
+    await db.begin(async (tx) => await tx`select enter_scope('', true)`);
+  } catch (error) {
+    if (sqlState(error) !== INSUFFICIENT_PRIVILEGE) throw error;
+    const [login] = await db.sql<
+      [Pick<Login, "name" | "role">]
+    >`select session_user as name, scoped_role() as role`;
+    throw new WallMissingError(login.name, login.role);
+  }
 }
 
 /** Makes the role, for this login. False when it is there and not to be had. */
