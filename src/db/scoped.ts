@@ -1,6 +1,8 @@
 import type postgres from "postgres";
 import type { Scope } from "../lib/caller.ts";
-import type { Fragment, Sql, Transaction } from "./sql.ts";
+
+type Sql = postgres.ISql;
+type Transaction = postgres.TransactionSql;
 
 /**
  * Statements in the name of a caller: the first argument of every query that serves one. The server shows them only what
@@ -21,7 +23,10 @@ export type WalledTransaction = Transaction & {
 export type ScopedTransaction = WalledTransaction & { readonly scope: Scope };
 
 /** The first wall: the condition that a row is in the scope of its statement. @param column holds the owner's id */
-export function inScope(sql: ScopedSql, column: "owner_id" | "j.owner_id" = "owner_id"): Fragment {
+export function inScope(
+  sql: ScopedSql,
+  column: "owner_id" | "j.owner_id" = "owner_id",
+): postgres.PendingQuery<postgres.Row[]> {
   const { ownerId } = sql.scope;
   return ownerId === null ? sql`true` : sql`${sql.unsafe(column)} = ${ownerId}::uuid`;
 }
@@ -33,7 +38,7 @@ export function ownersOf(scopes: readonly Scope[]): string | null {
 }
 
 /** Statement that lets what comes after it, on its connection or in its transaction, see rows of these owners alone. */
-export function enterScope(sql: postgres.ISql, owners: string, inTransaction: boolean) {
+export function enterScope(sql: Sql, owners: string, inTransaction: boolean) {
   return sql`select enter_scope(${owners}, ${inTransaction})`;
 }
 
