@@ -1,5 +1,4 @@
-import { type Fragment, json, type Sql } from "../db/sql.ts";
-import type { Scope } from "../lib/caller.ts";
+import { type Fragment, inScope, json, type ScopedSql, type ScopedTransaction, type Sql } from "../db/sql.ts";
 import type { ApiKey } from "./model.ts";
 
 export interface NewApiKey {
@@ -20,7 +19,7 @@ function columns(sql: Sql): Fragment {
 }
 
 /** The new key; null if its maker's `requestId` already made one within 24 hours. */
-export async function insertApiKey(tx: Sql, key: NewApiKey): Promise<ApiKey | null> {
+export async function insertApiKey(tx: ScopedTransaction, key: NewApiKey): Promise<ApiKey | null> {
   await tx`
     update api_keys set request_id = null, request_hash = null
     where created_by = ${key.createdBy} and request_id = ${key.requestId} and created_at < now() - interval '24 hours'`;
@@ -36,12 +35,13 @@ export async function insertApiKey(tx: Sql, key: NewApiKey): Promise<ApiKey | nu
 
 /** The key that a request made, and the hash of that request. */
 export async function findApiKeyByRequest(
-  sql: Sql,
+  sql: ScopedTransaction,
   createdBy: string,
   requestId: string,
 ): Promise<(ApiKey & { readonly requestHash: string }) | null> {
   const [row] = await sql<(ApiKey & { requestHash: string })[]>`
-    select ${columns(sql)}, request_hash from api_keys where created_by = ${createdBy} and request_id = ${requestId}`;
+    select ${columns(sql)}, request_hash from api_keys
+    where created_by = ${createdBy} and request_id = ${requestId} and ${inScope(sql)}`;
   return row ?? null;
 }
 
@@ -56,15 +56,13 @@ export interface ApiKeyPage {
 
 /** Newest first. */
 export async function listApiKeys(
-  sql: Sql,
-  { ownerId }: Scope,
+  sql: ScopedSql,
   { includeInactive, userId, beforeId, limit }: ApiKeyPage,
 ): Promise<ApiKey[]> {
   // Ids are random, so the place of the last one is looked up; keys are never removed while their owner is there.
   return await sql<ApiKey[]>`
     select ${columns(sql)} from api_keys
-    where (${ownerId}::uuid is null or owner_id = ${ownerId})
-      and (${userId}::uuid is null or owner_id = ${userId})
+    where ${inScope(sql)} and (${userId}::uuid is null or owner_id = ${userId})
       and (${includeInactive} or (revoked_at is null and expires_at > now()))
       and (${beforeId} = '' or (created_at, id) < (select b.created_at, b.id from api_keys b where b.id = ${beforeId}))
     order by created_at desc, id desc limit ${limit}`;
@@ -72,14 +70,13 @@ export async function listApiKeys(
 
 /** The key as it is after it is revoked; `changed` is false if it was before. Null if it is not in the scope. */
 export async function revokeApiKey(
-  tx: Sql,
-  { ownerId }: Scope,
+  tx: ScopedTransaction,
   id: string,
 ): Promise<{ readonly key: ApiKey; readonly changed: boolean } | null> {
   const [row] = await tx<(ApiKey & { changed: boolean })[]>`
     with before as (
       select id as key_id, revoked_at as revoked_before from api_keys
-      where id = ${id} and (${ownerId}::uuid is null or owner_id = ${ownerId}) for update)
+      where id = ${id} and ${inScope(tx)} for update)
     update api_keys k set revoked_at = coalesce(k.revoked_at, now()) from before
     where k.id = before.key_id
     returning ${columns(tx)}, revoked_before is null as changed`;

@@ -1,5 +1,5 @@
 import type { Auditor } from "../audit/auditor.ts";
-import type { Database, Sql } from "../db/sql.ts";
+import type { Database, ScopedTransaction, Sql } from "../db/sql.ts";
 import { type Caller, scopeOf } from "../lib/caller.ts";
 import type { Clock } from "../lib/clock.ts";
 import { InvalidRequestError, PermissionDeniedError } from "../lib/errors.ts";
@@ -111,7 +111,7 @@ export function createApiKeyVerbs({
       const requestId = request.requestId || null;
       const hash = requestId && requestHash({ name, permissions, expireTime, ownerId });
       const row = { ...made, name, ownerId, createdBy: caller.userId, permissions, expiresAt };
-      return await db.begin(async (tx) => {
+      return await db.beginScoped(scopeOf(caller, "api_keys:create"), async (tx) => {
         await checkOwner(tx, caller, ownerId, permissions);
         const key = await insertApiKey(tx, { ...row, requestId, requestHash: hash });
         if (!key) return { key: await repeated(tx, caller, requestId ?? "", hash), secret: "" };
@@ -126,12 +126,13 @@ export function createApiKeyVerbs({
     },
 
     async listApiKeys(caller, page) {
-      return await listApiKeys(db.sql, scopeOf(caller, "api_keys:read"), page);
+      return await listApiKeys(db.scoped(scopeOf(caller, "api_keys:read")), page);
     },
 
     async revokeApiKey(caller, id) {
-      const { key, changed } = await db.begin(async (tx) => {
-        const revoked = await revokeApiKey(tx, scopeOf(caller, "api_keys:delete"), id);
+      const scope = scopeOf(caller, "api_keys:delete");
+      const { key, changed } = await db.beginScoped(scope, async (tx) => {
+        const revoked = await revokeApiKey(tx, id);
         if (!revoked) throw new ApiKeyNotFoundError(id);
         if (revoked.changed) {
           await audit.record(tx, caller, {
@@ -150,7 +151,7 @@ export function createApiKeyVerbs({
 }
 
 async function repeated(
-  tx: Sql,
+  tx: ScopedTransaction,
   caller: Caller,
   requestId: string,
   requestHash: string | null,

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Auditor } from "../audit/auditor.ts";
 import { systemActor } from "../audit/model.ts";
 import type { Database, Sql } from "../db/sql.ts";
+import { everybody } from "../lib/caller.ts";
 import type { Clock } from "../lib/clock.ts";
 import { makeApiKey, parseApiKey, secretMatches } from "./api-key-format.ts";
 import { insertApiKey } from "./api-key-queries.ts";
@@ -32,7 +33,7 @@ export interface LocalKeyOptions {
  */
 export async function ensureLocalKey({ db, audit, clock, dataDir }: LocalKeyOptions): Promise<string | null> {
   const path = join(dataDir, FILE);
-  return await db.begin(async (tx) => {
+  return await db.beginScoped(everybody("the server makes a key for an administrator"), async (tx) => {
     await lockBootstrap(tx);
     if (await works(tx, await readSecretFile(path), clock.now())) return path;
     const admin = await findOldestAdmin(tx);

@@ -1,6 +1,5 @@
 import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { AuthService as AuthServiceDesc } from "../../gen/sluice/v1/auth_pb.ts";
-import { scopeOf } from "../lib/caller.ts";
 import { InvalidRequestError } from "../lib/errors.ts";
 import { isStorable } from "../lib/storable.ts";
 import { callerOf, callOf } from "../rpc/context.ts";
@@ -52,7 +51,7 @@ export const authRoutes = (auth: AuthService, pages: PageTokens) =>
       const limit = pageSize(request.pageSize);
       const { includeInactive } = request;
       const userId = request.userId.toLowerCase() || null;
-      const list = { list: "api_keys", includeInactive, userId, ...scopeOf(caller, "api_keys:read") };
+      const list = { list: "api_keys", includeInactive, userId, callerId: caller.userId };
       const beforeId = idCursor(pages.decode(list, request.pageToken)) ?? "";
       const found = await auth.listApiKeys(caller, { includeInactive, userId, beforeId, limit: limit + 1 });
       const page = found.slice(0, limit);

@@ -1,6 +1,6 @@
 import type { Auditor } from "../audit/auditor.ts";
 import type { Database } from "../db/sql.ts";
-import type { Caller } from "../lib/caller.ts";
+import { type Caller, ownScope } from "../lib/caller.ts";
 import type { Clock } from "../lib/clock.ts";
 import { InvalidRequestError } from "../lib/errors.ts";
 import { type ApiKeyVerbs, createApiKeyVerbs } from "./api-keys.ts";
@@ -110,7 +110,7 @@ export function createAuthService(deps: AuthServiceDeps): AuthService {
         ]);
       }
       const { userId, credentialId } = caller;
-      await db.begin(async (tx) => {
+      await db.beginScoped(ownScope(caller), async (tx) => {
         const sessionId = allSessions ? null : credentialId;
         const ended = await endSessions(tx, { userId, sessionId, reason: "LOGOUT" });
         await notifyChange(tx, { kind: "user", id: userId });
@@ -142,7 +142,7 @@ export function createAuthService(deps: AuthServiceDeps): AuthService {
       await throttle.reserve(user.email, caller.ipAddress);
       const { matches } = await passwords.verify(user.passwordHash, current);
       const hash = matches ? await passwords.hash(next) : null;
-      const changed = await db.begin(async (tx) => {
+      const changed = await db.beginScoped(ownScope(caller), async (tx) => {
         const locked = hash === null ? null : await lockUser(tx, user.id);
         const ok = hash !== null && locked?.passwordHash === user.passwordHash;
         if (ok) {

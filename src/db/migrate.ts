@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { SluiceError } from "../lib/errors.ts";
 import type { Database, Sql } from "./sql.ts";
+import { assertWalls, raiseWalls } from "./walls.ts";
 
 const FOLDER = new URL("./migrations/", import.meta.url);
 /** Any number, the same in every process: the advisory lock that lets one of them migrate. */
@@ -101,7 +102,8 @@ async function pending(
 
 /**
  * Brings the schema up to this program's version: all missing files in one transaction, one process at a
- * time, so that a failure leaves the schema as it was. Returns the names of the files that ran.
+ * time, so that a failure leaves the schema as it was. Returns the names of the files that ran. Then the walls between
+ * owners stand. @throws SchemaMismatchError, WallMissingError
  */
 export async function migrate(db: Database): Promise<string[]> {
   const all = await readMigrations();
@@ -120,14 +122,18 @@ export async function migrate(db: Database): Promise<string[]> {
       });
       ran.push(migration.name);
     }
+    await raiseWalls(lock);
     return ran;
   });
 }
 
-/** @throws SchemaOutdatedError when a migration is missing, SchemaMismatchError when the database is newer */
+/**
+ * @throws SchemaOutdatedError when a migration is missing, SchemaMismatchError when the database is newer, WallMissingError
+ * when the walls between owners do not stand
+ */
 export async function assertMigrated(db: Database): Promise<void> {
   const { ran, todo } = await pending(db.sql, await readMigrations());
-  if (todo.length === 0) return;
+  if (todo.length === 0) return await assertWalls(db);
   throw new SchemaOutdatedError(
     todo.map(({ name }) => name),
     ran.length === 0,

@@ -1,9 +1,19 @@
 import postgres from "postgres";
+import type { Scope } from "../lib/caller.ts";
+import {
+  enterScope,
+  ownersOf,
+  type ScopedSql,
+  type ScopedTransaction,
+  type WalledTransaction,
+  walled,
+} from "./scoped.ts";
 import { type Connection, createSockets } from "./socket.ts";
-import { createStatementPool } from "./statements.ts";
+import { createStatementPool, type StatementPool } from "./statements.ts";
 import { createTransactionPool } from "./transactions.ts";
 
 export { isConnectionLoss } from "./connection-loss.ts";
+export { inScope, type ScopedSql, type ScopedTransaction, type WalledTransaction } from "./scoped.ts";
 export { afterCommit } from "./transactions.ts";
 
 /** A pool, a reserved connection or a transaction: what every query function takes first. */
@@ -14,10 +24,16 @@ export type Fragment = postgres.PendingQuery<postgres.Row[]>;
 
 /** The process's connections to Postgres. */
 export interface Database {
-  /** Pool for callers' statements. */
+  /** Pool for the service's own statements: they see everybody's rows. */
   readonly sql: Sql;
-  /** Runs `work` in a transaction; rolls back when it throws. */
+  /** Runs `work` in a transaction of the service's own; rolls back when it throws. */
   begin<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** Statements that read in the name of a caller, and see nothing outside of `scope`. */
+  scoped(scope: Scope): ScopedSql;
+  /** Like `begin`, in the name of a caller: nothing outside of `scope` can be seen or changed. */
+  beginScoped<T>(scope: Scope, work: (tx: ScopedTransaction) => Promise<T>): Promise<T>;
+  /** The same for several callers whose changes share a transaction. */
+  beginWalled<T>(scopes: readonly Scope[], work: (tx: WalledTransaction) => Promise<T>): Promise<T>;
   /**
    * A further pool with settings of its own, for duties that must not wait behind callers: heartbeats,
    * claims. Closed with the database.
@@ -99,13 +115,15 @@ export function openDatabase(options: DatabaseOptions): Database {
         idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
         lock_timeout: Math.min(10_000, of.statementTimeoutMs),
         TimeZone: "UTC",
+        // What the policies of the tables read: the service's own work sees all rows.
+        "sluice.scope": "*",
         ...of.settings,
       },
       ...further,
       ...{ socket: createSockets(silenceMs, connection) },
     });
   };
-  const open = (name: string, of: Omit<DedicatedOptions, "name">): DedicatedPool => {
+  const openStatements = (name: string, of: Omit<DedicatedOptions, "name">): StatementPool => {
     const statements = createStatementPool(
       (connection) =>
         // Its pool ends it, when nothing is on its way.
@@ -115,24 +133,54 @@ export function openDatabase(options: DatabaseOptions): Database {
         }),
       { max: of.max, idleMs: of.statementTimeoutMs + answerMarginMs / 2, oldMs: OLD_MS },
     );
+    closers.push(statements.close);
+    return statements;
+  };
+  const open = (name: string, of: Omit<DedicatedOptions, "name">) => {
+    const statements = openStatements(name, of);
     const longestMs = Math.max(of.statementTimeoutMs, IDLE_IN_TRANSACTION_MS);
     const transactions = createTransactionPool(
       (connection) => connect(`${name} tx`, { ...of, max: 1 }, longestMs, connection, { max_lifetime: null }),
       of.max,
     );
-    closers.push(statements.close, transactions.close);
-    return { sql: statements.sql, begin: transactions.begin };
+    closers.push(transactions.close);
+    return { statements, begin: transactions.begin };
   };
   const { statementTimeoutMs } = options;
   const listening = connect("main", { max: 1, statementTimeoutMs }, LISTEN_ANEW_MS);
   closers.push(() => listening.end({ timeout: 5 }));
   // Half for single statements, half for transactions.
   const half = Math.max(1, Math.floor(options.maxConnections / 2));
-  const { sql: main, begin } = open("main", { max: half, statementTimeoutMs: options.statementTimeoutMs });
+  const { statements, begin } = open("main", { max: half, statementTimeoutMs });
+  const main = statements.sql;
+  // Connections of their own: the server plans a statement anew when it comes from another role than before.
+  const callers = openStatements("callers", {
+    max: half,
+    statementTimeoutMs,
+    settings: { "sluice.scope": "", default_transaction_read_only: "on" },
+  });
+  const beginWalled: Database["beginWalled"] = async (scopes, work) => {
+    const owners = ownersOf(scopes);
+    const opening = owners === null ? undefined : (sql: Sql) => enterScope(sql, owners, true);
+    return await begin((tx) => work(walled(tx, owners)), opening);
+  };
   return {
     sql: main,
-    begin,
-    dedicated: ({ name, ...of }) => open(name, of),
+    begin: (work) => begin(work),
+    scoped(scope) {
+      const owners = ownersOf([scope]);
+      const sql =
+        owners === null
+          ? statements.door()
+          : callers.door({ name: owners, enter: (line) => enterScope(line, owners, false) });
+      return Object.assign(sql, { scope });
+    },
+    beginScoped: (scope, work) => beginWalled([scope], (tx) => work(Object.assign(tx, { scope }))),
+    beginWalled,
+    dedicated: ({ name, ...of }) => {
+      const own = open(name, of);
+      return { sql: own.statements.sql, begin: (work) => own.begin(work) };
+    },
     async listen(channel, onPayload, onReady) {
       await listening.listen(channel, onPayload, onReady);
     },

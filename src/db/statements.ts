@@ -14,7 +14,19 @@ export class StatementLostError extends Error {
 export interface StatementPool {
   /** Sends each statement over the connection with the fewest on their way. */
   readonly sql: postgres.ISql;
+  /** The same as an object of its own, over connections in a certain state. */
+  door(state?: State): postgres.ISql;
   close(): Promise<void>;
+}
+
+/**
+ * A state of a connection. A statement that wants another than the last has `enter` sent ahead of it, with nothing between
+ * them; it is not waited for. When it fails, so does all that was sent after it, whatever the server answers to that.
+ */
+export interface State {
+  /** Two states with the same name are the same. */
+  readonly name: string;
+  readonly enter: (sql: postgres.ISql) => Promise<unknown>;
 }
 
 /** A driver of one connection. */
@@ -22,13 +34,15 @@ interface Line {
   readonly sql: postgres.Sql;
   readonly unanswered: Set<Statement>;
   readonly openedAt: number;
+  /** The name of the state that it was put into last. */
+  state: string | null;
   idle: NodeJS.Timeout | null;
   lost: boolean;
 }
 
 /** What of the driver's statement is used here. */
 interface Statement extends Promise<unknown> {
-  readonly reject: (error: unknown) => void;
+  reject: (error: unknown) => void;
 }
 
 type Handler = (settled: unknown) => unknown;
@@ -52,6 +66,7 @@ export function createStatementPool(
       lost: false,
       unanswered: new Set(),
       openedAt: performance.now(),
+      state: null,
       idle: null,
       sql: connect({ onLost: () => lose(line), isOver: () => line.lost }),
     };
@@ -59,11 +74,11 @@ export function createStatementPool(
     return line;
   };
 
-  const lose = (line: Line): void => {
+  const lose = (line: Line, cause: unknown = new StatementLostError()): void => {
     if (line.lost) return;
     line.lost = true;
     remove(line);
-    for (const statement of line.unanswered) statement.reject(new StatementLostError());
+    for (const statement of line.unanswered) statement.reject(cause);
     line.unanswered.clear();
     line.sql.end({ timeout: 0 }).catch(() => {});
   };
@@ -108,8 +123,22 @@ export function createStatementPool(
     return line;
   };
 
+  const enter = (line: Line, { name, enter: change }: State): void => {
+    if (line.state === name) return;
+    line.state = name;
+    const entering = change(line.sql);
+    if (!isStatement(entering)) throw new TypeError("a state is entered by one statement of the same driver");
+    const { reject } = entering;
+    // The driver comes here before it comes to what the server has answered to the statements behind it.
+    entering.reject = (error) => {
+      lose(line, error);
+      reject(error);
+    };
+    entering.catch(() => {});
+  };
+
   /** Follows the statement from the moment it is waited for: until then it may be a fragment of another. */
-  const follow = (line: Line, made: unknown): unknown => {
+  const follow = (line: Line, made: unknown, state: State | undefined): unknown => {
     if (!isStatement(made)) return made;
     const { then } = made;
     let followed = false;
@@ -118,7 +147,11 @@ export function createStatementPool(
       if (!followed) {
         followed = true;
         if (line.lost && !closed) made.reject(new StatementLostError());
-        else line.unanswered.add(made);
+        else {
+          line.unanswered.add(made);
+          // The driver sends what is begun in one turn in that order.
+          if (state) enter(line, state);
+        }
         if (line.idle) clearTimeout(line.idle);
         const settled = () => answered(line, made);
         then.call(made, settled, settled);
@@ -128,16 +161,20 @@ export function createStatementPool(
     return made;
   };
 
-  const call = (...args: unknown[]): unknown => {
-    const line = used(leastBusy());
-    return follow(line, (line.sql as unknown as (...args: unknown[]) => unknown)(...args));
-  };
-  const unsafe = (...args: Parameters<postgres.Sql["unsafe"]>): unknown => {
-    const line = used(leastBusy());
-    return follow(line, line.sql.unsafe(...args));
+  const door = (state?: State): postgres.ISql => {
+    const call = (...args: unknown[]): unknown => {
+      const line = used(leastBusy());
+      return follow(line, (line.sql as unknown as (...args: unknown[]) => unknown)(...args), state);
+    };
+    const unsafe = (...args: Parameters<postgres.Sql["unsafe"]>): unknown => {
+      const line = used(leastBusy());
+      return follow(line, line.sql.unsafe(...args), state);
+    };
+    return Object.assign(call, { unsafe }) as unknown as postgres.ISql;
   };
   return {
-    sql: Object.assign(call, { unsafe }) as unknown as postgres.ISql,
+    sql: door(),
+    door,
     async close() {
       if (lines.length === 0) newLine();
       closed = true;

@@ -2,6 +2,7 @@ import type postgres from "postgres";
 import type { Connection } from "./socket.ts";
 
 type Transaction = postgres.TransactionSql;
+type Opening = (sql: postgres.ISql) => Promise<unknown>;
 
 /** The connection of a transaction was lost: nothing of it was committed, unless the loss came with the commit. */
 export class TransactionLostError extends Error {
@@ -40,7 +41,8 @@ export function afterCommit(sql: postgres.ISql, then: () => void): void {
 }
 
 export interface TransactionPool {
-  begin<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** @param opening a statement that goes with the beginning, before any of `work` and without a wait of its own */
+  begin<T>(work: (tx: Transaction) => Promise<T>, opening?: Opening): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -128,15 +130,15 @@ export function createTransactionPool(
   };
 
   /** A connection with a transaction begun. One that the server had closed while it was idle is replaced, once. */
-  const started = async (mayRetry = true): Promise<Line> => {
+  const started = async (opening: Opening | undefined, mayRetry = true): Promise<Line> => {
     const line = await acquire();
     try {
-      await Promise.race([line.sql`begin`, lossOf(line)]);
+      await Promise.race([Promise.all([line.sql`begin`, opening?.(line.sql)]), lossOf(line)]);
     } catch (error) {
       const again = mayRetry && line.used && !closed;
       line.lost = true;
       release(line);
-      if (again) return await started(false);
+      if (again) return await started(opening, false);
       throw error;
     }
     line.used = true;
@@ -172,9 +174,9 @@ export function createTransactionPool(
   };
 
   return {
-    async begin(work) {
+    async begin(work, opening) {
       if (closed) throw new TransactionLostError();
-      const line = await started();
+      const line = await started(opening);
       try {
         return await run(line, work);
       } finally {

@@ -1,4 +1,4 @@
-import type { Fragment, Sql } from "../db/sql.ts";
+import { type Fragment, inScope, type ScopedSql, type Sql } from "../db/sql.ts";
 import { storableJson } from "../lib/storable.ts";
 import type { LoggedEvent, NewEvent } from "./model.ts";
 
@@ -17,14 +17,14 @@ export function eventInsert(sql: Sql, source: string, events: readonly NewEvent[
 
 /** Events of one job after `afterSequence`, oldest first, at most `limit`. */
 export async function readEvents(
-  sql: Sql,
+  sql: ScopedSql,
   jobId: string,
   afterSequence: number,
   limit: number,
 ): Promise<LoggedEvent[]> {
   const rows = await sql<{ sequence: string; time: Date; type: string; payload: unknown }[]>`
     select sequence, time, type, payload from job_events
-    where job_id = ${jobId} and sequence > ${afterSequence} order by sequence limit ${limit}`;
+    where job_id = ${jobId} and sequence > ${afterSequence} and ${inScope(sql)} order by sequence limit ${limit}`;
   return rows.map((row) => ({ ...row, jobId, sequence: Number(row.sequence) }));
 }
 
@@ -39,7 +39,7 @@ export interface LogPosition {
  * most `limit`.
  */
 export async function readEventsOf(
-  sql: Sql,
+  sql: ScopedSql,
   positions: readonly LogPosition[],
   since: Date,
   limit: number,
@@ -48,7 +48,7 @@ export async function readEventsOf(
     select e.job_id, e.sequence, e.time, e.type, e.payload
     from jsonb_to_recordset(${storableJson(positions)}::text::jsonb) as p("jobId" uuid, "afterSequence" bigint)
     join job_events e on e.job_id = p."jobId" and e.sequence > p."afterSequence"
-      and (p."afterSequence" > 0 or e.time >= ${since})
+      and (p."afterSequence" > 0 or e.time >= ${since}) and ${inScope(sql, "e.owner_id")}
     order by e.job_id, e.sequence limit ${limit}`;
   return rows.map((row) => ({ ...row, sequence: Number(row.sequence) }));
 }

@@ -1,8 +1,14 @@
 import { createHmac } from "node:crypto";
 import type { Auditor } from "../audit/auditor.ts";
-import { type Database, isConnectionLoss, sqlState, type Transaction } from "../db/sql.ts";
+import {
+  type Database,
+  isConnectionLoss,
+  sqlState,
+  type Transaction,
+  type WalledTransaction,
+} from "../db/sql.ts";
 import type { Json } from "../extract/model.ts";
-import type { Caller } from "../lib/caller.ts";
+import { type Caller, ownScope } from "../lib/caller.ts";
 import { canonicalJson } from "../lib/canonical-json.ts";
 import { createCoalescer } from "../lib/coalesce.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
@@ -140,7 +146,8 @@ export function createJobCreator(deps: CreatorDeps) {
    * what goes beyond a quota.
    */
   const write = async (items: readonly Prepared[]): Promise<(Job | Error)[]> => {
-    const { answers, created } = await db.begin(async (tx) => {
+    const owners = items.map(({ caller }) => ownScope(caller));
+    const { answers, created } = await db.beginWalled(owners, async (tx) => {
       const repeated = await findRepeated(tx, items);
       const wanted = firstOfEachRequest(items.filter(({ job }) => !repeated.has(job.id)));
       const refused = await findRefused(tx, wanted);
@@ -220,7 +227,7 @@ export function createJobCreator(deps: CreatorDeps) {
   };
 
   const findRepeated = async (
-    tx: Parameters<typeof findByRequestIds>[0],
+    tx: WalledTransaction,
     items: readonly Prepared[],
   ): Promise<Map<string, Job | Error>> => {
     const asked = items.filter(({ job }) => job.requestId !== null);

@@ -1,13 +1,14 @@
 import type { Auditor } from "../audit/auditor.ts";
 import { systemActor } from "../audit/model.ts";
 import type { Database } from "../db/sql.ts";
+import { everybody } from "../lib/caller.ts";
 import { messageOf, SluiceError } from "../lib/errors.ts";
 import type { Lifecycle } from "../lib/lifecycle.ts";
 import { createPeriodic } from "../lib/periodic.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { lateUploads } from "./documents/body-queries.ts";
 import { removeObjects } from "./documents/objects.ts";
-import { lateUploads } from "./documents/queries.ts";
 import type { DocumentsService } from "./documents/service.ts";
 import { deleteExpiredDocuments, doomedObjects, doomObjects, lockExpiredJobs } from "./expiry-queries.ts";
 import { deleteJob } from "./queries.ts";
@@ -19,7 +20,6 @@ const MAX_BATCHES = 20;
 const OBJECTS = 500;
 /** Whoever has doomed an object removes it at once; this long it is left to them. */
 const LEFT_TO_OTHERS_MS = 30_000;
-const ANY_OWNER = { ownerId: null };
 
 export interface ExpiryDeps {
   readonly db: Database;
@@ -38,10 +38,10 @@ export function createExpiry({ db, store, audit, documents }: ExpiryDeps) {
   const remove = (keys: readonly string[]): Promise<void> => removeObjects({ db, store }, keys);
 
   const deleteJobs = async (): Promise<{ ids: string[]; keys: string[] }> =>
-    await db.begin(async (tx) => {
+    await db.beginScoped(everybody("what has expired goes, whoever owns it"), async (tx) => {
       const ids = await lockExpiredJobs(tx, BATCH);
       const keys: string[] = [];
-      for (const id of ids) keys.push(...((await deleteJob(tx, ANY_OWNER, id)) ?? []));
+      for (const id of ids) keys.push(...((await deleteJob(tx, id)) ?? []));
       await doomObjects(tx, keys);
       await recordAll(tx, "jobs.expire", "job", ids);
       return { ids, keys };

@@ -1,6 +1,12 @@
-import { array, likePattern, type Sql } from "../db/sql.ts";
+import {
+  array,
+  inScope,
+  likePattern,
+  type ScopedSql,
+  type ScopedTransaction,
+  type WalledTransaction,
+} from "../db/sql.ts";
 import type { Json } from "../extract/model.ts";
-import type { Scope } from "../lib/caller.ts";
 import { firstIdAt } from "../lib/ids.ts";
 import { storable, storableJson } from "../lib/storable.ts";
 import { aheadOfKey } from "../queue/key-queries.ts";
@@ -46,7 +52,7 @@ export interface NewJob {
  * Inserts the jobs and logs their first event, in one statement. Answers which were inserted: a job whose
  * owner has used its request id before is left out. Two equal request ids in one call: the first wins.
  */
-export async function insertJobs(sql: Sql, jobs: readonly NewJob[]): Promise<Job[]> {
+export async function insertJobs(sql: WalledTransaction, jobs: readonly NewJob[]): Promise<Job[]> {
   const records = jobs.map((job) => ({
     ...job,
     priority: priorityRank(job.priority),
@@ -91,7 +97,7 @@ export async function insertJobs(sql: Sql, jobs: readonly NewJob[]): Promise<Job
 
 /** The jobs that these owners' request ids made, with the hash of the request that made them. */
 export async function findByRequestIds(
-  sql: Sql,
+  sql: WalledTransaction,
   keys: readonly { ownerId: string; requestId: string }[],
 ): Promise<{ job: Job; requestHash: string; withinWindow: boolean }[]> {
   const rows = await sql<(JobRow & { requestHash: string; withinWindow: boolean })[]>`
@@ -107,28 +113,29 @@ export async function findByRequestIds(
 }
 
 /** Frees request ids whose 24 hours are over, so that they may make new jobs. */
-export async function releaseRequestIds(sql: Sql, jobIds: readonly string[]): Promise<void> {
+export async function releaseRequestIds(sql: WalledTransaction, jobIds: readonly string[]): Promise<void> {
   await sql`update jobs set request_id = null, request_hash = null
     where id = any(${array(jobIds)}::text::uuid[]) and created_at <= now() - interval '24 hours'`;
 }
 
-export async function findJob(sql: Sql, scope: Scope, id: string): Promise<Job | null> {
+export async function findJob(sql: ScopedSql, id: string): Promise<Job | null> {
   const [row] = await sql<JobRow[]>`
     select ${jobColumns(sql)} from jobs
-    where id = ${id} and (${scope.ownerId}::uuid is null or owner_id = ${scope.ownerId})`;
+    where id = ${id} and ${inScope(sql)}`;
   return row ? jobFromRow(row) : null;
 }
 
-export async function listStages(sql: Sql, jobId: string): Promise<JobStage[]> {
+/** Of a job that is in scope; what hangs on others the server shows nobody. */
+export async function listStages(sql: ScopedSql, jobId: string): Promise<JobStage[]> {
   return await sql<JobStage[]>`
     select position, name, type, status, attempt, started_at as start_time, ended_at as end_time, error,
       from_checkpoint
     from job_stages where job_id = ${jobId} order by position`;
 }
 
-function conditions(sql: Sql, scope: Scope, filter: JobFilter) {
+function conditions(sql: ScopedSql, filter: JobFilter) {
   const like = filter.text ? likePattern(storable(filter.text)) : null;
-  return sql`(${scope.ownerId}::uuid is null or j.owner_id = ${scope.ownerId})
+  return sql`${inScope(sql, "j.owner_id")}
     ${filter.statuses?.length ? sql`and j.status = any(${array(filter.statuses)}::text::text[])` : sql``}
     ${filter.pipelineId ? sql`and j.pipeline_id = ${filter.pipelineId}` : sql``}
     ${filter.labels && Object.keys(filter.labels).length ? sql`and j.labels @> ${storableJson(filter.labels)}::text::jsonb and j.labels <> '{}'` : sql``}
@@ -145,28 +152,26 @@ function conditions(sql: Sql, scope: Scope, filter: JobFilter) {
 
 /** A page of jobs, newest first: those with an id below `beforeId`. */
 export async function listJobs(
-  sql: Sql,
-  scope: Scope,
+  sql: ScopedSql,
   filter: JobFilter,
   page: { limit: number; beforeId: string | null },
 ): Promise<Job[]> {
   const rows = await sql<JobRow[]>`
     select ${jobColumns(sql, "j")} from jobs j
-    where ${conditions(sql, scope, filter)} ${page.beforeId ? sql`and j.id < ${page.beforeId}` : sql``}
+    where ${conditions(sql, filter)} ${page.beforeId ? sql`and j.id < ${page.beforeId}` : sql``}
     order by j.id desc limit ${page.limit}`;
   return rows.map(jobFromRow);
 }
 
 /** The ids of jobs that match and have one of these statuses, oldest first. */
 export async function findJobIds(
-  sql: Sql,
-  scope: Scope,
+  sql: ScopedSql,
   filter: JobFilter,
   statuses: readonly JobStatus[],
   limit: number,
 ): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`
-    select j.id from jobs j where ${conditions(sql, scope, filter)}
+    select j.id from jobs j where ${conditions(sql, filter)}
       and j.status = any(${array(statuses)}::text::text[])
     order by j.id limit ${limit}`;
   return rows.map(({ id }) => id);
@@ -174,14 +179,13 @@ export async function findJobIds(
 
 /** Those of `ids` that match. */
 export async function matchingJobs(
-  sql: Sql,
-  scope: Scope,
+  sql: ScopedSql,
   filter: JobFilter,
   ids: readonly string[],
 ): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`
     select j.id from jobs j
-    where j.id = any(${array(ids)}::text::uuid[]) and ${conditions(sql, scope, filter)}`;
+    where j.id = any(${array(ids)}::text::uuid[]) and ${conditions(sql, filter)}`;
   return rows.map(({ id }) => id);
 }
 
@@ -189,21 +193,16 @@ export async function matchingJobs(
 const ID_SKEW_MS = 60_000;
 
 /** The newest jobs that were created at `since` or later, at most `limit`. */
-export async function jobsCreatedSince(
-  sql: Sql,
-  scope: Scope,
-  since: Date,
-  limit: number,
-): Promise<string[]> {
+export async function jobsCreatedSince(sql: ScopedSql, since: Date, limit: number): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`
     select j.id from jobs j
-    where ${conditions(sql, scope, { createdAfter: since })} and j.id >= ${firstIdAt(since.getTime() - ID_SKEW_MS)}
+    where ${conditions(sql, { createdAfter: since })} and j.id >= ${firstIdAt(since.getTime() - ID_SKEW_MS)}
     order by j.id desc limit ${limit}`;
   return rows.map(({ id }) => id);
 }
 
 /** The time of the database, to the millisecond below. */
-export async function databaseTime(sql: Sql): Promise<Date> {
+export async function databaseTime(sql: ScopedSql): Promise<Date> {
   const [row] = await sql<{ time: Date }[]>`select date_trunc('milliseconds', clock_timestamp()) as time`;
   if (!row) throw new Error("the database did not tell its time");
   return row.time;
@@ -211,12 +210,11 @@ export async function databaseTime(sql: Sql): Promise<Date> {
 
 /** How many jobs match, by status. */
 export async function countJobs(
-  sql: Sql,
-  scope: Scope,
+  sql: ScopedSql,
   filter: JobFilter,
 ): Promise<{ status: JobStatus; count: number }[]> {
   return await sql<{ status: JobStatus; count: number }[]>`
-    select j.status, count(*)::int as count from jobs j where ${conditions(sql, scope, filter)} group by j.status`;
+    select j.status, count(*)::int as count from jobs j where ${conditions(sql, filter)} group by j.status`;
 }
 
 /**
@@ -224,8 +222,7 @@ export async function countJobs(
  * stays so. Null when no such job is in scope or it has ended.
  */
 export async function requestCancel(
-  sql: Sql,
-  scope: Scope,
+  sql: ScopedTransaction,
   id: string,
   { reason, retentionMs }: { reason: string; retentionMs: number | null },
 ): Promise<Job | null> {
@@ -233,7 +230,7 @@ export async function requestCancel(
   const rows = await sql<JobRow[]>`
     with old as (
       select * from jobs
-      where id = ${id} and (${scope.ownerId}::uuid is null or owner_id = ${scope.ownerId}) for update
+      where id = ${id} and ${inScope(sql)} for update
     ), j as (
       update jobs set
         status = case when old.status = any(${array(statusesBefore("CANCELLING"))}::text::text[]) then 'CANCELLING' else 'CANCELLED' end,
@@ -257,12 +254,12 @@ export async function requestCancel(
 }
 
 /** Puts an ended job back in the line, with its attempts counted anew. Null when it is not in scope or not in such a status. */
-export async function requeue(sql: Sql, scope: Scope, id: string): Promise<Job | null> {
+export async function requeue(sql: ScopedTransaction, id: string): Promise<Job | null> {
   const from = statusesBefore("CREATED").filter((status) => status !== "PROCESSING");
   const rows = await sql<JobRow[]>`
     with old as (
       select id, status from jobs
-      where id = ${id} and (${scope.ownerId}::uuid is null or owner_id = ${scope.ownerId})
+      where id = ${id} and ${inScope(sql)}
         and status = any(${array(from)}::text::text[]) for update
     ), j as (
       update jobs set status = 'CREATED', run_time = now(), attempt = 0, lost_claims = 0, error = null,
@@ -285,10 +282,10 @@ export async function requeue(sql: Sql, scope: Scope, id: string): Promise<Job |
  * Removes an ended job with all that hangs on it, and its document when no other job uses it. Answers the
  * keys of the objects that nothing refers to any more; null when the job is not in scope or has not ended.
  */
-export async function deleteJob(sql: Sql, scope: Scope, id: string): Promise<string[] | null> {
+export async function deleteJob(sql: ScopedTransaction, id: string): Promise<string[] | null> {
   const [job] = await sql<{ documentId: string }[]>`
     select document_id from jobs
-    where id = ${id} and (${scope.ownerId}::uuid is null or owner_id = ${scope.ownerId})
+    where id = ${id} and ${inScope(sql)}
       and status in ('COMPLETED', 'FAILED', 'CANCELLED') for update`;
   if (!job) return null;
   const keys = await sql<{ key: string }[]>`
@@ -296,16 +293,18 @@ export async function deleteJob(sql: Sql, scope: Scope, id: string): Promise<str
     union all
     select checkpoint_object from job_stages where job_id = ${id} and checkpoint_object is not null`;
   await sql`delete from jobs where id = ${id}`;
-  // Waits for creates that have begun to use the document; the next statement then sees their jobs.
-  await sql`select from documents where id = ${job.documentId} for update`;
-  const documents = await sql<{ objectKey: string | null }[]>`
-    delete from documents d where d.id = ${job.documentId}
-      and not exists (select from jobs where document_id = d.id)
-    returning object_key`;
+  const documents = await sql.everybody("a document may be used by jobs of others", async (all) => {
+    // Waits for creates that have begun to use the document; the next statement then sees their jobs.
+    await all`select from documents where id = ${job.documentId} for update`;
+    return await all<{ objectKey: string | null }[]>`
+      delete from documents d where d.id = ${job.documentId}
+        and not exists (select from jobs where document_id = d.id)
+      returning object_key`;
+  });
   return [...keys.map(({ key }) => key), ...documents.flatMap(({ objectKey }) => objectKey ?? [])];
 }
 
-export async function findResult(sql: Sql, jobId: string): Promise<JobResult | null> {
+export async function findResult(sql: ScopedSql, jobId: string): Promise<JobResult | null> {
   const [row] = await sql<
     (Omit<JobResult, "processingTimeMs" | "sizeBytes"> & { processingTimeMs: string; sizeBytes: string })[]
   >`
@@ -318,7 +317,7 @@ export async function findResult(sql: Sql, jobId: string): Promise<JobResult | n
 }
 
 export async function findResultContent(
-  sql: Sql,
+  sql: ScopedSql,
   jobId: string,
   format: ResultFormat,
 ): Promise<ResultContent | null> {
@@ -329,71 +328,4 @@ export async function findResultContent(
     from job_result_contents c join job_results r using (job_id)
     where c.job_id = ${jobId} and c.format = ${format}`;
   return row ? { ...row, sizeBytes: Number(row.sizeBytes) } : null;
-}
-
-/** Where a waiting job stands. */
-export interface QueuePlace {
-  /** Jobs that will be begun before it, as things are: of higher priority, of its owner, of others in their turns. */
-  ahead: number;
-  higher: number;
-  workers: number;
-  /** Jobs that the workers run at once. */
-  slots: number;
-  /** Jobs that ended within the last minute. */
-  endedLastMinute: number;
-  /** Jobs that run with the concurrency key of this one, and one of them. */
-  keyRunning: number;
-  keyHolder: string | null;
-  /** Jobs with its key that wait and come before it. */
-  keyAhead: number;
-  paused: boolean;
-  pauseReason: string;
-}
-
-/**
- * Where a job stands that could run now. Counting stops at 10,000 jobs of higher priority, 1,000 of its owner, 1,000
- * of its key and 100 other owners: nobody reads a place beyond that, and an exact one would cost a long scan.
- */
-export async function queuePlace(
-  sql: Sql,
-  job: Pick<Job, "id" | "ownerId" | "priority" | "runTime" | "concurrencyKey">,
-): Promise<QueuePlace> {
-  const rank = priorityRank(job.priority);
-  const key = job.concurrencyKey || null;
-  const inLine = sql`status = 'CREATED' and not parked and priority = ${rank}`;
-  const earlier = sql`(run_time, id) < (${job.runTime}::timestamptz, ${job.id}::uuid)`;
-  const [row] = await sql<QueuePlace[]>`
-    with recursive own as (
-      select count(*)::int as n from (select from jobs where ${inLine} and owner_id = ${job.ownerId} and ${earlier}
-        limit 1000) as o
-    ), others as (
-      select (select owner_id from jobs where ${inLine} and run_time <= now()
-        order by owner_id, run_time, id limit 1) as owner_id, 1 as place
-      union all
-      select (select owner_id from jobs where ${inLine} and run_time <= now() and owner_id > o.owner_id
-        order by owner_id, run_time, id limit 1), o.place + 1
-      from others o where o.owner_id is not null and o.place < 100
-    ), turns as (
-      -- Each other owner has a turn before each turn of this one, as long as it has jobs.
-      select coalesce(sum((select count(*) from (select from jobs where ${inLine} and owner_id = o.owner_id
-        and run_time <= now() limit (select n + 1 from own)) as theirs)), 0)::int as n
-      from others o where o.owner_id is not null and o.owner_id <> ${job.ownerId}
-    ), higher as (
-      select count(*)::int as n from (select from jobs where status = 'CREATED' and not parked and priority < ${rank}
-        and run_time <= now() limit 10000) as h
-    ), running as (
-      select count(*)::int as n, min(id::text) as id from jobs where owner_id = ${job.ownerId}
-        and concurrency_key = ${key} and status in ('PROCESSING', 'CANCELLING')
-    ), same_key as (
-      select count(*)::int as n from (select from jobs where status = 'CREATED' and owner_id = ${job.ownerId}
-        and concurrency_key = ${key} and (priority < ${rank} or priority = ${rank} and ${earlier}) limit 1000) as k
-    )
-    select own.n + turns.n + higher.n as ahead, higher.n as higher, q.paused, q.reason as pause_reason,
-      running.n as key_running, running.id as key_holder, same_key.n as key_ahead,
-      (select count(*)::int from jobs where ended_at > now() - interval '1 minute') as ended_last_minute,
-      (select count(*)::int from workers where heartbeat_at > now() - interval '30 seconds') as workers,
-      (select coalesce(sum(concurrency), 0)::int from workers where heartbeat_at > now() - interval '30 seconds') as slots
-    from own, turns, higher, running, same_key, queue_state q`;
-  if (!row) throw new Error("the state of the queue has no row");
-  return row;
 }

@@ -1,8 +1,8 @@
 import type { Auditor } from "../audit/auditor.ts";
-import type { Database, Transaction } from "../db/sql.ts";
+import type { Database, ScopedTransaction } from "../db/sql.ts";
 import type { EventBus } from "../events/bus.ts";
 import type { LoggedEvent } from "../events/model.ts";
-import { type Caller, scopeOf } from "../lib/caller.ts";
+import { type Caller, type Scope, scopeOf } from "../lib/caller.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
 import type { PipelineVersion } from "../pipelines/model.ts";
 import type { PipelinesService } from "../pipelines/service.ts";
@@ -100,35 +100,39 @@ export function createJobsService(deps: JobsDeps) {
   const creator = createJobCreator(deps);
   const waitingOf = createWaiting(deps);
 
-  const detailsOf = async (job: Job): Promise<JobDetails> => {
+  const detailsOf = async (scope: Scope, job: Job): Promise<JobDetails> => {
     const [document, stages, snapshot, waiting] = await Promise.all([
-      documents.many([job.documentId]).then((found) => found.get(job.documentId) ?? null),
-      listStages(db.sql, job.id),
+      documents.many(scope, [job.documentId]).then((found) => found.get(job.documentId) ?? null),
+      listStages(db.scoped(scope), job.id),
       pipelines.snapshot(job.pipelineId, job.pipelineVersion),
       waitingOf(job),
     ]);
     return { job, document, stages: completeStages(job, snapshot, stages), snapshot, waiting };
   };
 
-  const find = async (caller: Caller, id: string, permission: string): Promise<Job> => {
-    const job = await findJob(db.sql, scopeOf(caller, permission), id);
+  const find = async (scope: Scope, id: string): Promise<Job> => {
+    const job = await findJob(db.scoped(scope), id);
     if (!job) throw new JobNotFoundError(id);
     return job;
   };
 
-  const withDocuments = async (jobs: Job[]): Promise<{ job: Job; document: Document | null }[]> => {
-    const found = await documents.many([...new Set(jobs.map(({ documentId }) => documentId))]);
+  const withDocuments = async (
+    scope: Scope,
+    jobs: Job[],
+  ): Promise<{ job: Job; document: Document | null }[]> => {
+    const found = await documents.many(scope, [...new Set(jobs.map(({ documentId }) => documentId))]);
     return jobs.map((job) => ({ job, document: found.get(job.documentId) ?? null }));
   };
 
   /** A change of many jobs and its audit entries, in one transaction. */
   const changeMany = async (
     caller: Caller,
+    scope: Scope,
     action: string,
     details: Record<string, string>,
-    change: (tx: Transaction) => Promise<{ done: Job[]; hasMore: boolean }>,
+    change: (tx: ScopedTransaction) => Promise<{ done: Job[]; hasMore: boolean }>,
   ): Promise<{ done: Job[]; hasMore: boolean }> =>
-    await db.begin(async (tx) => {
+    await db.beginScoped(scope, async (tx) => {
       const changed = await change(tx);
       await audit.recordMany(
         tx,
@@ -151,10 +155,10 @@ export function createJobsService(deps: JobsDeps) {
     await queue.withdraw(waited.map(entryOf));
   };
 
-  const result = async (caller: Caller, id: string): Promise<{ job: Job; result: JobResult }> => {
-    const job = await find(caller, id, "results:read");
+  const result = async (scope: Scope, id: string): Promise<{ job: Job; result: JobResult }> => {
+    const job = await find(scope, id);
     if (job.status !== "COMPLETED") throw new ResultNotReadyError(id, job.status);
-    const found = await findResult(db.sql, id);
+    const found = await findResult(db.scoped(scope), id);
     if (!found) throw new ResultExpiredError(id);
     return { job, result: found };
   };
@@ -163,7 +167,7 @@ export function createJobsService(deps: JobsDeps) {
     /** Durable before it returns; a repeated `requestId` returns the job that it made. */
     async create(caller: Caller, request: JobRequest): Promise<{ job: Job; document: Document | null }> {
       const job = await creator.create(caller, request);
-      const [view] = await withDocuments([job]);
+      const [view] = await withDocuments(scopeOf(caller, "jobs:read"), [job]);
       return view ?? { job, document: null };
     },
 
@@ -173,7 +177,10 @@ export function createJobsService(deps: JobsDeps) {
       requests: readonly (JobRequest | Error)[],
     ): Promise<({ job: Job; document: Document | null } | Error)[]> {
       const results = await creator.createBatch(caller, requests);
-      const views = await withDocuments(results.filter((item): item is Job => !(item instanceof Error)));
+      const views = await withDocuments(
+        scopeOf(caller, "jobs:read"),
+        results.filter((item): item is Job => !(item instanceof Error)),
+      );
       const byId = new Map(views.map((view) => [view.job.id, view]));
       return results.map((item) =>
         item instanceof Error ? item : (byId.get(item.id) ?? { job: item, document: null }),
@@ -182,7 +189,8 @@ export function createJobsService(deps: JobsDeps) {
 
     /** @throws JobNotFoundError */
     async get(caller: Caller, id: string): Promise<JobDetails> {
-      return await detailsOf(await find(caller, id, "jobs:read"));
+      const scope = scopeOf(caller, "jobs:read");
+      return await detailsOf(scope, await find(scope, id));
     },
 
     /** A page of jobs, newest first, without stages and snapshots. */
@@ -191,11 +199,12 @@ export function createJobsService(deps: JobsDeps) {
       filter: JobFilter,
       page: { limit: number; beforeId: string | null },
     ): Promise<{ job: Job; document: Document | null }[]> {
-      return await withDocuments(await listJobs(db.sql, scopeOf(caller, "jobs:read"), filter, page));
+      const scope = scopeOf(caller, "jobs:read");
+      return await withDocuments(scope, await listJobs(db.scoped(scope), filter, page));
     },
 
     async count(caller: Caller, filter: JobFilter): Promise<{ status: JobStatus; count: number }[]> {
-      return await countJobs(db.sql, scopeOf(caller, "jobs:read"), filter);
+      return await countJobs(db.scoped(scopeOf(caller, "jobs:read")), filter);
     },
 
     /**
@@ -204,10 +213,10 @@ export function createJobsService(deps: JobsDeps) {
      */
     async cancel(caller: Caller, id: string, reason: string): Promise<JobDetails> {
       const scope = scopeOf(caller, "jobs:cancel");
-      const job = await db.begin(async (tx) => {
-        const changed = await requestCancel(tx, scope, id, { reason, retentionMs });
+      const job = await db.beginScoped(scope, async (tx) => {
+        const changed = await requestCancel(tx, id, { reason, retentionMs });
         if (!changed) {
-          const current = await findJob(tx, scope, id);
+          const current = await findJob(tx, id);
           throw current ? new JobAlreadyFinalError(id, current.status) : new JobNotFoundError(id);
         }
         await audit.record(tx, caller, { action: "jobs.cancel", resourceType: "job", resourceId: id });
@@ -216,7 +225,7 @@ export function createJobsService(deps: JobsDeps) {
       bus.announce("orders", [job.id]);
       bus.announce("events", [job.id]);
       await withdrawn([job]);
-      return await detailsOf(job);
+      return await detailsOf(scope, job);
     },
 
     /**
@@ -225,10 +234,10 @@ export function createJobsService(deps: JobsDeps) {
      */
     async retry(caller: Caller, id: string): Promise<JobDetails> {
       const scope = scopeOf(caller, "jobs:create");
-      const job = await db.begin(async (tx) => {
-        const changed = await requeue(tx, scope, id);
+      const job = await db.beginScoped(scope, async (tx) => {
+        const changed = await requeue(tx, id);
         if (!changed) {
-          const current = await findJob(tx, scope, id);
+          const current = await findJob(tx, id);
           throw current ? new JobNotRetryableError(id, current.status) : new JobNotFoundError(id);
         }
         await quotas.recountJobs(tx, [changed.ownerId]);
@@ -237,7 +246,7 @@ export function createJobsService(deps: JobsDeps) {
       });
       bus.announce("events", [job.id]);
       await queue.enqueue([entryOf(job)]);
-      return await detailsOf(job);
+      return await detailsOf(scope, job);
     },
 
     /** Cancels up to `max` waiting and running jobs that match, in one transaction; the oldest first. */
@@ -245,12 +254,13 @@ export function createJobsService(deps: JobsDeps) {
       const scope = scopeOf(caller, "jobs:cancel");
       const { done, hasMore } = await changeMany(
         caller,
+        scope,
         "jobs.cancel",
         reason ? { reason } : {},
         async (tx) => {
-          const ids = await findJobIds(tx, scope, filter, ["CREATED", "PROCESSING"], max + 1);
+          const ids = await findJobIds(tx, filter, ["CREATED", "PROCESSING"], max + 1);
           const changed = await eachOf(ids.slice(0, max), (id) =>
-            requestCancel(tx, scope, id, { reason, retentionMs }),
+            requestCancel(tx, id, { reason, retentionMs }),
           );
           return { done: changed, hasMore: ids.length > max };
         },
@@ -268,9 +278,9 @@ export function createJobsService(deps: JobsDeps) {
      */
     async retryMany(caller: Caller, filter: JobFilter, max: number): Promise<ManyDone> {
       const scope = scopeOf(caller, "jobs:create");
-      const { done, hasMore } = await changeMany(caller, "jobs.retry", {}, async (tx) => {
-        const ids = await findJobIds(tx, scope, filter, ["FAILED", "CANCELLED"], max + 1);
-        const changed = await eachOf(ids.slice(0, max), (id) => requeue(tx, scope, id));
+      const { done, hasMore } = await changeMany(caller, scope, "jobs.retry", {}, async (tx) => {
+        const ids = await findJobIds(tx, filter, ["FAILED", "CANCELLED"], max + 1);
+        const changed = await eachOf(ids.slice(0, max), (id) => requeue(tx, id));
         await quotas.recountJobs(
           tx,
           changed.map(({ ownerId }) => ownerId),
@@ -290,10 +300,10 @@ export function createJobsService(deps: JobsDeps) {
      */
     async delete(caller: Caller, id: string): Promise<void> {
       const scope = scopeOf(caller, "jobs:delete");
-      const orphans = await db.begin(async (tx) => {
-        const keys = await deleteJob(tx, scope, id);
+      const orphans = await db.beginScoped(scope, async (tx) => {
+        const keys = await deleteJob(tx, id);
         if (!keys) {
-          const current = await findJob(tx, scope, id);
+          const current = await findJob(tx, id);
           throw current ? new JobNotFinalError(id, current.status) : new JobNotFoundError(id);
         }
         await doomObjects(tx, keys);
@@ -316,7 +326,7 @@ export function createJobsService(deps: JobsDeps) {
     ): AsyncGenerator<LoggedEvent | null> {
       const scope = scopeOf(caller, "jobs:read");
       // As the database spells it: wake-ups name jobs so.
-      const { id: known } = await find(caller, id, "jobs:read");
+      const { id: known } = await find(scope, id);
       yield* watchJob({ db, bus }, { scope, id: known, afterSequence, signal });
     },
 
@@ -333,8 +343,10 @@ export function createJobsService(deps: JobsDeps) {
       caller: Caller,
       id: string,
     ): Promise<{ result: JobResult; download: { url: string; expireTime: Date } | null }> {
-      const { job, result: found } = await result(caller, id);
-      const content = found.extractedText === null ? await findResultContent(db.sql, id, "TEXT") : null;
+      const scope = scopeOf(caller, "results:read");
+      const { job, result: found } = await result(scope, id);
+      const content =
+        found.extractedText === null ? await findResultContent(db.scoped(scope), id, "TEXT") : null;
       if (!content?.objectKey) return { result: found, download: null };
       const download = await store.signGet(content.objectKey, {
         expiresInSeconds: DOWNLOAD_SECONDS,
@@ -355,8 +367,9 @@ export function createJobsService(deps: JobsDeps) {
       offset: number,
       signal: AbortSignal,
     ): Promise<{ content: ResultContent; body: AsyncIterable<Uint8Array> }> {
-      await result(caller, id);
-      const content = await findResultContent(db.sql, id, format);
+      const scope = scopeOf(caller, "results:read");
+      await result(scope, id);
+      const content = await findResultContent(db.scoped(scope), id, format);
       if (!content) throw new ResultExpiredError(id);
       if (content.objectKey === null) {
         const bytes = Buffer.from(content.content ?? "").subarray(offset);

@@ -1,6 +1,6 @@
 import type { Database } from "../db/sql.ts";
 import type { Job, Waiting } from "./model.ts";
-import { type QueuePlace, queuePlace } from "./queries.ts";
+import { type QueuePlace, queuePlace } from "./waiting-queries.ts";
 
 /** Says why a job waits and for how long; null when it does not wait. */
 export function createWaiting({ db, now }: { db: Database; now: () => number }) {

@@ -35,9 +35,10 @@ export async function* watchJobs(
   { db, bus }: { db: Database; bus: EventBus },
   { scope, filter, signal, lookMs = LOOK_MS, keepAliveMs = KEEP_ALIVE_MS }: WatchMany,
 ): AsyncGenerator<LoggedEvent | null> {
+  const sql = db.scoped(scope);
   const followed = new Map<string, { sequence: number; time: Date }>();
   const announced = new Set<string>();
-  let since = await databaseTime(db.sql);
+  let since = await databaseTime(sql);
   let missed = false;
   const alarm = createAlarm(signal);
   const take = (ids: readonly string[]): void => {
@@ -72,7 +73,7 @@ export async function* watchJobs(
       if (missed || performance.now() - lastLook >= lookMs) {
         missed = false;
         for (const id of followed.keys()) announced.add(id);
-        for (const id of await jobsCreatedSince(db.sql, scope, since, MAX_JOBS)) announced.add(id);
+        for (const id of await jobsCreatedSince(sql, since, MAX_JOBS)) announced.add(id);
         lastLook = performance.now();
       }
       const ids = [...announced];
@@ -80,7 +81,7 @@ export async function* watchJobs(
       for (let at = 0; at < ids.length; at += BATCH) {
         const batch = ids.slice(at, at + BATCH);
         const unknown = batch.filter((id) => !followed.has(id));
-        const found = new Set(unknown.length ? await matchingJobs(db.sql, scope, filter, unknown) : []);
+        const found = new Set(unknown.length ? await matchingJobs(sql, filter, unknown) : []);
         const wanted = batch.filter((id) => followed.has(id) || found.has(id));
         let events: LoggedEvent[];
         do {
@@ -88,7 +89,7 @@ export async function* watchJobs(
             jobId,
             afterSequence: followed.get(jobId)?.sequence ?? 0,
           }));
-          events = positions.length ? await readEventsOf(db.sql, positions, since, PAGE) : [];
+          events = positions.length ? await readEventsOf(sql, positions, since, PAGE) : [];
           for (const event of events) {
             yield event;
             follow(event.jobId, event);

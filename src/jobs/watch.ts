@@ -30,6 +30,7 @@ export async function* watchJob(
     keepAliveMs?: number;
   },
 ): AsyncGenerator<LoggedEvent | null> {
+  const sql = db.scoped(watch.scope);
   const { id, signal, pollMs = POLL_MS, keepAliveMs = KEEP_ALIVE_MS } = watch;
   let sequence = watch.afterSequence;
   const alarm = createAlarm(signal);
@@ -40,7 +41,7 @@ export async function* watchJob(
       signal.throwIfAborted();
       let events: LoggedEvent[];
       do {
-        events = await readEvents(db.sql, id, sequence, PAGE);
+        events = await readEvents(sql, id, sequence, PAGE);
         for (const event of events) {
           yield event;
           sequence = event.sequence;
@@ -48,7 +49,7 @@ export async function* watchJob(
         }
       } while (events.length === PAGE);
       // Read after the events: a final job whose last sequence was given has no further ones.
-      const job = await findJob(db.sql, watch.scope, id);
+      const job = await findJob(sql, id);
       if (!job) throw new JobNotFoundError(id);
       if (isFinal(job.status) && sequence >= job.lastSequence) return;
       if (sequence < job.lastSequence) continue;

@@ -32,15 +32,33 @@ export function may(caller: Caller, permission: string): boolean {
   return caller.permissions.has(permission) || caller.permissions.has(`${permission}:any`);
 }
 
+declare const made: unique symbol;
+
 /**
- * The rows a caller may touch with a permission: a user id, or null for everybody's. Queries take this
- * type, so that a query without an owner does not compile.
+ * The rows that a statement may touch: those of one user, or everybody's when `ownerId` is null. Only the functions
+ * of this file make one, and the statements of callers are sent through a door that wants one (`Database.scoped`): a
+ * query without an owner does not compile.
  */
 export interface Scope {
   readonly ownerId: string | null;
+  readonly [made]: true;
 }
 
 /** The scope in which the caller holds `permission`. */
 export function scopeOf(caller: Caller, permission: string): Scope {
-  return { ownerId: caller.permissions.has(`${permission}:any`) ? null : caller.userId };
+  return scope(caller.permissions.has(`${permission}:any`) ? null : caller.userId);
+}
+
+/** What the caller itself owns, whatever it may do with what others own. */
+export function ownScope(caller: Caller): Scope {
+  return scope(caller.userId);
+}
+
+/** Everybody's rows, for the service's own work. @param _reason why it may see them all; for whoever reads the code */
+export function everybody(_reason: string): Scope {
+  return scope(null);
+}
+
+function scope(ownerId: string | null): Scope {
+  return { ownerId } as Scope;
 }

@@ -48,10 +48,10 @@ export const pipelineRoutes = ({ pipelines, pages, validator }: PipelineRoutesDe
       return { pipeline: pipelineToMessage(await pipelines.get({ id, name, version })) };
     },
 
-    async listPipelines(request) {
+    async listPipelines(request, context) {
       const limit = pageSize(request.pageSize);
       const filter = { query: request.query, isActive: request.isActive ?? null };
-      const list = { list: "pipelines", ...filter };
+      const list = { list: "pipelines", userId: callerOf(context).userId, ...filter };
       const beforeId = idCursor(pages.decode(list, request.pageToken));
       const found = await pipelines.list(filter, { limit: limit + 1, beforeId });
       const page = found.slice(0, limit);
@@ -74,10 +74,10 @@ export const pipelineRoutes = ({ pipelines, pages, validator }: PipelineRoutesDe
       return {};
     },
 
-    async listPipelineVersions(request) {
+    async listPipelineVersions(request, context) {
       const limit = pageSize(request.pageSize);
       const id = request.id.toLowerCase();
-      const list = { list: "pipeline_versions", id };
+      const list = { list: "pipeline_versions", userId: callerOf(context).userId, id };
       const before = versionCursor(pages.decode(list, request.pageToken));
       const found = await pipelines.versions(id, { limit: limit + 1, before });
       const page = found.slice(0, limit);

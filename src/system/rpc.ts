@@ -48,9 +48,9 @@ export const systemRoutes = (system: SystemService, pages: PageTokens) =>
       return { stats: statsToMessage(await system.resume(callerOf(context))) };
     },
 
-    async listWorkers(request) {
+    async listWorkers(request, context) {
       const limit = pageSize(request.pageSize);
-      const list = { list: "workers" };
+      const list = { list: "workers", userId: callerOf(context).userId };
       const afterId = idCursor(pages.decode(list, request.pageToken));
       const found = await system.workers({ limit: limit + 1, afterId });
       const page = found.slice(0, limit);

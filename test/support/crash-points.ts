@@ -3,9 +3,13 @@ import {
   type Database,
   type DedicatedPool,
   isConnectionLoss,
+  type ScopedTransaction,
   type Sql,
   type Transaction,
+  type WalledTransaction,
 } from "../../src/db/sql.ts";
+
+type Begin<X extends Transaction> = <T>(work: (tx: X) => Promise<T>) => Promise<T>;
 
 /** The moment at which a process dies, at one of the commits of what it does. */
 export interface CrashPoint {
@@ -104,7 +108,7 @@ function createProcess(db: Database): CrashingProcess {
   };
 
   const begin =
-    (real: Database["begin"]): Database["begin"] =>
+    <X extends Transaction>(real: Begin<X>): Begin<X> =>
     async (work) => {
       if (dead) return await never();
       const point = pointOfNextCommit();
@@ -130,18 +134,22 @@ function createProcess(db: Database): CrashingProcess {
     return known;
   };
 
+  const watched = <S extends Sql>(sql: S): S =>
+    intercepted(sql, (send, text) => followed(statement(send, text)));
   const faulty = ({ sql, begin: real }: DedicatedPool): DedicatedPool => {
-    const guarded = begin(real);
-    return {
-      sql: intercepted(sql, (send, text) => followed(statement(send, text))),
-      begin: (work) => followed(guarded(work)),
-    };
+    const guarded = begin<Transaction>(real);
+    return { sql: watched(sql), begin: (work) => followed(guarded(work)) };
   };
 
   return {
     db: {
       ...db,
       ...faulty(db),
+      scoped: (scope) => watched(db.scoped(scope)),
+      beginScoped: (scope, work) =>
+        followed(begin<ScopedTransaction>((inner) => db.beginScoped(scope, inner))(work)),
+      beginWalled: (scopes, work) =>
+        followed(begin<WalledTransaction>((inner) => db.beginWalled(scopes, inner))(work)),
       dedicated: (options) => faulty(db.dedicated(options)),
     },
     get dead() {
@@ -187,7 +195,7 @@ function createBreak(db: Database, { statements, manner }: CrashPoint) {
     get broken() {
       return state.broken;
     },
-    async run<T>(tx: Transaction, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    async run<T, X extends Transaction>(tx: X, work: (tx: X) => Promise<T>): Promise<T> {
       let done = 0;
       const counting = intercepted(tx, async (send) => {
         if (state.broken) return await never();
@@ -222,6 +230,13 @@ function intercepted<S extends Sql>(
   around: (send: () => Promise<unknown>, text: string) => Promise<unknown>,
 ): S {
   return new Proxy(sql, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (name !== "everybody") return member;
+      const everybody = member as WalledTransaction["everybody"];
+      return (reason: string, work: (tx: Transaction) => Promise<unknown>) =>
+        everybody(reason, (all) => work(intercepted(all, around)));
+    },
     apply(target, _self, [first, ...rest]: [unknown, ...unknown[]]) {
       const made = (target as unknown as (...args: unknown[]) => unknown)(first, ...rest);
       if (!Array.isArray(first) || !("raw" in first)) return made;

@@ -10,7 +10,7 @@ import {
   DocumentTooLargeError,
   UploadNotAwaitedError,
 } from "../errors.ts";
-import { findAwaitedUpload } from "./queries.ts";
+import { findAwaitedUpload } from "./body-queries.ts";
 
 export interface IntakeDeps {
   readonly db: Database;

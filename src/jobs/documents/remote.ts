@@ -8,9 +8,10 @@ import type { SecretBox } from "../../lib/secret-box.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import type { S3Sources } from "../../storage/s3/sources.ts";
 import { SourceNotAllowedError, SourceRefusedError, SourceUnavailableError } from "../errors.ts";
+import { findSealedUri, keepBytes } from "./body-queries.ts";
 import { findLostObject } from "./lost-objects.ts";
 import { INLINE_DOCUMENT_BYTES } from "./model.ts";
-import { findSealedUri, keepBytes, type NewDocument } from "./queries.ts";
+import type { NewDocument } from "./queries.ts";
 
 export interface RemoteDocumentsDeps {
   readonly db: Database;

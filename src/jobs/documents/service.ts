@@ -1,8 +1,13 @@
 import { createHash } from "node:crypto";
 import type { Auditor } from "../../audit/auditor.ts";
 import type { AuditEntry } from "../../audit/model.ts";
-import { type Database, isConnectionLoss, type Sql } from "../../db/sql.ts";
-import { type Caller, scopeOf } from "../../lib/caller.ts";
+import {
+  type Database,
+  isConnectionLoss,
+  type ScopedTransaction,
+  type WalledTransaction,
+} from "../../db/sql.ts";
+import { type Caller, everybody, ownScope, type Scope, scopeOf } from "../../lib/caller.ts";
 import { InvalidRequestError } from "../../lib/errors.ts";
 import { isStorable } from "../../lib/storable.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
@@ -16,20 +21,22 @@ import {
 } from "../errors.ts";
 import { doomObjectLater } from "../expiry-queries.ts";
 import { NO_QUOTAS, type Quotas } from "../quotas.ts";
+import {
+  completeUpload,
+  findAwaitingOwner,
+  findBody,
+  findExpectedHash,
+  findUploaded,
+} from "./body-queries.ts";
 import { createUploadIntake } from "./intake.ts";
 import { findLostObject } from "./lost-objects.ts";
 import { type Document, type DocumentSource, documentObjectKey, INLINE_DOCUMENT_BYTES } from "./model.ts";
 import { removeObjects } from "./objects.ts";
 import {
-  completeUpload,
   deleteDocuments,
-  findAwaitingOwner,
-  findBody,
   findByRequestId,
   findDocument,
   findDocuments,
-  findExpectedHash,
-  findUploaded,
   insertAwaitedDocument,
   insertDocuments,
   type NewDocument,
@@ -85,7 +92,7 @@ export function createDocumentsService(deps: DocumentsDeps) {
   };
 
   const awaitDocument = async (
-    tx: Sql,
+    tx: ScopedTransaction,
     caller: Caller,
     header: DocumentHeader,
     requestId: string,
@@ -98,7 +105,7 @@ export function createDocumentsService(deps: DocumentsDeps) {
       await audit.record(tx, caller, documentEntry("create_upload", id));
       return document;
     }
-    const made = await findByRequestId(tx, caller.userId, requestId);
+    const made = await findByRequestId(tx, requestId);
     if (!made) throw new Error("an upload was neither created nor found");
     const same =
       made.filename === filename &&
@@ -176,7 +183,7 @@ export function createDocumentsService(deps: DocumentsDeps) {
       return { ...document, body: { objectKey, lostKey } };
     },
 
-    async insert(sql: Sql, documents: readonly NewDocument[]): Promise<void> {
+    async insert(sql: WalledTransaction, documents: readonly NewDocument[]): Promise<void> {
       if (documents.length > 0) await insertDocuments(sql, documents);
     },
 
@@ -187,7 +194,7 @@ export function createDocumentsService(deps: DocumentsDeps) {
     },
 
     /** Takes back what `insert` wrote in the same transaction. */
-    async discard(sql: Sql, ids: readonly string[]): Promise<void> {
+    async discard(sql: WalledTransaction, ids: readonly string[]): Promise<void> {
       if (ids.length > 0) await deleteDocuments(sql, ids);
     },
 
@@ -220,7 +227,7 @@ export function createDocumentsService(deps: DocumentsDeps) {
           body: { objectKey, lostKey },
           retentionMs,
         };
-        await db.begin(async (tx) => {
+        await db.beginScoped(ownScope(caller), async (tx) => {
           await quotas.demand(tx, { ownerId: caller.userId, jobs: 0, bytes: stored.size });
           await insertDocuments(tx, [document]);
           await audit.record(tx, caller, documentEntry("upload", id));
@@ -245,7 +252,7 @@ export function createDocumentsService(deps: DocumentsDeps) {
       refuseTooLarge(header.sizeBytes);
       refuseUnstorable(header);
       await refuseOverQuota(caller.userId, header.sizeBytes);
-      const { id, uploadKey } = await db.begin(async (tx) => {
+      const { id, uploadKey } = await db.beginScoped(ownScope(caller), async (tx) => {
         const awaited = await awaitDocument(tx, caller, header, requestId);
         // The address takes bytes until it ends, also when nobody wants them any more.
         await doomObjectLater(tx, awaited.uploadKey, UPLOAD_OVER_MS);
@@ -261,7 +268,7 @@ export function createDocumentsService(deps: DocumentsDeps) {
 
     /** @throws DocumentNotFoundError */
     async get(caller: Caller, id: string): Promise<Document> {
-      const document = await findDocument(db.sql, scopeOf(caller, "documents:read"), id);
+      const document = await findDocument(db.scoped(scopeOf(caller, "documents:read")), id);
       if (!document) throw new DocumentNotFoundError(id);
       return document;
     },
@@ -278,14 +285,16 @@ export function createDocumentsService(deps: DocumentsDeps) {
       return await this.get(caller, id);
     },
 
-    async many(ids: readonly string[]): Promise<Map<string, Document>> {
-      const documents = ids.length > 0 ? await findDocuments(db.sql, ids) : [];
+    /** Those of these that are in the scope, by id. */
+    async many(scope: Scope, ids: readonly string[]): Promise<Map<string, Document>> {
+      const documents = ids.length > 0 ? await findDocuments(db.scoped(scope), ids) : [];
       return new Map(documents.map((document) => [document.id, document]));
     },
 
     /** Without a caller, for the worker that holds a job on it. @throws DocumentNotFoundError */
     async find(id: string): Promise<Document> {
-      const [document] = await findDocuments(db.sql, [id]);
+      const all = db.scoped(everybody("a worker runs the jobs of all owners"));
+      const document = await findDocument(all, id);
       if (!document) throw new DocumentNotFoundError(id);
       return document;
     },

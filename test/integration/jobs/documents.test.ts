@@ -8,6 +8,7 @@ import {
   DocumentNotUploadedError,
   DocumentTooLargeError,
 } from "../../../src/jobs/errors.ts";
+import { ownScope } from "../../../src/lib/caller.ts";
 import { InvalidRequestError } from "../../../src/lib/errors.ts";
 import { newId } from "../../../src/lib/ids.ts";
 import type { ObjectStore } from "../../../src/storage/object-store.ts";
@@ -112,7 +113,7 @@ test("small documents stand in their row, larger ones in the object store", asyn
   expect([...kept]).toEqual([]);
   const large = await prepare(64 * 1024 + 1);
   expect(kept.size).toBe(1);
-  await documents.insert(h.db.sql, [small, large]);
+  await h.db.beginScoped(ownScope(h.admin), (tx) => documents.insert(tx, [small, large]));
   for (const { id, sizeBytes } of [small, large]) {
     const { body } = await documents.open(id, AbortSignal.timeout(10_000));
     expect(await bytesOf(body)).toEqual(Buffer.alloc(sizeBytes, 7));

@@ -58,3 +58,37 @@ test("a permission for all reaches everybody's jobs, and only for the verb it na
   await expect(h.jobs.result(reader, id)).rejects.toThrow(JobNotFoundError);
   expect((await h.jobs.cancel(h.admin, id, "")).job.status).toBe("CANCELLED");
 });
+
+test("request ids, concurrency keys and batch verbs of one caller know nothing of another's", async () => {
+  await using h = await createHarness();
+  const [one, other] = [h.caller(), h.caller()];
+  const request = textRequest("x", { requestId: "r1", concurrencyKey: "k" });
+  const first = await h.jobs.create(one, request);
+  const second = await h.jobs.create(other, request);
+  expect(second.job.id).not.toBe(first.job.id);
+  expect([first.job.parked, second.job.parked]).toEqual([false, false]);
+  const waits = async () => (await h.jobs.get(other, second.job.id)).job.status === "CREATED";
+  expect((await h.jobs.cancelMany(one, {}, 10, "")).ids).toEqual([first.job.id]);
+  expect(await waits()).toBe(true);
+  expect((await h.jobs.retryMany(other, {}, 10)).ids).toEqual([]);
+  expect((await h.jobs.retryMany(one, {}, 10)).ids).toEqual([first.job.id]);
+  const upload = { filename: "a", mediaType: "", sizeBytes: 0, sha256: "" };
+  const [mine, theirs] = await Promise.all(
+    [one, other].map((caller) => h.documents.createUpload(caller, upload, "r1")),
+  );
+  expect(mine?.documentId).not.toBe(theirs?.documentId);
+});
+
+test("a document that jobs of two owners use goes with the last of them, whoever deletes it", async () => {
+  await using h = await createHarness();
+  const owner = h.caller();
+  const { job, document } = await h.jobs.create(owner, textRequest("mine"));
+  const documentId = document?.id ?? "";
+  const guest = await h.jobs.create(h.admin, textRequest("", { source: { kind: "document", documentId } }));
+  await h.jobs.cancel(owner, job.id, "");
+  await h.jobs.delete(owner, job.id);
+  expect((await h.documents.get(owner, documentId)).id).toBe(documentId);
+  await h.jobs.cancel(h.admin, guest.job.id, "");
+  await h.jobs.delete({ ...h.admin, permissions: new Set(["jobs:delete"]) }, guest.job.id);
+  await expect(h.documents.get(owner, documentId)).rejects.toThrow(DocumentNotFoundError);
+});

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { LoggedEvent } from "../../../src/events/model.ts";
 import { readEvents } from "../../../src/events/queries.ts";
 import type { ClaimedJob, Completion } from "../../../src/jobs/leases.ts";
-import type { Caller } from "../../../src/lib/caller.ts";
+import { type Caller, everybody } from "../../../src/lib/caller.ts";
 import { type Harness, textRequest } from "../../support/harness.ts";
 
 export const sha256 = (data: string | Uint8Array): string => createHash("sha256").update(data).digest("hex");
@@ -53,7 +53,7 @@ export async function failedJob(h: Harness, caller: Caller = h.admin): Promise<s
 }
 
 export async function eventsOf(h: Harness, id: string): Promise<LoggedEvent[]> {
-  return await readEvents(h.db.sql, id, 0, 10_000);
+  return await readEvents(h.db.scoped(everybody("a test")), id, 0, 10_000);
 }
 
 export async function statusesOf(h: Harness, id: string): Promise<string[]> {

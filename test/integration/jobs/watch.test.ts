@@ -4,6 +4,7 @@ import type { LoggedEvent } from "../../../src/events/model.ts";
 import { JobNotFoundError } from "../../../src/jobs/errors.ts";
 import { newEvent } from "../../../src/jobs/job-events.ts";
 import { watchJob } from "../../../src/jobs/watch.ts";
+import { everybody } from "../../../src/lib/caller.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
 import { createHarness, type Harness, until } from "../../support/harness.ts";
 import { claimOne, createJob, eventsOf, failedJob, failureOf, resultOf } from "./steps.ts";
@@ -106,7 +107,7 @@ test("a watch works when every wake-up is lost: it looks by itself", async () =>
     processId: "deaf",
     logger: createLogger("silent"),
   });
-  const watch = { scope: { ownerId: null }, id, afterSequence: 0, signal: patience(), pollMs: 20 };
+  const watch = { scope: everybody("a test"), id, afterSequence: 0, signal: patience(), pollMs: 20 };
   const seen: LoggedEvent[] = [];
   const watching = (async () => {
     for await (const event of watchJob({ db: h.db, bus: deaf }, watch)) if (event) seen.push(event);
@@ -122,7 +123,7 @@ test("a watch of a quiet job sends a sign of life now and then", async () => {
   const id = await createJob(h);
   const stop = new AbortController();
   const watch = {
-    scope: { ownerId: null },
+    scope: everybody("a test"),
     id,
     afterSequence: 0,
     signal: stop.signal,
@@ -142,7 +143,7 @@ test("whoever ends a watch, by abort or by leaving, leaves no listener behind", 
   const bus = countingBus(h.bus);
   const id = await createJob(h);
   const stop = new AbortController();
-  const watch = { scope: { ownerId: null }, id, afterSequence: 0, signal: stop.signal };
+  const watch = { scope: everybody("a test"), id, afterSequence: 0, signal: stop.signal };
   const aborted = all(watchJob({ db: h.db, bus }, watch));
   const left = watchJob({ db: h.db, bus }, { ...watch, signal: patience() });
   await left.next();
@@ -171,7 +172,7 @@ test("a watch ends at the first end; after a retry a new one goes on from there 
 test("a watch of a job that is deleted meanwhile ends with an error and does not hang", async () => {
   await using h = await createHarness();
   const id = await createJob(h);
-  const watch = { scope: { ownerId: null }, id, afterSequence: 0, signal: patience(), pollMs: 20 };
+  const watch = { scope: everybody("a test"), id, afterSequence: 0, signal: patience(), pollMs: 20 };
   const watching = watchJob({ db: h.db, bus: h.bus }, watch);
   await watching.next();
   await h.db.sql`delete from jobs where id = ${id}`;
