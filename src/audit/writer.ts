@@ -123,8 +123,10 @@ export function createAuditWriter({ pool, spill, now, logger, metrics }: AuditWr
     if (await within(leftMs, stored)) return true;
     detour = true;
     if (await toDisk(rows)) return true;
-    detour = !(await stored);
-    return !detour;
+    const late = await stored;
+    detour = !late;
+    stuck = !late;
+    return late;
   };
 
   /** Takes the first rows out of memory, if they can be put somewhere. */
