@@ -182,11 +182,13 @@ export function loadConfig(environment: Environment = process.env) {
   const warnings: string[] = [];
   const values = readValues(environment, { faults, warnings });
   const parsed = SETTINGS.safeParse(values);
-  if (!parsed.success) {
-    for (const issue of parsed.error.issues) faults.push(`${String(issue.path[0])}: ${issue.message}`);
+  for (const { path, message } of parsed.error?.issues ?? []) {
+    const name = String(path[0]);
+    faults.push(`${name}: ${message}`);
+    // So that what is wrong between the others is told too.
+    delete values[name];
   }
-  if (!parsed.success || faults.length > 0) throw new ConfigError(faults);
-  const { data } = parsed;
+  const data = parsed.success ? parsed.data : SETTINGS.parse(values);
   const [host, port] = splitAddress(data.SLUICE_ADDR);
   const dataDir = resolve(data.SLUICE_DATA_DIR);
   const workerAddress = data.SLUICE_WORKER_ADDR === undefined ? null : splitAddress(data.SLUICE_WORKER_ADDR);

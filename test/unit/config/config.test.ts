@@ -262,6 +262,7 @@ test.each([
 
 test("what would open the service wider than it looks is refused, all of it at once", () => {
   const message = faultsOf({
+    SLUICE_LEASE_MS: "soon",
     SLUICE_AUTH: "none",
     SLUICE_BEHIND_PROXY: "true",
     SLUICE_PUBLIC_URL: "http://sluice.example.org",
@@ -269,6 +270,7 @@ test("what would open the service wider than it looks is refused, all of it at o
     SLUICE_TRUSTED_PROXIES: "10.0.0.0/8,0.0.0.0/0,proxy.example.org",
   });
   for (const part of [
+    "SLUICE_LEASE_MS: must",
     "SLUICE_AUTH: none",
     "SLUICE_PUBLIC_URL: tokens",
     "SLUICE_CORS_ORIGINS: what stands at place 2, 3, 4, 5 ",
