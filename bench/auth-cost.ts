@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { createSluice, type Sluice } from "@sluice/sdk";
 import { type Patch, patchedCheckout } from "../test/support/patched-checkout.ts";
 import { createTestDatabase, startTestPostgres } from "../test/support/postgres.ts";
-import { createSite, type Site } from "../test/support/processes.ts";
+import { createSite, programs, type Site } from "../test/support/processes.ts";
 import { writePart } from "./results.ts";
 
 const WITHOUT: readonly Patch[] = [
@@ -58,6 +58,10 @@ async function alternate(
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 
+process.once("exit", () => {
+  for (const program of programs) program.kill("SIGKILL");
+});
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 await using parts = new AsyncDisposableStack();
 const postgres = await startTestPostgres();
 parts.defer(() => postgres.stop());
