@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Database, Sql } from "../db/sql.ts";
+import type { Database, ScopedSql, Sql } from "../db/sql.ts";
 import type { Scope } from "../lib/caller.ts";
 import {
   anchorFields,
@@ -29,7 +29,7 @@ const CHUNK_BYTES = 256 * 1024;
 const MOST_CHECKPOINTS = 2 * BATCH;
 
 export interface ExportDeps {
-  readonly db: Pick<Database, "sql">;
+  readonly db: Pick<Database, "sql" | "scoped">;
   readonly key: AuditKey;
   readonly now: () => number;
 }
@@ -55,7 +55,8 @@ export async function* exportLog(
 
 async function* csvLines({ db, now }: ExportDeps, request: Request): AsyncGenerator<string> {
   yield CSV_HEADER;
-  for await (const entry of entriesByTime(db.sql, request, new Date(now()))) yield csvLine(entry);
+  for await (const entry of entriesByTime(db.scoped(request.scope), request, new Date(now())))
+    yield csvLine(entry);
 }
 
 async function* archiveLines({ db, key, now }: ExportDeps, request: Request): AsyncGenerator<string> {
@@ -88,7 +89,7 @@ async function* archiveLines({ db, key, now }: ExportDeps, request: Request): As
       yield signed(line);
     }
   } else if (!chain) {
-    for await (const entry of entriesByTime(db.sql, request, time)) {
+    for await (const entry of entriesByTime(db.scoped(request.scope), request, time)) {
       const { sequence, hash } = entry;
       entries++;
       yield signed(entryLine(entry, sequence && hash ? { sequence, hash } : null));
@@ -162,19 +163,14 @@ async function rangeOf(sql: Sql, anchor: Anchor, { start, end }: LogFilter): Pro
 
 /** Entries that were there when the export began. */
 async function* entriesByTime(
-  sql: Sql,
-  { scope, filter, signal }: Request,
+  sql: ScopedSql,
+  { filter, signal }: Request,
   begun: Date,
 ): AsyncGenerator<LoggedEntry> {
   const end = filter.end && filter.end < begun ? filter.end : begun;
   for (let after: EntryKey | null = null; ; ) {
     signal.throwIfAborted();
-    const page = await readEntries(
-      sql,
-      scope,
-      { ...filter, end },
-      { after, limit: BATCH, newestFirst: false },
-    );
+    const page = await readEntries(sql, { ...filter, end }, { after, limit: BATCH, newestFirst: false });
     yield* page;
     after = page.at(-1) ?? null;
     if (page.length < BATCH) return;

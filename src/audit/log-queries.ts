@@ -1,13 +1,11 @@
-import type { Fragment, Sql } from "../db/sql.ts";
-import type { Scope } from "../lib/caller.ts";
+import { type Fragment, inScope, type ScopedSql, type Sql } from "../db/sql.ts";
 import { storable } from "../lib/storable.ts";
 import type { EntryKey, LogFilter, LoggedEntry } from "./entries.ts";
 import { entryColumns } from "./entry-columns.ts";
 
 /** A page of entries in the order of their time, from behind `after` on. */
 export async function readEntries(
-  sql: Sql,
-  scope: Scope,
+  sql: ScopedSql,
   filter: LogFilter,
   { after, limit, newestFirst }: { after: EntryKey | null; limit: number; newestFirst: boolean },
 ): Promise<LoggedEntry[]> {
@@ -15,7 +13,7 @@ export async function readEntries(
   return await sql<LoggedEntry[]>`
     select ${entryColumns(sql)}, s.sequence::float8, s.hash
     from (
-      select * from audit_logs where ${conditions(sql, scope, filter)} ${after ? sql`and ${behind(sql, after, newestFirst)}` : sql``}
+      select * from audit_logs where ${conditions(sql, filter)} ${after ? sql`and ${behind(sql, after, newestFirst)}` : sql``}
       order by ${order} limit ${limit}
     ) as l
     left join lateral (select sequence, hash from audit_seals where id = l.id limit 1) as s on true
@@ -29,11 +27,10 @@ function behind(sql: Sql, { timestamp, id }: EntryKey, newestFirst: boolean): Fr
     : sql`timestamp >= ${timestamp} and (timestamp, id) > (${timestamp}, ${id}::uuid)`;
 }
 
-function conditions(sql: Sql, { ownerId }: Scope, filter: LogFilter): Fragment {
+function conditions(sql: ScopedSql, filter: LogFilter): Fragment {
   const { start, end, userId, action, resourceType, resourceId, success, ipAddress } = filter;
   // The conditions of the partial indexes are spelt out, since they do not follow from a parameter.
-  return sql`true
-    ${ownerId ? sql`and user_id = ${ownerId}` : sql``}
+  return sql`${inScope(sql, "user_id")}
     ${start ? sql`and timestamp >= ${start}` : sql``}
     ${end ? sql`and timestamp < ${end}` : sql``}
     ${userId ? sql`and user_id = ${userId}` : sql``}

@@ -2,8 +2,6 @@ import type { Database } from "../db/sql.ts";
 import { type Caller, scopeOf } from "../lib/caller.ts";
 import { PermissionDeniedError } from "../lib/errors.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { filterFields } from "./archive.ts";
-import type { Auditor } from "./auditor.ts";
 import { type AuditKey, fingerprintOf, pemOf } from "./checkpoint.ts";
 import type { EntryKey, LogFilter, LoggedEntry } from "./entries.ts";
 import { type ExportFormat, exportLog } from "./export.ts";
@@ -16,7 +14,6 @@ const PERMISSION = "audit:read";
 
 export interface AuditServiceDeps {
   readonly db: Database;
-  readonly audit: Auditor;
   readonly key: AuditKey;
   readonly head: HeadFile;
   readonly sealer: Pick<Sealer, "sealAll">;
@@ -28,7 +25,7 @@ export type AuditService = ReturnType<typeof createAuditService>;
 
 /** What may be read of the record of who did what. */
 export function createAuditService(deps: AuditServiceDeps) {
-  const { db, audit, key, head, sealer, metrics, now } = deps;
+  const { db, key, head, sealer, metrics, now } = deps;
   return {
     /** A page of entries, newest first: the caller's own, or everybody's with `audit:read:any`. */
     async list(
@@ -36,22 +33,17 @@ export function createAuditService(deps: AuditServiceDeps) {
       filter: LogFilter,
       page: { limit: number; after: EntryKey | null },
     ): Promise<LoggedEntry[]> {
-      const scope = scopeOf(caller, PERMISSION);
-      return await readEntries(db.sql, scope, filter, { ...page, newestFirst: true });
+      const sql = db.scoped(scopeOf(caller, PERMISSION));
+      return await readEntries(sql, filter, { ...page, newestFirst: true });
     },
 
-    /** The bytes of a file with all entries that the filter finds, oldest first. Leaves an entry before the first byte. */
+    /** The bytes of a file with all entries that the filter finds, oldest first. */
     async *export(
       caller: Caller,
       filter: LogFilter,
       format: ExportFormat,
       signal: AbortSignal,
     ): AsyncGenerator<Uint8Array> {
-      await audit.record(db.sql, caller, {
-        action: "audit.export",
-        resourceType: "audit_log",
-        details: { format, ...filterFields(filter) },
-      });
       await sealer.sealAll();
       yield* exportLog({ db, key, now }, { scope: scopeOf(caller, PERMISSION), filter, format, signal });
     },

@@ -195,6 +195,8 @@ export function createUserVerbs(deps: UsersDeps): UserVerbs {
         const changes = changesBetween(before, after);
         if (changes.length === 0) return before;
         if (changes.includes("roles")) {
+          if (before.issuer)
+            throw invalid("roles", "follow from the tokens of the user's issuer; change them there");
           await assertRolesExist(tx, after.roles);
           assertMayGive(held, [...(await permissionsOfRoles(tx, after.roles))]);
         }
@@ -218,6 +220,7 @@ export function createUserVerbs(deps: UsersDeps): UserVerbs {
       const known = await findUser(db.sql, userId);
       if (!known) throw new UserNotFoundError(userId);
       if (known.isServiceAccount) throw new NoPasswordError(known.email);
+      if (known.issuer) throw invalid("user_id", `names a user of ${known.issuer}, who has no password here`);
       const made = password ? null : makePassword();
       const hash = await passwords.hash(made ?? checkedPassword("new_password", password, known.email));
       await db.begin(async (tx) => {

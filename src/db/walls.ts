@@ -48,9 +48,9 @@ export async function raiseWalls(tx: Transaction): Promise<void> {
       from pg_class where relnamespace = current_schema()::regnamespace and relrowsecurity
     ), granted as (
       select oid, name from walled
-      -- Without an owner, and changes of callers write to them.
+      -- Without an owner, and statements of callers come to them.
       union all select oid, relname from pg_class
-      where oid in ('doomed_objects'::regclass, 'audit_unsealed'::regclass)
+      where oid in ('doomed_objects'::regclass, 'audit_unsealed'::regclass, 'audit_seals'::regclass)
     )
     select format('alter table %I force row level security', name) as statement from walled
     where not ${hasRole} and not is_forced

@@ -101,7 +101,7 @@ test("the wire carries an entry whole, the verdict of a verification, and the ke
   expect(fingerprint).toMatch(/^[0-9a-f]{64}$/);
 });
 
-test("an export holds every entry once, oldest first, in bounded chunks, and leaves an entry itself", async () => {
+test("an export holds every entry once, oldest first, in bounded chunks", async () => {
   await using trail = await openTrail();
   await using wire = await startWire(trail, [trail.admin]);
   await trail.db.sql`
@@ -117,6 +117,4 @@ test("an export holds every entry once, oldest first, in bounded chunks, and lea
   expect(lines[0]).toMatch(/^sequence,id,timestamp,user_id,action,/);
   const actions = lines.slice(1).map((line) => line.split('","')[4]);
   expect(actions.slice(0, 1500)).toEqual(Array.from({ length: 1500 }, (_, n) => `'=test${n}`));
-  const [row] = await trail.db.sql`select request_details from audit_logs where action = 'audit.export'`;
-  expect(row?.requestDetails).toEqual({ format: "csv" });
 });

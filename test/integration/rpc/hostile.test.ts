@@ -400,44 +400,6 @@ describe("a reader who stops reading and vanishes frees its handler", () => {
   });
 });
 
-describe("an answer that nobody reads is cut, and its handler is freed", () => {
-  const body = Buffer.from(JSON.stringify(WATCH_FLOOD));
-  const message = Buffer.concat([Buffer.from([0, 0, 0, 0, body.length]), body]);
-
-  test("over HTTP/1.1", async () => {
-    await using edge = await startEdge({ limits: { unreadMs: 300 } });
-    const { socket } = connect(edge.port);
-    const head = "host: x\r\ncontent-type: application/connect+json\r\nauthorization: Bearer good\r\n";
-    socket.pause();
-    socket.write(
-      `POST /sluice.v1.JobsService/WatchJob HTTP/1.1\r\n${head}content-length: ${message.length}\r\n\r\n`,
-    );
-    socket.write(message);
-    await until(() => edge.seen.yielded > 0);
-    await until(() => edge.seen.running === 0);
-    socket.destroy();
-  });
-
-  test("over HTTP/2, while the other streams of its session go on", async () => {
-    await using edge = await startEdge({ limits: { unreadMs: 300 } });
-    const session = http2.connect(edge.url);
-    const stream = session.request({
-      ":method": "POST",
-      ":path": "/sluice.v1.JobsService/WatchJob",
-      "content-type": "application/connect+json",
-      authorization: "Bearer good",
-    });
-    stream.on("error", () => {});
-    stream.pause();
-    stream.end(message);
-    await until(() => edge.seen.yielded > 0);
-    await until(() => edge.seen.running === 0);
-    const other = session.request({ ":path": "/health/live" });
-    expect(Buffer.concat(await other.toArray()).toString()).toContain("ok");
-    session.destroy();
-  });
-});
-
 test.each([
   ["is at work on them", "good"],
   ["has refused them", "bad"],
