@@ -10,8 +10,8 @@ export const BREAKS = {
   },
   scopes: {
     file: "src/lib/caller.ts",
-    sound: "? null : caller.userId };",
-    patched: "? null : null };",
+    sound: "? null : caller.userId);",
+    patched: "? null : null);",
   },
   audience: { file: "src/auth/tokens.ts", sound: "        audience,\n        typ: TYPE,\n", patched: "" },
   revocation: {

@@ -8,9 +8,14 @@ const SRC = new URL("../../../src/", import.meta.url);
 
 /** Files whose statements see everybody's rows, and why they may. All other queries are those of callers. */
 const OWN_WORK: Readonly<Record<string, string>> = {
+  "audit/chain-queries.ts": "the chain holds everybody's entries",
   "audit/queries.ts": "the record takes every row",
+  "audit/retention-queries.ts": "months go as a whole",
+  "audit/seal-queries.ts": "the chain holds everybody's entries",
   "auth/change-queries.ts": "notices between processes",
+  "auth/external/external-user-queries.ts": "users are made before there is a scope",
   "auth/principal-queries.ts": "who calls is found out before there is a scope",
+  "auth/role-queries.ts": "roles belong to nobody",
   "auth/session-queries.ts": "sessions are found by what only their owner has",
   "auth/signing-key-queries.ts": "keys of the installation",
   "auth/throttle-queries.ts": "guesses are counted before anybody is known",
@@ -21,12 +26,14 @@ const OWN_WORK: Readonly<Record<string, string>> = {
   "jobs/expiry-queries.ts": "sweeps",
   "jobs/heartbeat-queries.ts": "workers",
   "jobs/lease-queries.ts": "workers",
+  "jobs/quota-queries.ts": "what owners have is counted for all whose jobs share a transaction",
   "jobs/recovery-queries.ts": "sweeps",
   "jobs/waiting-queries.ts": "how many stand before a job of the caller, and none of theirs",
   "pipelines/queries.ts": "pipelines belong to nobody",
   "queue/key-queries.ts": "the queue",
   "queue/line-queries.ts": "the queue",
   "queue/reconcile-queries.ts": "the queue",
+  "rpc/rates/rate-queries.ts": "buckets of addresses and users",
   "system/queries.ts": "figures of the whole installation",
 };
 
