@@ -57,7 +57,11 @@ module.exports = {
       { path: "^src/doctor/" },
       { path: `^src/(worker|rpc|${CLIENTS}|app|main|commands)` },
     ),
-    no("front-door", { path: "^src/([^/]+)/" }, { path: `^src/(${DOMAINS})${PRIVATE}`, pathNot: "^src/$1/" }),
+    no(
+      "front-door",
+      { path: "^src/(?!app/)([^/]+)/" },
+      { path: `^src/(${DOMAINS})${PRIVATE}`, pathNot: "^src/$1/" },
+    ),
     no("handlers-hold-no-sql", { path: "/(rpc|convert)\\.ts$" }, { path: "queries\\.ts$|^src/(db|redis)/" }),
     no(
       "model-is-pure",

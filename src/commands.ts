@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { Running, RunningServer } from "./app.ts";
+import type { RunningServer } from "./app/server.ts";
+import type { Running } from "./app/start.ts";
 import { fileVerdictJson, fileVerdictText } from "./audit/file-verdict.ts";
 import type { AdminVerbs } from "./auth/admin.ts";
 import type { KeyRotation } from "./auth/key-rotation.ts";
@@ -12,9 +13,6 @@ import { jsonOf, summaryOf, textOf } from "./doctor/report.ts";
 import { assertCanListen } from "./rpc/listener.ts";
 import { readServerFile } from "./server-file.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
-
-/** The service itself is loaded only by the commands that run it, so that the others start at once. */
-const app = async () => await import("./app.ts");
 
 /** Signals that come so close after one another are one wish to stop. */
 const SAME_SIGNAL_MS = 500;
@@ -39,13 +37,14 @@ function begin(options: Parameters<typeof findDatabase>[0]): Promise<FoundDataba
   return database;
 }
 
+/** What a command runs of the service is loaded by that command only, so that the others start at once. */
 export const serverCommands: ServerCommands = {
   async serve(options) {
     const { config, logger } = settings();
     return await runUntilStopped(async () => {
       await assertCanListen(config.host, config.port);
       const database = begin({ config, logger, embedded: options.embedded });
-      const { startServer } = await app();
+      const { startServer } = await import("./app/server.ts");
       const server = await startServer({ config, logger, database, ...options });
       say(banner(config, server, process.uptime()));
       return server;
@@ -56,7 +55,7 @@ export const serverCommands: ServerCommands = {
     const { config, logger } = settings();
     return await runUntilStopped(async () => {
       const database = begin({ config, logger, embedded: false });
-      const { startWorkerProcess } = await app();
+      const { startWorkerProcess } = await import("./app/worker.ts");
       const worker = await startWorkerProcess({ config, logger, migrate: false, database, stages });
       say(
         `Sluice worker runs ${config.workerConcurrency === 1 ? "one job at a time" : `${config.workerConcurrency} jobs at once`}. Ctrl-C stops it.`,
@@ -68,7 +67,7 @@ export const serverCommands: ServerCommands = {
   async migrate() {
     const { config, logger } = settings();
     const database = begin({ config, logger, embedded: await noServerRuns(config) });
-    const { runMigrations } = await app();
+    const { runMigrations } = await import("./app/admin.ts");
     const ran = await runMigrations({ config, logger, migrate: true, database });
     say(ran.length > 0 ? `Migrated: ${ran.join(", ")}` : "The schema is up to date.");
     return 0;
@@ -85,7 +84,7 @@ export const serverCommands: ServerCommands = {
     const begun = performance.now();
     const { config, logger } = settings();
     const database = begin({ config, logger, embedded: await noServerRuns(config), create: false });
-    const { runDoctor } = await app();
+    const { runDoctor } = await import("./app/doctor.ts");
     const outcome = await runDoctor({ config, logger, migrate: false, database }, options, (report) =>
       say(json ? jsonOf(report) : textOf(report)),
     );
@@ -143,13 +142,13 @@ async function noServerRuns(config: Config): Promise<boolean> {
 
 async function onDatabase<T>(act: (admin: AdminVerbs) => Promise<T>): Promise<T> {
   const options = await beginMaintenance();
-  const { runAdmin } = await app();
+  const { runAdmin } = await import("./app/admin.ts");
   return await runAdmin(options, act);
 }
 
 async function onKeys<T>(act: (keys: KeyRotation) => Promise<T>): Promise<T> {
   const options = await beginMaintenance();
-  const { runKeys } = await app();
+  const { runKeys } = await import("./app/admin.ts");
   return await runKeys(options, act);
 }
 

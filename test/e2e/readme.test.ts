@@ -238,7 +238,7 @@ test("the table of limits says what the code holds to", async () => {
   const limits = info?.limits;
   const plain = loadConfig({});
   const edge = edgeLimits();
-  const app = "src/app.ts";
+  const worker = "src/app/worker.ts";
   const hours = (ms: number) => `${ms / 3_600_000} h`;
   const minutes = (ms: number) => `${ms / 60_000} min`;
   const days = (ms: number) => `${ms / 86_400_000} days`;
@@ -262,10 +262,10 @@ test("the table of limits says what the code holds to", async () => {
     "Entries of a page": [`${limits?.maxPageSize}`, `${DEFAULT_PAGE_SIZE} if`],
     "Attempts of a job": [`${DEFAULT_MAX_ATTEMPTS}`],
     "Time of an attempt": [
-      hours(constantOf(app, "DEFAULT_JOB_TIMEOUT_MS")),
+      hours(constantOf(worker, "DEFAULT_JOB_TIMEOUT_MS")),
       hours(Number(limits?.maxJobTimeout?.seconds) * 1000),
     ],
-    "Time of a stage": [minutes(constantOf(app, "DEFAULT_STAGE_TIMEOUT_MS"))],
+    "Time of a stage": [minutes(constantOf(worker, "DEFAULT_STAGE_TIMEOUT_MS"))],
     "Request and answer of an `http` stage": [mebibytes(MAX_HTTP_BYTES)],
     "Document process without progress": [minutes(plain.parserSilenceMs)],
     Lease: [`${plain.leaseMs / 1000} s`],

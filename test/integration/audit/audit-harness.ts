@@ -10,7 +10,7 @@ import { file_sluice_v1_jobs } from "../../../gen/sluice/v1/jobs_pb.ts";
 import { file_sluice_v1_pipelines } from "../../../gen/sluice/v1/pipelines_pb.ts";
 import { file_sluice_v1_system } from "../../../gen/sluice/v1/system_pb.ts";
 import { file_sluice_v1_webhooks } from "../../../gen/sluice/v1/webhooks_pb.ts";
-import { startServer } from "../../../src/app.ts";
+import { startServer } from "../../../src/app/server.ts";
 import { loadConfig } from "../../../src/config.ts";
 import type { Database } from "../../../src/db/sql.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
