@@ -34,7 +34,7 @@ const WARM_UP = 400;
 const GETS = 3_000;
 const CREATES = 1_000;
 const RESULTS = fileURLToPath(new URL("RESULTS.md", import.meta.url));
-const ADMIN = { email: "admin@example.org", password: "correct horse battery staple" };
+const ADMIN = { email: "admin@example.org", password: "seven owls read by lamplight" };
 
 type Call = (client: Sluice) => Promise<unknown>;
 

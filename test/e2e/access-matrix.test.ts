@@ -149,8 +149,13 @@ const isFilled = ({
   field,
 }: {
   isDirect: boolean;
-  field: { name: string; oneof?: unknown };
-}): boolean => isDirect && !field.oneof && field.name !== "pipeline_id";
+  field: { name: string; oneof?: unknown; parent: { name: string } };
+}): boolean =>
+  isDirect &&
+  !field.oneof &&
+  field.name !== "pipeline_id" &&
+  // Keys are made for oneself, or for service accounts only.
+  field.parent.name !== "CreateApiKeyRequest";
 
 /** Refused at most for the state of what it is about: no worker has run the job, no bytes came with the header. */
 function isServed({ code, error }: Answer): boolean {

@@ -158,12 +158,18 @@ test("a secret in any field of any request or in a header is found in no table, 
   ]);
   const secret = canaries.planted.filter(({ isSecret }) => isSecret);
   const plain = canaries.planted.filter(({ isSecret }) => !isSecret);
-  expect(sightings(secret, everywhere)).toEqual([]);
+  expect(sightings(secret, everywhere).filter((sighting) => !isOwnContent(sighting))).toEqual([]);
   expect(sightings(plain, outside)).toEqual([]);
   // They did arrive: what callers store on purpose is there.
   expect(sightings(plain, everywhere).length).toBeGreaterThan(20);
   expect(placesOf(secret)).toEqual(expect.arrayContaining(redactedFields()));
 });
+
+/** The text of a job is kept from logs and errors like a secret, and stands where documents and results do. */
+const isOwnContent = (sighting: string): boolean =>
+  /CreateJobRequest\.text in table public\.(documents|job_results|job_result_contents|job_stages)$/.test(
+    sighting,
+  );
 
 const placesOf = (canaries: readonly Canary[]): string[] => [...new Set(canaries.map(({ place }) => place))];
 

@@ -294,7 +294,7 @@ test("a worker without a server says so in one sentence, also after the server w
   expect(after.stderr).toBe(without.stderr);
 
   const elsewhere = site.start(["worker"], {
-    DATABASE_URL: `postgres://me:secret@127.0.0.1:${site.port}/db`,
+    DATABASE_URL: `postgres://me:tiger-lily@127.0.0.1:${site.port}/db`,
   });
   expect(await elsewhere.exit()).toBe(1);
   expect(saidIn(elsewhere.stderr)).toEqual([

@@ -19,7 +19,7 @@ const LIMIT_MS = 285_000;
 /** What lies on the disk is brought to the database within seconds. */
 const SETTLE_MS = 60_000;
 const LOOK_MS = 1_000;
-const ADMIN = { email: "admin@example.org", password: "correct horse battery staple" };
+const ADMIN = { email: "admin@example.org", password: "seven owls read by lamplight" };
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const number = (name: string, otherwise: number): number => Number(process.env[name] ?? otherwise);
 

@@ -68,7 +68,7 @@ test("a document that comes in pieces is kept whole, with its size and hash, and
   expect(document).toMatchObject({ sizeBytes: 11, sha256: sha256("hello world"), source: "UPLOAD" });
   const { body } = await documents.open(document.id, AbortSignal.timeout(10_000));
   expect((await bytesOf(body)).toString()).toBe("hello world");
-  expect(await auditOf(h, document.id)).toEqual(["documents.create"]);
+  expect(await auditOf(h, document.id)).toEqual(["documents.upload"]);
   const { job } = await h.jobs.create(
     h.admin,
     textRequest("", { source: { kind: "document", documentId: document.id } }),

@@ -36,6 +36,8 @@ const KNOWN: Readonly<Record<string, (word: string) => string>> = {
   "sluice.v1.CreateUserRequest.roles": () => "viewer",
   "sluice.v1.UpdateUserRequest.roles": () => "viewer",
 };
+/** Fields that no rule of the contract asks for, and the service does. */
+const NEEDED = new Set(["sluice.v1.CreateUserRequest.password"]);
 /** Fields that no valid request has. */
 const LEFT_OUT = new Set([
   "sluice.v1.Stage.custom",
@@ -67,7 +69,10 @@ export function fill(desc: DescMessage, filling: Filling, depth = 0): Message {
     const choice = choices.find(({ names }) => names.includes(field.name));
     const wanted = choice
       ? choice.names[0] === field.name && (filling.all || choice.required)
-      : filling.all || isNeeded(field) || field.message?.typeName === "sluice.v1.PipelineConfig";
+      : filling.all ||
+        isNeeded(field) ||
+        NEEDED.has(nameOf(field)) ||
+        field.message?.typeName === "sluice.v1.PipelineConfig";
     const id = filling.id(field);
     if (id !== undefined) setText(target, field, id);
     else if (wanted && depth < MAX_DEPTH) put(target, field, filling, depth);

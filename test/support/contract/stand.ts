@@ -35,7 +35,7 @@ export interface Stand extends AsyncDisposable {
   login(person: Pick<Person, "email" | "password">): Promise<Person>;
 }
 
-const ADMIN = { email: "admin@example.org", password: "correct horse battery staple" };
+const ADMIN = { email: "admin@example.org", password: "seven owls read by lamplight" };
 
 /**
  * A server without a worker unless asked for; `env` and `checkout` as for a site.
