@@ -19,7 +19,7 @@ const CHANGES: Readonly<Record<string, { readonly sql: string; readonly faults: 
     faults: [AuditFault.CHANGED],
   },
   "the end cut off": {
-    sql: "delete from audit_logs where id in (select id from audit_logs order by timestamp desc, id desc limit 5)",
+    sql: "delete from audit_logs where id in (select id from audit_seals order by sequence desc limit 5)",
     faults: [AuditFault.TRUNCATED, AuditFault.GAP],
   },
 };

@@ -46,7 +46,7 @@ export const massAssignment: Attack = {
           refused(`CreateJob with ${JSON.stringify(extra)}`, job(extra), "invalid_argument"),
         ),
       )),
-      await refused("CreateApiKey for another user", key({ userId: alice.id }), "invalid_argument"),
+      await refused("CreateApiKey for another user", key({ userId: alice.id }), "permission_denied"),
       await refused("CreateApiKey with a secret", key({ secret: "slk_mine" }), "invalid_argument"),
       {
         what: "an unknown field in binary",
