@@ -154,7 +154,7 @@ async function onKeys<T>(act: (keys: KeyRotation) => Promise<T>): Promise<T> {
 
 async function beginMaintenance() {
   const { config, logger } = settings();
-  const database = begin({ config, logger, embedded: await noServerRuns(config) });
+  const database = begin({ config, logger, embedded: await noServerRuns(config), create: false });
   return { config, logger, migrate: false, database };
 }
 

@@ -95,7 +95,7 @@ export async function findAdded(
       order by timestamp, id limit ${limit}
     ), added as (
       select p.* from page p
-      where not exists (select from audit_seals where id = p.id)
+      where not exists (select from audit_seals s where s.id = p.id and s.timestamp = p.timestamp)
         and not exists (select from audit_unsealed u where u.timestamp = p.timestamp and u.id = p.id)
       order by timestamp, id limit 1
     )

@@ -16,7 +16,7 @@ export async function readEntries(
       select * from audit_logs where ${conditions(sql, filter)} ${after ? sql`and ${behind(sql, after, newestFirst)}` : sql``}
       order by ${order} limit ${limit}
     ) as l
-    left join lateral (select sequence, hash from audit_seals where id = l.id limit 1) as s on true
+    left join lateral (select sequence, hash from audit_seals s where s.id = l.id and s.timestamp = l.timestamp limit 1) as s on true
     order by ${newestFirst ? sql`l.timestamp desc, l.id desc` : sql`l.timestamp, l.id`}`;
 }
 

@@ -84,6 +84,7 @@ export function createAuthService(deps: AuthServiceDeps): AuthService {
           action: "auth.login",
           resourceType: "user",
           resourceId: user?.id ?? "",
+          details: user ? { email } : {},
           success: started !== null,
           errorMessage: started ? "" : "LOGIN_FAILED",
           code: started ? "ok" : "unauthenticated",

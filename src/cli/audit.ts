@@ -173,7 +173,8 @@ async function list(
     entry.action,
     entry.success ? "ok" : "failed",
     [entry.resourceType, entry.resourceId].filter(Boolean).join(" "),
-    entry.userId || entry.userAgent,
+    // In brackets what a client says of itself, which anybody can say.
+    entry.userId || `(${entry.userAgent || "nobody known"})`,
     entry.ipAddress,
     entry.errorMessage,
   ]);

@@ -118,3 +118,23 @@ test("an export holds every entry once, oldest first, in bounded chunks", async 
   const actions = lines.slice(1).map((line) => line.split('","')[4]);
   expect(actions.slice(0, 1500)).toEqual(Array.from({ length: 1500 }, (_, n) => `'=test${n}`));
 });
+
+test("an entry that borrows the id of another has no number of its own, and is told as added", async () => {
+  await using trail = await openTrail();
+  await trail.write(["test.a", "test.b"]);
+  await trail.sealer.sealAll();
+  await trail.db.begin(async (tx) => {
+    await tx`set local session_replication_role = replica`;
+    await tx`insert into audit_logs (id, timestamp, action)
+      select id, timestamp + interval '1 second', 'test.forged' from audit_logs where action = 'test.a'`;
+  });
+  const page = { limit: 10, after: null };
+  const [forged] = await trail.service.list(trail.admin, { ...ANY, action: "test.forged" }, page);
+  expect(forged).toMatchObject({ action: "test.forged", sequence: null, hash: null });
+  const { broken } = await trail.service.verify(
+    trail.admin,
+    { start: 0, end: 0 },
+    new AbortController().signal,
+  );
+  expect(broken).toMatchObject({ fault: "ADDED" });
+});
