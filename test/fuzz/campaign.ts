@@ -2,7 +2,6 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { constants, setPriority } from "node:os";
 import { join } from "node:path";
 import { type DocumentHost, startDocumentHost } from "../support/document-host.ts";
 import { ROOT } from "../support/processes.ts";
@@ -72,8 +71,6 @@ export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
     timeoutMs: STAGE_MS,
   });
   const maker = fork(join(ROOT, "test/fuzz/maker.ts"), [String(options.seed), host.folder]);
-  // It is no part of a worker, and must not take its processor.
-  if (maker.pid !== undefined) setPriority(maker.pid, constants.priority.PRIORITY_BELOW_NORMAL);
   const ends = new Map<string, number>();
   const findings: Finding[] = [];
   const slowest = { name: "", ms: 0 };

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { realpathSync, writeFileSync } from "node:fs";
-import { constants, setPriority } from "node:os";
+import { realpathSync } from "node:fs";
 import { dirname, extname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isBuiltInType } from "../catalogue.ts";
@@ -69,23 +68,10 @@ export async function startProcess(options: ProcessOptions): Promise<DocumentPro
     // TZ, so that dates come out the same on every machine.
     env: { PATH: options.path, TZ: "UTC" },
   });
-  if (child.pid !== undefined) yieldProcessor(child.pid);
   const tail = keepTail(child);
   const handle = wrap(child, tail);
   await ready(handle, child, tail, settings.customModules);
   return handle;
-}
-
-/** Documents can wait for a processor; leases, calls and the database cannot. */
-function yieldProcessor(pid: number): void {
-  const { PRIORITY_BELOW_NORMAL } = constants.priority;
-  try {
-    setPriority(pid, PRIORITY_BELOW_NORMAL);
-    // A Linux that shares the processor among sessions compares only the priorities of these.
-    if (process.platform === "linux") writeFileSync(`/proc/${pid}/autogroup`, String(PRIORITY_BELOW_NORMAL));
-  } catch {
-    // It has ended, which its exit event tells, or the system does not let us.
-  }
 }
 
 function wrap(child: ChildProcess, stderrTail: () => string): DocumentProcess {
