@@ -121,6 +121,7 @@ export async function createAuth(options: AuthOptions): Promise<Auth> {
     sessions,
     permissionsNow: authenticator.permissionsNow,
     requestHash: createRequestHash(masterKey),
+    issuers: config.oidcIssuers,
     onChange: authenticator.invalidate,
     databaseTime,
   });

@@ -33,6 +33,11 @@ export interface OidcIssuer {
   readonly roles: ReadonlyMap<string, readonly string[]>;
 }
 
+/** All roles that the tokens of an issuer can give. */
+export function rolesMappedBy({ roles }: Pick<OidcIssuer, "roles">): string[] {
+  return [...new Set([...roles.values()].flat())];
+}
+
 const text = (max: number) => z.string(`must be a text of 1 to ${max} characters`).min(1).max(max);
 const address = (isIssuer: boolean) =>
   z.string("must be an address, https://…").refine(
