@@ -175,15 +175,20 @@ test("an external token changes no account and makes no key that would outlive i
   expect(await h.outcome(h.auth.service.createApiKey(caller, key))).toBe("PERMISSION_DENIED");
 });
 
-test("a server does not start with a role that nobody has made, or with an issuer that it may not call", async () => {
+test("a server does not start with an issuer that it may not call", async () => {
   await using h = await startAuth();
-  const refusalOf = (config: ReturnType<typeof trusted>) => h.another(config).catch((error: Error) => error);
-  expect(await refusalOf(trusted({ documents: ["develper"] }))).toMatchObject({
-    message: expect.stringMatching(/SLUICE_OIDC_ISSUERS.*\n.*there is no role develper/),
-  });
   const [described] = trusted().oidcIssuers;
   const inside = { ...described!, issuer: "http://10.0.0.1", jwksUri: null };
-  expect(await refusalOf({ oidcIssuers: [inside] })).toMatchObject({
-    message: expect.stringMatching(/may not call http:\/\/10.0.0.1/),
-  });
+  await expect(h.another({ oidcIssuers: [inside] })).rejects.toThrow(
+    /SLUICE_OIDC_ISSUERS.*\n.*may not call http:\/\/10.0.0.1/,
+  );
+});
+
+test("a mapped role that nobody has made is warned of at the start, and gives nothing", async () => {
+  await using h = await startAuth(trusted({ documents: ["develper", "viewer"], choir: ["develper"] }));
+  expect(h.warnings).toEqual([
+    { issuer: issuer.url, roles: ["develper"], message: expect.stringContaining("roles that do not exist") },
+  ]);
+  expect((await h.as(await issuer.token("alice"))).permissions.has("jobs:read")).toBe(true);
+  expect([...(await h.as(await issuer.token("carol"))).permissions]).toEqual([]);
 });
