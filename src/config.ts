@@ -4,6 +4,7 @@ import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
 import { type AddressRange, parsePlaces, parseRange } from "./lib/address-ranges.ts";
 import { SluiceError } from "./lib/errors.ts";
+import { isLoopback } from "./lib/network.ts";
 import { parseOidcIssuers } from "./lib/oidc-issuers.ts";
 import { Secret } from "./lib/secret.ts";
 import { isPlaceholder, readSecretFile } from "./secret-files.ts";
@@ -373,12 +374,10 @@ function secretFilesOf(environment: Environment): string[] {
   });
 }
 
-function readIssuers(
-  { SLUICE_OIDC_ISSUERS: json, SLUICE_AUTH: auth, SLUICE_PUBLIC_URL: ours }: z.infer<typeof SETTINGS>,
-  faults: string[],
-) {
+function readIssuers(data: z.infer<typeof SETTINGS>, faults: string[]) {
+  const { SLUICE_OIDC_ISSUERS: json, SLUICE_AUTH: auth, SLUICE_PUBLIC_URL: ours } = data;
   if (json === undefined) return [];
-  const parsed = parseOidcIssuers(json);
+  const parsed = parseOidcIssuers(json, { allowHttp: data.SLUICE_EGRESS_ALLOW_HTTP });
   for (const fault of parsed.faults) faults.push(`SLUICE_OIDC_ISSUERS: ${fault}`);
   if (auth === "none") faults.push("SLUICE_OIDC_ISSUERS: has no effect with SLUICE_AUTH=none; set only one");
   // Its tokens could not be told from our own.
@@ -462,10 +461,6 @@ function splitAddress(address: string): [host: string, port: number] {
 /** An IPv6 address without the brackets that tell it from its port. */
 function bare(host: string): string {
   return host.replace(/^\[|\]$/g, "");
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 /** Read by clients (command line, SDK) and not by servers. */

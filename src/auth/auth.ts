@@ -94,7 +94,7 @@ export async function createAuth(options: AuthOptions): Promise<Auth> {
   const localKeyPath = await ensureLocalKey({ db, audit, clock, dataDir: config.dataDir });
   const issuer = config.publicUrl || DEFAULT_ISSUER;
   const access = createAccessTokens({ keys, clock, issuer, audience: AUDIENCE });
-  await checkIssuers({ issuers: config.oidcIssuers, sql: db.sql, egress });
+  await checkIssuers({ issuers: config.oidcIssuers, sql: db.sql, egress, logger });
   const authenticator = createAuthenticator({
     mode: config.auth,
     db,
@@ -121,6 +121,7 @@ export async function createAuth(options: AuthOptions): Promise<Auth> {
     sessions,
     permissionsNow: authenticator.permissionsNow,
     requestHash: createRequestHash(masterKey),
+    issuers: config.oidcIssuers,
     onChange: authenticator.invalidate,
     databaseTime,
   });

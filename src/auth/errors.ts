@@ -267,6 +267,19 @@ export class RoleInUseError extends SluiceError {
   }
 }
 
+/** The operator has given the role to users of an external issuer. */
+export class RoleMappedError extends SluiceError {
+  override name = "RoleMappedError";
+  readonly kind = "failed_precondition";
+  readonly reason = "ROLE_IN_USE";
+  constructor(role: string, issuer: string) {
+    super(
+      `Tokens of ${issuer} give the role ${role}. Have the operator take it out of SLUICE_OIDC_ISSUERS first.`,
+      { role, issuer },
+    );
+  }
+}
+
 export class RequestIdReusedError extends SluiceError {
   override name = "RequestIdReusedError";
   readonly kind = "already_exists";

@@ -2,8 +2,15 @@ import type { Sql } from "../db/sql.ts";
 import type { Caller } from "../lib/caller.ts";
 import { type FieldFault, InvalidRequestError, PermissionDeniedError } from "../lib/errors.ts";
 import { nearest } from "../lib/nearest.ts";
+import { type OidcIssuer, rolesMappedBy } from "../lib/oidc-issuers.ts";
 import { HoldsMoreError, PermissionTooWideError, RoleNotFoundError } from "./errors.ts";
-import { ALL_PERMISSIONS, BUILTIN_ROLES, beyond, permissionsOf } from "./permissions.ts";
+import {
+  ALL_PERMISSIONS,
+  BUILTIN_ROLES,
+  beyond,
+  externalPermissionsOf,
+  permissionsOf,
+} from "./permissions.ts";
 import { findCustomRoles } from "./role-queries.ts";
 
 /** Tells what a caller may do at this moment: `permissionsNow` of the authenticator. */
@@ -52,6 +59,24 @@ export function assertHoldsNoMore(
 export async function permissionsOfRoles(sql: Sql, names: readonly string[]): Promise<ReadonlySet<string>> {
   const custom = await findCustomRoles(sql, names);
   return permissionsOf(
+    names,
+    custom.flatMap(({ permissions }) => permissions),
+  );
+}
+
+/**
+ * What a user of an external issuer may come to hold: the roles come with each token, so all count that the issuer can
+ * give. What one gave that is not configured (any more) is not known, so it counts as everything.
+ */
+export async function permissionsOfIssuer(
+  sql: Sql,
+  issuers: readonly OidcIssuer[],
+  issuer: string,
+): Promise<ReadonlySet<string>> {
+  const configured = issuers.find((one) => one.issuer === issuer);
+  const names = configured ? rolesMappedBy(configured) : ["admin"];
+  const custom = await findCustomRoles(sql, names);
+  return externalPermissionsOf(
     names,
     custom.flatMap(({ permissions }) => permissions),
   );

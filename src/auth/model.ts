@@ -20,6 +20,11 @@ export interface User {
   readonly subject: string | null;
 }
 
+/** What to call a user in a sentence. */
+export function nameOf({ email, issuer, subject }: Pick<User, "email" | "issuer" | "subject">): string {
+  return issuer ? `${subject} of ${issuer}` : email;
+}
+
 /** A user with the hash of the password; it goes no further than the verbs that check it. */
 export interface UserWithHash extends User {
   readonly passwordHash: string | null;

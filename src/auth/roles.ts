@@ -1,12 +1,14 @@
 import type { Auditor } from "../audit/auditor.ts";
 import type { Database, Transaction } from "../db/sql.ts";
 import type { Caller } from "../lib/caller.ts";
+import { type OidcIssuer, rolesMappedBy } from "../lib/oidc-issuers.ts";
 import { notifyChange } from "./change-queries.ts";
 import {
   RequestIdReusedError,
   RoleBuiltinError,
   RoleExistsError,
   RoleInUseError,
+  RoleMappedError,
   RoleNotFoundError,
   VersionConflictError,
 } from "./errors.ts";
@@ -59,7 +61,9 @@ export interface RoleVerbs {
    *   PermissionTooWideError, HoldsMoreError
    */
   updateRole(caller: Caller, request: RoleDefinition & { readonly expectedVersion: number }): Promise<Role>;
-  /** @throws RoleNotFoundError, RoleBuiltinError, RoleInUseError, VersionConflictError, HoldsMoreError */
+  /**
+   * @throws RoleNotFoundError, RoleBuiltinError, RoleInUseError, RoleMappedError, VersionConflictError, HoldsMoreError
+   */
   deleteRole(caller: Caller, name: string, expectedVersion: number): Promise<void>;
 }
 
@@ -68,11 +72,14 @@ export interface RolesDeps {
   readonly audit: Auditor;
   readonly permissionsNow: PermissionsNow;
   readonly requestHash: RequestHash;
+  readonly issuers: readonly OidcIssuer[];
   /** Puts a change into force in this process at once. */
   readonly onChange: (change: string) => void;
 }
 
-export function createRoleVerbs({ db, audit, permissionsNow, requestHash, onChange }: RolesDeps): RoleVerbs {
+export function createRoleVerbs(deps: RolesDeps): RoleVerbs {
+  const { db, audit, permissionsNow, requestHash, issuers, onChange } = deps;
+
   /** The role to change, which the caller may change. */
   const forChange = async (
     tx: Transaction,
@@ -158,6 +165,8 @@ export function createRoleVerbs({ db, audit, permissionsNow, requestHash, onChan
         const role = await forChange(tx, held, name, expectedVersion);
         const holders = await countHolders(tx, name);
         if (holders > 0) throw new RoleInUseError(name, holders);
+        const mapping = issuers.find((issuer) => rolesMappedBy(issuer).includes(name));
+        if (mapping) throw new RoleMappedError(name, mapping.issuer);
         await deleteRole(tx, name);
         await record(tx, caller, "delete", name, { permissions: role.permissions });
       });

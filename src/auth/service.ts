@@ -3,6 +3,7 @@ import type { Database } from "../db/sql.ts";
 import { type Caller, ownScope } from "../lib/caller.ts";
 import type { Clock } from "../lib/clock.ts";
 import { InvalidRequestError } from "../lib/errors.ts";
+import type { OidcIssuer } from "../lib/oidc-issuers.ts";
 import { type ApiKeyVerbs, createApiKeyVerbs } from "./api-keys.ts";
 import { notifyChange } from "./change-queries.ts";
 import { LoginFailedError, UserNotFoundError } from "./errors.ts";
@@ -47,6 +48,8 @@ export interface AuthServiceDeps {
   readonly sessions: Sessions;
   readonly permissionsNow: PermissionsNow;
   readonly requestHash: RequestHash;
+  /** Those whose tokens are accepted. */
+  readonly issuers: readonly OidcIssuer[];
   /** Puts a change into force in this process at once: `invalidate` of the authenticator. */
   readonly onChange: (change?: string) => void;
   readonly databaseTime?: (() => Date) | undefined;

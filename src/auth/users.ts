@@ -3,6 +3,7 @@ import type { Database, Sql, Transaction } from "../db/sql.ts";
 import type { Caller } from "../lib/caller.ts";
 import { InvalidRequestError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
+import type { OidcIssuer } from "../lib/oidc-issuers.ts";
 import { notifyChange } from "./change-queries.ts";
 import {
   LastAdminError,
@@ -18,9 +19,10 @@ import {
   assertRolesExist,
   heldNow,
   type PermissionsNow,
+  permissionsOfIssuer,
   permissionsOfRoles,
 } from "./grants.ts";
-import { normalizeEmail, type User } from "./model.ts";
+import { nameOf, normalizeEmail, type User } from "./model.ts";
 import { checkedPassword, makePassword } from "./password-rules.ts";
 import type { Passwords } from "./passwords.ts";
 import type { RequestHash } from "./request-hash.ts";
@@ -105,19 +107,23 @@ export interface UsersDeps {
   readonly passwords: Passwords;
   readonly permissionsNow: PermissionsNow;
   readonly requestHash: RequestHash;
+  readonly issuers: readonly OidcIssuer[];
   /** Puts a change into force in this process at once. */
   readonly onChange: (change: string) => void;
 }
 
 export function createUserVerbs(deps: UsersDeps): UserVerbs {
-  const { db, audit, passwords, permissionsNow, requestHash, onChange } = deps;
+  const { db, audit, passwords, permissionsNow, requestHash, issuers, onChange } = deps;
 
   /** The user to change, locked; the caller may change it. */
   const forChange = async (tx: Transaction, held: ReadonlySet<string>, id: string): Promise<User> => {
     const found = await lockUser(tx, id);
     if (!found) throw new UserNotFoundError(id);
     const { passwordHash: _, ...user } = found;
-    assertHoldsNoMore(held, user.email, await permissionsOfRoles(tx, user.roles));
+    const theirs = user.issuer
+      ? await permissionsOfIssuer(tx, issuers, user.issuer)
+      : await permissionsOfRoles(tx, user.roles);
+    assertHoldsNoMore(held, nameOf(user), theirs);
     return user;
   };
 
@@ -186,7 +192,7 @@ export function createUserVerbs(deps: UsersDeps): UserVerbs {
         const held = await heldNow(permissionsNow, caller, "users:update");
         const before = await forChange(tx, held, id);
         if (expectedVersion !== 0 && expectedVersion !== before.version)
-          throw new VersionConflictError("User", before.email, expectedVersion, before.version);
+          throw new VersionConflictError("User", nameOf(before), expectedVersion, before.version);
         const after: UserChange = {
           displayName: displayName ?? before.displayName,
           roles: roles.length > 0 ? roles : before.roles,

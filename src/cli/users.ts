@@ -96,7 +96,7 @@ Examples:
         act(async (sluice) => {
           const user = await update(sluice, who, { isActive });
           if (json) return await show(context, user, json);
-          await write(context.io.stdout, `${clean(user.email)} is ${isActive ? "enabled" : "disabled"}.\n`);
+          await write(context.io.stdout, `${clean(nameOf(user))} is ${isActive ? "enabled" : "disabled"}.\n`);
           return 0;
         }),
       );
@@ -141,6 +141,11 @@ interface UpdateOptions extends Json {
 
 export const isUserId = (who: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(who);
 
+/** What to call a user in a sentence; one of an external issuer has no e-mail address. */
+function nameOf({ email, subject, issuer }: User): string {
+  return email || `${subject} of ${issuer}`;
+}
+
 /** By id or, in any case, by e-mail address. @throws CliError if there is none */
 export async function findUser(sluice: Sluice, who: string): Promise<User> {
   if (isUserId(who)) {
@@ -149,7 +154,7 @@ export async function findUser(sluice: Sluice, who: string): Promise<User> {
   }
   const email = who.trim().normalize("NFC").toLowerCase();
   const found = await usersLike(sluice, { query: email });
-  const user = found.find((one) => one.email === email);
+  const user = found.find((one) => one.email !== "" && one.email === email);
   if (!user) throw new CliError(`There is no user ${clean(who)}.`);
   return user;
 }
@@ -177,7 +182,7 @@ async function list(
   }
   const rows = found.map((user) => [
     user.id,
-    user.email,
+    nameOf(user),
     user.roles.join(","),
     user.isActive ? "yes" : "no",
     timeOf(user.lastLoginTime) || "never",
@@ -252,6 +257,8 @@ async function show({ io: { stdout } }: CliContext, user: User, json?: boolean):
   const lines: [string, string][] = [
     ["Id", user.id],
     ["E-mail", user.email],
+    ["Issuer", user.issuer],
+    ["Subject", user.subject],
     ["Name", user.displayName],
     ["Kind", user.isServiceAccount ? "service account" : "person"],
     ["Roles", user.roles.join(", ")],

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isLoopback } from "./network.ts";
 
 /** Asymmetric ones only: a shared secret would let everybody who can check tokens make them. */
 const ALGORITHMS = [
@@ -18,6 +19,9 @@ const MAX_ISSUERS = 20;
 const MAX_MAPPED = 500;
 const CLAIM_FORM = "must be the name of a claim, or a list of 1 to 5 names that lead to it";
 
+const PLAIN_TEXT =
+  "keys would cross the network in plain text, where others can put theirs in; it must be https://…, or on loopback, or set SLUICE_EGRESS_ALLOW_HTTP=true";
+
 /** An OpenID Connect issuer whose access tokens are accepted, as the operator describes it. */
 export interface OidcIssuer {
   /** Exactly as it stands in the `iss` of its tokens. */
@@ -31,6 +35,11 @@ export interface OidcIssuer {
   readonly claim: readonly string[];
   /** The roles that each value of the claim gives. */
   readonly roles: ReadonlyMap<string, readonly string[]>;
+}
+
+/** All roles that the tokens of an issuer can give. */
+export function rolesMappedBy({ roles }: Pick<OidcIssuer, "roles">): string[] {
+  return [...new Set([...roles.values()].flat())];
 }
 
 const text = (max: number) => z.string(`must be a text of 1 to ${max} characters`).min(1).max(max);
@@ -78,8 +87,14 @@ const ENTRY = z
     }),
   );
 
-/** The issuers of a JSON list, or what is wrong with it: every fault, without the values. */
-export function parseOidcIssuers(json: string): {
+/**
+ * The issuers of a JSON list, or what is wrong with it: every fault, without the values.
+ * @param options.allowHttp keys may come without TLS from elsewhere than this machine
+ */
+export function parseOidcIssuers(
+  json: string,
+  { allowHttp }: { readonly allowHttp: boolean },
+): {
   readonly issuers: readonly OidcIssuer[];
   readonly faults: readonly string[];
 } {
@@ -99,9 +114,18 @@ export function parseOidcIssuers(json: string): {
     if (data && issuers.some(({ issuer }) => issuer === data.issuer)) {
       faults.push(`entry ${index + 1}: its issuer is in the list already`);
     } else if (data) issuers.push(data);
+    const addresses = allowHttp || !data ? {} : { issuer: data.issuer, jwks_uri: data.jwksUri };
+    for (const [field, value] of Object.entries(addresses)) {
+      if (isInPlainText(value)) faults.push(`entry ${index + 1}: ${field}: ${PLAIN_TEXT}`);
+    }
     for (const issue of error?.issues ?? []) faults.push(`entry ${index + 1}: ${faultOf(issue)}`);
   }
   return { issuers, faults };
+}
+
+function isInPlainText(address: string | null): boolean {
+  const url = address === null ? null : new URL(address);
+  return url?.protocol === "http:" && !isLoopback(url.hostname);
 }
 
 function faultOf({ path, message, ...issue }: z.core.$ZodIssue): string {

@@ -1519,8 +1519,8 @@ export const AuthService: GenService<{
   },
   /**
    * Deletes a role that nobody has. Fails with `NOT_FOUND` / `ROLE_NOT_FOUND`, with `FAILED_PRECONDITION` /
-   * `ROLE_IN_USE` if a user, active or not, has it or if it is a built-in one, with `ABORTED` / `VERSION_CONFLICT`, or
-   * with `PERMISSION_DENIED` / `PERMISSION_TOO_WIDE` if it holds more than the caller.
+   * `ROLE_IN_USE` if a user, active or not, has it, if tokens of an external issuer give it or if it is a built-in one,
+   * with `ABORTED` / `VERSION_CONFLICT`, or with `PERMISSION_DENIED` / `PERMISSION_TOO_WIDE` if it holds more than the caller.
    *
    * @generated from rpc sluice.v1.AuthService.DeleteRole
    */

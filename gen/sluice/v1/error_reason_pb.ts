@@ -438,7 +438,7 @@ export const ErrorReason = {
   ROLE_EXISTS: 58,
 
   /**
-   * Users still have this role, or it is a built-in one that cannot be changed. [FAILED_PRECONDITION]
+   * Users still have this role, tokens of an external issuer give it, or it is a built-in one that cannot be changed. [FAILED_PRECONDITION]
    *
    * @generated from enum value: ERROR_REASON_ROLE_IN_USE = 59;
    */

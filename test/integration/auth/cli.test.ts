@@ -86,6 +86,19 @@ test("users are created, shown, changed, disabled, enabled and reset from the co
   expect((await run("users disable admin@example.com")).err).toMatch(/^LAST_ADMIN: admin@example\.com can /);
 });
 
+test("a user of an external issuer is shown by subject and issuer", async () => {
+  await using h = await startAuth();
+  await using commands = await startCommands(h);
+  const { run } = commands;
+  const [user] = await h.db.sql`
+    insert into users (id, issuer, subject, roles)
+    values (gen_random_uuid(), 'https://login.example.org', 'alice', '{}') returning id`;
+  const name = "alice of https://login.example.org";
+  expect((await run("users list")).out).toContain(`${user?.id}  ${name}`);
+  expect((await run(`users get ${user?.id}`)).out).toMatch(/Issuer +https:\/\/login\S+\nSubject +alice\n/);
+  expect((await run(`users disable ${user?.id}`)).out).toBe(`${name} is disabled.\n`);
+});
+
 test("roles, service accounts and their keys are kept from the command line", async () => {
   await using h = await startAuth();
   await using commands = await startCommands(h);

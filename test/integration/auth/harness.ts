@@ -35,8 +35,6 @@ export async function openTestDatabase(): Promise<Database & AsyncDisposable & {
 export const ADMIN = { email: "admin@example.com", password: "correct horse battery" };
 export const PEER = { ipAddress: "192.0.2.1", userAgent: "test", requestId: "request-1" };
 
-const quiet = { debug() {}, info() {}, warn() {}, error() {}, child: () => quiet };
-
 /** A test's time: it stands still until it is moved. */
 export interface TestTime {
   advance(ms: number): void;
@@ -48,6 +46,8 @@ export interface AuthHarness extends AsyncDisposable {
   readonly masterKey: Uint8Array;
   readonly auth: Auth;
   readonly time: TestTime;
+  /** What was warned of, with its fields. */
+  readonly warnings: readonly object[];
   /** Another server process on the same database: its own pool and caches. */
   another(config?: Partial<AuthOptions["config"]>): Promise<Auth>;
   /** The caller that a credential stands for. */
@@ -71,6 +71,14 @@ export async function startAuth(config: Partial<AuthOptions["config"]> = {}): Pr
     own: () => [],
   });
   const pools: Database[] = [];
+  const warnings: object[] = [];
+  const logger = {
+    debug() {},
+    info() {},
+    warn: (fields: object, message: string) => void warnings.push({ ...fields, message }),
+    error() {},
+    child: () => logger,
+  };
   let offset = 0;
   const options = (pool: Database, more: Partial<AuthOptions["config"]> = {}): AuthOptions => ({
     db: pool,
@@ -87,7 +95,7 @@ export async function startAuth(config: Partial<AuthOptions["config"]> = {}): Pr
     },
     masterKey,
     egress,
-    logger: quiet,
+    logger,
     clock: { now: () => Date.now() + offset },
     databaseTime: () => new Date(Date.now() + offset),
   });
@@ -101,6 +109,7 @@ export async function startAuth(config: Partial<AuthOptions["config"]> = {}): Pr
     masterKey,
     auth,
     as,
+    warnings,
     time: {
       advance(ms) {
         offset += ms;

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Auth } from "../../../src/auth/auth.ts";
+import type { Caller } from "../../../src/lib/caller.ts";
 import type { OidcIssuer } from "../../../src/lib/oidc-issuers.ts";
 import { AUDIENCE, startIssuer, type TestIssuer } from "../../support/oidc.ts";
 import { ADMIN, type AuthHarness, PEER, startAuth } from "./harness.ts";
@@ -141,6 +143,29 @@ test("a disabled user is out on every server within five seconds, new tokens and
   expect(await h.outcome(h.as((await h.auth.service.login(ADMIN, PEER)).accessToken))).toBe("ACCEPTED");
 });
 
+test("a user whom the issuer can give more than the caller holds is neither disabled nor enabled by that caller", async () => {
+  await using h = await startAuth(trusted({ documents: ["developer"], root: ["admin"] }));
+  await h.db
+    .sql`insert into roles (name, permissions) values ('helpdesk', '{users:read,users:update,jobs:read}')`;
+  const without = await h.another({ oidcIssuers: [] });
+  const narrow = await h.another(trusted({ documents: ["helpdesk"] }));
+  const { userId: id } = await h.as(await issuer.token("alice"));
+  const { caller: helpdesk } = await h.userWith("helpdesk");
+  const admin = await h.as((await h.auth.service.login(ADMIN, PEER)).accessToken);
+  const unset = { expectedVersion: 0, displayName: null, roles: [] };
+  const turn = (auth: Auth, caller: Caller, isActive: boolean) =>
+    auth.service.updateUser(caller, { ...unset, id, isActive });
+  for (const auth of [h.auth, without]) {
+    const refusal = await turn(auth, helpdesk, false).catch((error) => error);
+    expect(refusal).toMatchObject({ reason: "PERMISSION_TOO_WIDE" });
+    expect(refusal.message).toContain(`alice of ${issuer.url} holds`);
+    expect((await turn(auth, admin, false)).isActive).toBe(false);
+    expect(await h.outcome(turn(auth, helpdesk, true))).toBe("PERMISSION_TOO_WIDE");
+    expect((await turn(auth, admin, true)).isActive).toBe(true);
+  }
+  expect((await turn(narrow, helpdesk, false)).isActive).toBe(false);
+});
+
 test("an external token changes no account and makes no key that would outlive its roles", async () => {
   await using h = await startAuth(trusted({ documents: ["admin"] }));
   const caller = await h.as(await issuer.token("alice"));
@@ -150,15 +175,20 @@ test("an external token changes no account and makes no key that would outlive i
   expect(await h.outcome(h.auth.service.createApiKey(caller, key))).toBe("PERMISSION_DENIED");
 });
 
-test("a server does not start with a role that nobody has made, or with an issuer that it may not call", async () => {
+test("a server does not start with an issuer that it may not call", async () => {
   await using h = await startAuth();
-  const refusalOf = (config: ReturnType<typeof trusted>) => h.another(config).catch((error: Error) => error);
-  expect(await refusalOf(trusted({ documents: ["develper"] }))).toMatchObject({
-    message: expect.stringMatching(/SLUICE_OIDC_ISSUERS.*\n.*there is no role develper/),
-  });
   const [described] = trusted().oidcIssuers;
   const inside = { ...described!, issuer: "http://10.0.0.1", jwksUri: null };
-  expect(await refusalOf({ oidcIssuers: [inside] })).toMatchObject({
-    message: expect.stringMatching(/may not call http:\/\/10.0.0.1/),
-  });
+  await expect(h.another({ oidcIssuers: [inside] })).rejects.toThrow(
+    /SLUICE_OIDC_ISSUERS.*\n.*may not call http:\/\/10.0.0.1/,
+  );
+});
+
+test("a mapped role that nobody has made is warned of at the start, and gives nothing", async () => {
+  await using h = await startAuth(trusted({ documents: ["develper", "viewer"], choir: ["develper"] }));
+  expect(h.warnings).toEqual([
+    { issuer: issuer.url, roles: ["develper"], message: expect.stringContaining("roles that do not exist") },
+  ]);
+  expect((await h.as(await issuer.token("alice"))).permissions.has("jobs:read")).toBe(true);
+  expect([...(await h.as(await issuer.token("carol"))).permissions]).toEqual([]);
 });

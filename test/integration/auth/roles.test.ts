@@ -92,6 +92,19 @@ test("a role that somebody has, even a disabled user, or that is built in, is no
   expect(await h.outcome(update(h, caller, "viewer", ["jobs:read"]))).toBe("ROLE_IN_USE");
 });
 
+test("a role that tokens of an external issuer give is not deleted, and the issuer is named", async () => {
+  const issuer = "https://login.example.org";
+  const described = { issuer, audience: "sluice", jwksUri: null, algorithms: ["ES256"], claim: ["groups"] };
+  await using h = await startAuth({
+    oidcIssuers: [{ ...described, roles: new Map([["choir", ["viewer", "watcher"]]]) }],
+  });
+  const caller = await admin(h);
+  for (const name of ["watcher", "other"]) await create(h, caller, name, ["jobs:read"]);
+  const refusal = await h.auth.service.deleteRole(caller, "watcher", 0).catch((error) => error);
+  expect(refusal).toMatchObject({ reason: "ROLE_IN_USE", metadata: { role: "watcher", issuer } });
+  expect(await h.outcome(h.auth.service.deleteRole(caller, "other", 0))).toBe("ACCEPTED");
+});
+
 test("a role that is deleted while it is given to users is either gone or had, never both", async () => {
   await using h = await startAuth();
   const other = await h.another();

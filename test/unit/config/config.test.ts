@@ -194,6 +194,17 @@ describe("external issuers", () => {
     expect(faults([issuer, 7, issuer])).toMatch(/entry 2: must be an object\n.*entry 3: .*already/);
   });
 
+  test("an issuer whose keys would come in plain text is refused, unless that is allowed or stays on this machine", () => {
+    const plain = { ...issuer, issuer: "http://login.example.org" };
+    const keys = { ...issuer, jwks_uri: "http://10.0.0.1/keys" };
+    expect(faults([plain])).toMatch(/entry 1: issuer: .* plain text/);
+    expect(faults([keys])).toMatch(/entry 1: jwks_uri: .* plain text/);
+    expect(faults([plain, keys], { SLUICE_EGRESS_ALLOW_HTTP: "true" })).not.toContain("plain text");
+    for (const host of ["localhost:8080", "127.0.0.1:8080", "[::1]:8080"])
+      expect(faults([{ ...issuer, issuer: `http://${host}` }])).toBe("");
+    expect(faults([{ ...issuer, issuer: "http://127.0.0.1.example.org" }])).toContain("plain text");
+  });
+
   test("the issuer of the server itself is refused, and so is a list that would have no effect", () => {
     expect(faults([issuer])).toBe("");
     expect(faults([issuer], { SLUICE_PUBLIC_URL: "https://login.example.org/" })).toContain("server itself");
