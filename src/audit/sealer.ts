@@ -104,7 +104,7 @@ export function createSealer({ db, audit, key, head, logger, now }: SealerDeps):
       for (const { key: of, entry } of waiting) {
         if (!entry) continue;
         const digest = digestOf(entry);
-        end = follow(end, digest);
+        end = follow(end, { digest, timestamp: entry.timestamp });
         seals.push({ ...of, ...end, digest });
       }
       const gone = waiting.filter(({ entry }) => !entry).map(({ key: of }) => of);

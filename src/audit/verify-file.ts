@@ -72,9 +72,10 @@ export async function verifyFile(path: string, keyFile: string | null): Promise<
     if (!header.chain) return null;
     const { sequence } = line;
     const hash = Buffer.from(line.hash, "hex");
+    const timestamp = new Date(line.timestamp);
     return line.type === "link"
-      ? verifier.link({ sequence, id: "", hash, digest: Buffer.from(line.digest, "hex") })
-      : verifier.link({ sequence, id: line.id, hash, digest: digestOf(entryOf(line)) });
+      ? verifier.link({ sequence, id: "", hash, timestamp, digest: Buffer.from(line.digest, "hex") })
+      : verifier.link({ sequence, id: line.id, hash, timestamp, digest: digestOf(entryOf(line)) });
   };
 
   const find = async (): Promise<Broken | null> => {

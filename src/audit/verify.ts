@@ -192,17 +192,17 @@ async function linkFault(
   row: ChainRow,
   anchor: Anchor,
 ): Promise<Broken | null> {
-  const { sequence, id, hash, entry } = row;
+  const { sequence, id, entry } = row;
   const expected = verifier.last.sequence + 1;
   if (sequence !== expected) return gap(expected, sequence - 1);
   if (entry) {
-    const digest = digestOf(entry);
-    if (digest.equals(row.digest)) return verifier.link(row);
+    const isSame =
+      digestOf(entry).equals(row.digest) && entry.timestamp.getTime() === row.timestamp.getTime();
+    if (isSame) return verifier.link(row);
     return { fault: "CHANGED", sequence, id, message: `Entry ${sequence} is not as it was written.` };
   }
-  // Its content went with its month; the chain needs its digest only.
-  if (anchor.time && row.timestamp < anchor.time)
-    return verifier.link({ sequence, id, hash, digest: row.digest });
+  // Its content went with its month; the chain has its digest and its time.
+  if (anchor.time && row.timestamp < anchor.time) return verifier.link(row);
   if (await hasEntry(sql, id)) {
     return {
       fault: "CHANGED",

@@ -95,6 +95,20 @@ test("what an intruder removes is not excused by retention", async () => {
   expect((await verify(trail)).broken).toMatchObject({ fault: "GAP", sequence: 1 });
 });
 
+test("an entry that is made to look as old as what retention removed is missed all the same", async () => {
+  await using trail = await agedTrail();
+  await retentionOf(trail).sweep();
+  await trail.sealer.sealAll();
+  await trail.tamper(
+    "update audit_seals set timestamp = '2025-08-06' where sequence = 4",
+    "delete from audit_logs where action = 'test.november'",
+  );
+  expect((await verify(trail)).broken).toMatchObject({ fault: "CHANGED", sequence: 4 });
+  const file = join(trail.folder, "audit.ndjson");
+  await writeFile(file, await exported(trail.service, trail.admin));
+  expect((await verifyFile(file, null)).broken).toMatchObject({ fault: "CHANGED", sequence: 4 });
+});
+
 test("a log whose end was cut off is not aged, so that the cut stays to be seen", async () => {
   await using trail = await agedTrail();
   await trail.sealer.sealAll();

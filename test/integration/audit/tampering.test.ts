@@ -186,7 +186,7 @@ test("a chain that was computed anew after a change does not lead to the signed 
   let point = { sequence: 6, hash: (await readHashAt(trail.db.sql, 6)) as Buffer };
   for (const row of await readChain(trail.db.sql, { after: 6, to: 12, limit: 100 })) {
     const digest = digestOf(row.entry!);
-    point = follow(point, digest);
+    point = follow(point, { digest, timestamp: row.timestamp });
     await trail.tamper(
       `update audit_seals set digest = '\\x${digest.toString("hex")}', hash = '\\x${point.hash.toString("hex")}' where sequence = ${point.sequence}`,
     );
