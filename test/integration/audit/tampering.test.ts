@@ -54,6 +54,13 @@ test("a record that nobody touched is sound, whole and in any range", async () =
   });
 });
 
+test("a gap at the end of a range is found", async () => {
+  await using trail = await sealedTrail();
+  await trail.tamper("delete from audit_seals where sequence = 9");
+  const { broken } = await verify(trail, trail.service, { start: 4, end: 9 });
+  expect(broken).toMatchObject({ fault: "GAP", sequence: 9 });
+});
+
 interface Found {
   readonly fault: Fault;
   readonly sequence: number;
