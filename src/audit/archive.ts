@@ -3,10 +3,12 @@ import type { Json } from "../lib/json.ts";
 import { type ChainPoint, frame, type RecordedEntry } from "./chain.ts";
 import type { Anchor, Checkpoint } from "./checkpoint.ts";
 import type { LogFilter } from "./entries.ts";
+import type { Seal } from "./seal-queries.ts";
 
 /**
  * The lines of an NDJSON export: a header, entries and checkpoints, and an end that signs all bytes before it. Of an export of
- * the chain, entries stand in the order of their numbers; those that the filter leaves out are there as digests.
+ * the chain, entries stand in the order of their numbers; those that the filter leaves out
+ * are there as digests with their times.
  */
 export const ARCHIVE_FORMAT = "sluice.audit.v1";
 
@@ -60,7 +62,13 @@ const ENTRY = z.strictObject({
   phase: z.string(),
 });
 
-const LINK = z.strictObject({ type: z.literal("link"), sequence: number, digest: hex, hash: hex });
+const LINK = z.strictObject({
+  type: z.literal("link"),
+  sequence: number,
+  timestamp: instant,
+  digest: hex,
+  hash: hex,
+});
 
 const CHECKPOINT = z.strictObject({
   type: z.literal("checkpoint"),
@@ -152,9 +160,15 @@ export function entryOf(line: z.infer<typeof ENTRY>): RecordedEntry {
   };
 }
 
-export function linkLine(link: { sequence: number; digest: Buffer; hash: Buffer }): string {
-  const { sequence, digest, hash } = link;
-  return lineOf({ type: "link", sequence, digest: digest.toString("hex"), hash: hash.toString("hex") });
+export function linkLine(link: Omit<Seal, "id">): string {
+  const { sequence, timestamp, digest, hash } = link;
+  return lineOf({
+    type: "link",
+    sequence,
+    timestamp: timestamp.toISOString(),
+    digest: digest.toString("hex"),
+    hash: hash.toString("hex"),
+  });
 }
 
 export function checkpointLine(checkpoint: Checkpoint): string {

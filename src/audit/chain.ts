@@ -73,10 +73,21 @@ export function digestOf(entry: RecordedEntry): Buffer {
   return createHash("sha256").update(framed).digest();
 }
 
-/** The next place in the chain: its hash is SHA-256 over the hash before (32 zero bytes at first) and the digest. */
-export function follow(point: ChainPoint, digest: Uint8Array): ChainPoint {
+/** What the chain holds of an entry, also when its content is gone. */
+export interface Chained {
+  readonly digest: Uint8Array;
+  readonly timestamp: Date;
+}
+
+/**
+ * The next place in the chain: its hash is SHA-256 over the hash before (32 zero bytes at first), the digest, and the
+ * time in milliseconds since 1970 (8 bytes, big-endian). The time stands by itself because retention goes by it.
+ */
+export function follow(point: ChainPoint, { digest, timestamp }: Chained): ChainPoint {
+  const time = Buffer.alloc(8);
+  time.writeBigInt64BE(BigInt(timestamp.getTime()));
   return {
     sequence: point.sequence + 1,
-    hash: createHash("sha256").update(point.hash).update(digest).digest(),
+    hash: createHash("sha256").update(point.hash).update(digest).update(time).digest(),
   };
 }

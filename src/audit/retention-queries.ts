@@ -39,6 +39,13 @@ export async function firstCheckpointBehind(sql: Sql, sequence: number): Promise
   return row.number;
 }
 
+/** The number of the chain that the first checkpoint at or behind another is of; null: there is none. */
+export async function firstSignedFrom(sql: Sql, sequence: number): Promise<number | null> {
+  const [row] = await sql<[{ sequence: number | null }]>`
+    select min(c.sequence)::float8 as sequence from audit_checkpoints c where c.sequence >= ${sequence}::float8::bigint`;
+  return row.sequence;
+}
+
 /** Removes whole months, and what no month had taken from before `until`. Nobody waits longer than 2 s for it. */
 export async function dropMonths(tx: Sql, months: readonly Month[], until: Date): Promise<void> {
   await tx`set local lock_timeout = '2s'`;

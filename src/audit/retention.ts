@@ -1,11 +1,12 @@
-import type { Database, Transaction } from "../db/sql.ts";
+import type { Database, Sql, Transaction } from "../db/sql.ts";
 import { messageOf } from "../lib/errors.ts";
 import type { Lifecycle } from "../lib/lifecycle.ts";
 import { createPeriodic } from "../lib/periodic.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Auditor } from "./auditor.ts";
+import type { ChainPoint } from "./chain.ts";
 import { readHashAt } from "./chain-queries.ts";
-import { type Anchor, type AuditKey, type Checkpoint, NO_ANCHOR } from "./checkpoint.ts";
+import type { Anchor, AuditKey, Checkpoint } from "./checkpoint.ts";
 import type { HeadFile } from "./head-file.ts";
 import { systemActor } from "./model.ts";
 import {
@@ -13,14 +14,17 @@ import {
   dropSeals,
   firstCheckpointBehind,
   firstNumberFrom,
+  firstSignedFrom,
   hasUnsealedBefore,
   type Month,
   monthsBefore,
 } from "./retention-queries.ts";
 import { insertCheckpoint, lockChain, readHead, readNewestCheckpoints } from "./seal-queries.ts";
 import { logCheckpoint, nextCheckpoint } from "./sealer.ts";
+import { newestAnchor, verifyLog } from "./verify.ts";
 
 const TURN_MS = 60 * 60_000;
+const FIRST_TURN_MS = 60_000;
 /** Numbers that one statement removes. */
 const SEALS = 5_000;
 
@@ -36,23 +40,56 @@ export interface RetentionDeps {
 }
 
 export interface AuditRetention extends Lifecycle {
-  /** Removes the months whose time is over, as far as all their entries have a number; answers their names. */
+  /**
+   * Removes the months whose time is over, when all their entries have a number and are as they were written; answers
+   * their names.
+   */
   sweep(): Promise<string[]>;
 }
 
 /**
- * Removes whole months of the log. A checkpoint behind them is signed first: it says what was removed, and the chain begins
- * with it from then on. Entries that came late, and have higher numbers than kept ones, go with their month; their digests
+ * Removes whole months of the log. First they are verified, and a checkpoint behind them is signed: it says what was
+ * removed, and the chain begins with it from then on. Entries that came late, and have higher numbers than kept ones, go with their month; their digests
  * stay in the chain.
  */
 export function createAuditRetention(deps: RetentionDeps): AuditRetention {
   const { db, audit, key, head, logger, now, days } = deps;
   const { begin } = db.dedicated({ name: "audit retention", max: 1, statementTimeoutMs: 60_000 });
+  const stopping = new AbortController();
 
-  const remove = async (tx: Transaction): Promise<{ months: Month[]; checkpoint: Checkpoint } | null> => {
-    const months = days === null ? [] : await monthsBefore(tx, days, new Date(now()));
+  /** What is to be removed now, and that it is as it was written; without the lock, since that takes long. */
+  const plan = async (): Promise<Plan | null> => {
+    const months = days === null ? [] : await monthsBefore(db.sql, days, new Date(now()));
     const until = months.at(-1)?.until;
-    if (!until || !(await lockChain(tx, false)) || (await hasUnsealedBefore(tx, until))) return null;
+    if (!until) return null;
+    const before = await newestAnchor({ sql: db.sql, key: key.publicKey });
+    const sequence = await lastNumberBefore(db.sql, until, before);
+    if (sequence <= before.sequence) return { months, until, before, cut: before };
+    const signed = await firstSignedFrom(db.sql, sequence);
+    // The sealer signs within the hour.
+    if (signed === null) return null;
+    const { broken } = await verifyLog(
+      { sql: db.sql, key: key.publicKey, known: await head.read(), signal: stopping.signal },
+      { start: 0, end: signed },
+    );
+    const hash = await readHashAt(db.sql, sequence);
+    if (!broken) return hash && { months, until, before, cut: { sequence, hash } };
+    logger.error(
+      { fault: broken.fault, sequence: broken.sequence, reason: broken.message },
+      "old months of the audit log are kept: what would be signed as removed is not as it was written. Look at it with `sluice audit verify`.",
+    );
+    return null;
+  };
+
+  const remove = async (
+    tx: Transaction,
+    { months, until, before, cut }: Plan,
+  ): Promise<Checkpoint | null> => {
+    if (!(await lockChain(tx, false)) || (await hasUnsealedBefore(tx, until))) return null;
+    // Another process may have been faster.
+    const anchored = await newestAnchor({ sql: tx, key: key.publicKey });
+    if (anchored.sequence !== before.sequence || anchored.time?.getTime() !== before.time?.getTime())
+      return null;
     const end = await readHead(tx);
     const [newest = null] = await readNewestCheckpoints(tx, 1);
     const known = await head.read();
@@ -60,7 +97,14 @@ export function createAuditRetention(deps: RetentionDeps): AuditRetention {
     const sequence = Math.max(newest?.sequence ?? 0, known?.sequence ?? 0);
     if (sequence > end.sequence || (known?.checkpoint ?? 0) > (newest?.number ?? 0)) return null;
     const number = (newest?.number ?? 0) + 1;
-    const anchor = await nextAnchor(tx, newest?.anchor ?? NO_ANCHOR, end.sequence, until, number);
+    const anchor = {
+      ...cut,
+      time: before.time && before.time > until ? before.time : until,
+      number:
+        cut.sequence > before.sequence
+          ? ((await firstCheckpointBehind(tx, cut.sequence)) ?? number)
+          : before.number,
+    };
     const checkpoint = nextCheckpoint(key, end, { newest, number, time: new Date(now()), anchor });
     await insertCheckpoint(tx, checkpoint);
     await audit.record(tx, systemActor("retention"), {
@@ -74,7 +118,7 @@ export function createAuditRetention(deps: RetentionDeps): AuditRetention {
       },
     });
     await dropMonths(tx, months, until);
-    return { months, checkpoint };
+    return checkpoint;
   };
 
   /** What the newest anchor stands for is of no more use. */
@@ -85,10 +129,11 @@ export function createAuditRetention(deps: RetentionDeps): AuditRetention {
   };
 
   const sweep = async (): Promise<string[]> => {
-    const done = await begin(remove);
-    if (done) logCheckpoint(logger, done.checkpoint);
+    const planned = await plan();
+    const checkpoint = planned && (await begin((tx) => remove(tx, planned)));
+    if (checkpoint) logCheckpoint(logger, checkpoint);
     await clear();
-    return done?.months.map(({ name }) => name) ?? [];
+    return checkpoint ? planned.months.map(({ name }) => name) : [];
   };
 
   const turn = async (): Promise<void> => {
@@ -97,28 +142,35 @@ export function createAuditRetention(deps: RetentionDeps): AuditRetention {
       if (months.length > 0)
         logger.info({ months }, "months of the audit log whose time is over were removed");
     } catch (error) {
+      if (stopping.signal.aborted) return;
       logger.warn(
         { error: messageOf(error) },
         "old months of the audit log could not be removed; tried again in an hour",
       );
     }
   };
-  return { ...createPeriodic(turn, TURN_MS), sweep };
+  const periodic = createPeriodic(turn, TURN_MS, FIRST_TURN_MS);
+  return {
+    start: () => periodic.start(),
+    async stop() {
+      stopping.abort();
+      await periodic.stop();
+    },
+    sweep,
+  };
 }
 
-/** The chain without what is older than `until`: it begins with the first entry that is kept. */
-async function nextAnchor(
-  tx: Transaction,
-  before: Anchor,
-  end: number,
-  until: Date,
-  ownNumber: number,
-): Promise<Anchor> {
-  const first = await firstNumberFrom(tx, until, before.sequence);
-  const sequence = (first ?? end + 1) - 1;
-  if (sequence <= before.sequence) return { ...before, time: until };
-  const hash = await readHashAt(tx, sequence);
-  // Without it the chain has a gap there, which stays to be seen.
-  if (!hash) return { ...before, time: until };
-  return { sequence, hash, time: until, number: (await firstCheckpointBehind(tx, sequence)) ?? ownNumber };
+interface Plan {
+  readonly months: readonly Month[];
+  readonly until: Date;
+  /** What was removed before. */
+  readonly before: Anchor;
+  /** The last place of the chain that goes. */
+  readonly cut: ChainPoint;
+}
+
+/** The number before that of the first entry that is kept. */
+async function lastNumberBefore(sql: Sql, until: Date, before: Anchor): Promise<number> {
+  const first = await firstNumberFrom(sql, until, before.sequence);
+  return first === null ? (await readHead(sql)).sequence : first - 1;
 }

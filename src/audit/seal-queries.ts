@@ -32,7 +32,10 @@ export interface Unsealed {
   readonly entry: RecordedEntry | null;
 }
 
-/** Entries without a number that were written `settleMs` ago or earlier, in the order of their own time. */
+/**
+ * Entries without a number that were written `settleMs` ago or earlier, in the order of their own time. Those that say they
+ * will be written later than in `settleMs` are among them: no clock, and nobody else, holds them off for ever.
+ */
 export async function readUnsealed(
   sql: Sql,
   { settleMs, limit }: { settleMs: number; limit: number },
@@ -41,7 +44,8 @@ export async function readUnsealed(
     select due.id as key_id, due.timestamp as key_timestamp, ${entryColumns(sql)}
     from (
       select timestamp, id from audit_unsealed
-      where queued_at <= clock_timestamp() - ${settleMs}::float8 * interval '1 millisecond'
+      where queued_at not between clock_timestamp() - ${settleMs}::float8 * interval '1 millisecond'
+        and clock_timestamp() + ${settleMs}::float8 * interval '1 millisecond'
       order by timestamp, id limit ${limit}
     ) as due
     -- With a limit, so that it stays one look into an index for each.
@@ -151,14 +155,21 @@ export async function insertCheckpoint(tx: Sql, checkpoint: Checkpoint): Promise
       ${checkpoint.previousSignature}, ${checkpoint.signature})`;
 }
 
-/** How many entries wait for a number, up to `most`, and for how long the oldest of them. */
-export async function unsealedBacklog(
-  sql: Sql,
-  most: number,
-): Promise<{ entries: number; oldestSeconds: number }> {
-  const [row] = await sql<[{ entries: number; oldestSeconds: number }]>`
+/** Entries that wait for a number. */
+export interface Backlog {
+  readonly entries: number;
+  /** For how long the oldest has waited. */
+  readonly oldestSeconds: number;
+  /** How far in the future one says it was written. */
+  readonly aheadSeconds: number;
+}
+
+/** Of up to `most` entries that wait for a number. */
+export async function unsealedBacklog(sql: Sql, most: number): Promise<Backlog> {
+  const [row] = await sql<[Backlog]>`
     select count(*)::int as entries,
-      coalesce(extract(epoch from clock_timestamp() - min(queued_at)), 0)::float8 as oldest_seconds
+      greatest(extract(epoch from clock_timestamp() - min(queued_at)), 0)::float8 as oldest_seconds,
+      greatest(extract(epoch from max(queued_at) - clock_timestamp()), 0)::float8 as ahead_seconds
     from (select queued_at from audit_unsealed limit ${most}) as waiting`;
   return row;
 }

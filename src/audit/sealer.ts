@@ -5,7 +5,7 @@ import { createPeriodic } from "../lib/periodic.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Auditor } from "./auditor.ts";
 import { type ChainPoint, digestOf, follow } from "./chain.ts";
-import { type Anchor, type AuditKey, type Checkpoint, NO_ANCHOR, signCheckpoint } from "./checkpoint.ts";
+import { type Anchor, type AuditKey, type Checkpoint, signCheckpoint } from "./checkpoint.ts";
 import type { HeadFile, KnownHead } from "./head-file.ts";
 import { systemActor } from "./model.ts";
 import {
@@ -18,6 +18,7 @@ import {
   type Unsealed,
   writeSeals,
 } from "./seal-queries.ts";
+import { newestAnchor } from "./verify.ts";
 
 /** Entries of one transaction: few enough that hashing them holds up no call for long. */
 const BATCH = 1_000;
@@ -104,7 +105,7 @@ export function createSealer({ db, audit, key, head, logger, now }: SealerDeps):
       for (const { key: of, entry } of waiting) {
         if (!entry) continue;
         const digest = digestOf(entry);
-        end = follow(end, digest);
+        end = follow(end, { digest, timestamp: entry.timestamp });
         seals.push({ ...of, ...end, digest });
       }
       const gone = waiting.filter(({ entry }) => !entry).map(({ key: of }) => of);
@@ -115,7 +116,13 @@ export function createSealer({ db, audit, key, head, logger, now }: SealerDeps):
         number: Math.max(newest?.number ?? 0, known?.checkpoint ?? 0) + 1,
         time: new Date(now()),
       };
-      const checkpoint = isDue(end, newest, now()) ? nextCheckpoint(key, end, next) : null;
+      const checkpoint = isDue(end, newest, now())
+        ? nextCheckpoint(key, end, {
+            ...next,
+            // Not that of the newest one, which may be forged.
+            anchor: await newestAnchor({ sql: tx, key: key.publicKey }),
+          })
+        : null;
       if (checkpoint) await insertCheckpoint(tx, checkpoint);
       return { count: waiting.length, end, checkpoint, number: (checkpoint ?? newest)?.number ?? 0 };
     });
@@ -163,13 +170,13 @@ function isDue(end: ChainPoint, newest: Checkpoint | null, now: number): boolean
   return !newest || since >= CHECKPOINT_ENTRIES || now - newest.time.getTime() >= CHECKPOINT_MS;
 }
 
-/** The checkpoint of an end of the chain that follows the newest one, with the same anchor unless another is given. */
+/** The checkpoint of an end of the chain that follows the newest one. */
 export function nextCheckpoint(
   key: AuditKey,
   end: ChainPoint,
-  next: { newest: Checkpoint | null; number: number; time: Date; anchor?: Anchor },
+  next: { newest: Checkpoint | null; number: number; time: Date; anchor: Anchor },
 ): Checkpoint {
-  const { newest, number, time, anchor = newest?.anchor ?? NO_ANCHOR } = next;
+  const { newest, number, time, anchor } = next;
   return signCheckpoint(key, {
     ...end,
     number,

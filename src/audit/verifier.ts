@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import { type ChainPoint, follow } from "./chain.ts";
+import { type Chained, type ChainPoint, follow } from "./chain.ts";
 import { type Checkpoint, isSigned } from "./checkpoint.ts";
 
 /** What can be wrong with the record. */
@@ -17,10 +17,8 @@ export interface Broken {
 }
 
 /** One entry as the chain knows it. */
-export interface Link extends ChainPoint {
+export interface Link extends ChainPoint, Chained {
   readonly id: string;
-  /** Of what the entry holds now. */
-  readonly digest: Uint8Array;
 }
 
 /** Follows a chain from its beginning; both verbs answer what is wrong, or null. */
@@ -56,9 +54,9 @@ export function createChainVerifier({
       return lastCheckpoint;
     },
 
-    link({ sequence, id, digest, hash }) {
+    link({ sequence, id, digest, timestamp, hash }) {
       if (sequence !== last.sequence + 1) return gap(last.sequence + 1, sequence - 1);
-      const next = follow(last, digest);
+      const next = follow(last, { digest, timestamp });
       if (!next.hash.equals(hash)) {
         return {
           fault: "CHANGED",

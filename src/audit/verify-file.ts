@@ -60,7 +60,10 @@ export async function verifyFile(path: string, keyFile: string | null): Promise<
   let checkpoints = 0;
   let at = 1;
 
-  const lineFault = (line: ArchiveLine | null): Broken | null => {
+  const lineFault = (line: ArchiveLine | null, bytes: Buffer): Broken | null => {
+    if (!line && bytes.at(-1) !== 10 && bytes.length <= MAX_LINE_BYTES) {
+      return truncated(verifier.last.sequence + 1, `the file stops in the middle of line ${at}`);
+    }
     if (!line || line.type === "header" || line.type === "end") {
       return changed(verifier.last.sequence + 1, `Line ${at} is not as the server wrote it.`);
     }
@@ -72,9 +75,10 @@ export async function verifyFile(path: string, keyFile: string | null): Promise<
     if (!header.chain) return null;
     const { sequence } = line;
     const hash = Buffer.from(line.hash, "hex");
+    const timestamp = new Date(line.timestamp);
     return line.type === "link"
-      ? verifier.link({ sequence, id: "", hash, digest: Buffer.from(line.digest, "hex") })
-      : verifier.link({ sequence, id: line.id, hash, digest: digestOf(entryOf(line)) });
+      ? verifier.link({ sequence, id: "", hash, timestamp, digest: Buffer.from(line.digest, "hex") })
+      : verifier.link({ sequence, id: line.id, hash, timestamp, digest: digestOf(entryOf(line)) });
   };
 
   const find = async (): Promise<Broken | null> => {
@@ -82,7 +86,7 @@ export async function verifyFile(path: string, keyFile: string | null): Promise<
       at++;
       const line = parseLine(bytes.toString());
       if (line?.type !== "end") {
-        const broken = lineFault(line);
+        const broken = lineFault(line, bytes);
         if (broken) return broken;
         sha256.update(bytes);
         continue;

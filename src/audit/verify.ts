@@ -4,7 +4,13 @@ import { type ChainPoint, digestOf } from "./chain.ts";
 import { type ChainRow, findAdded, hasEntry, hasLaterEntry, readChain, readHashAt } from "./chain-queries.ts";
 import { type Anchor, type Checkpoint, isSigned, NO_ANCHOR } from "./checkpoint.ts";
 import type { KnownHead } from "./head-file.ts";
-import { readCheckpoints, readHead, readNewestCheckpoints, unsealedBacklog } from "./seal-queries.ts";
+import {
+  type Backlog,
+  readCheckpoints,
+  readHead,
+  readNewestCheckpoints,
+  unsealedBacklog,
+} from "./seal-queries.ts";
 import { type Broken, type ChainVerifier, createChainVerifier, gap, truncated } from "./verifier.ts";
 
 /** Entries that are held at once. */
@@ -67,8 +73,8 @@ export async function verifyNewest(deps: VerifyDeps, count: number): Promise<Ver
   return await verifyLog(deps, { start: Math.max(1, sequence - count + 1), end: 0 });
 }
 
-/** How many entries have no number yet, up to 1,000,000, and for how long the oldest of them. */
-export async function auditBacklog(sql: Sql): Promise<{ entries: number; oldestSeconds: number }> {
+/** The entries that have no number yet, up to 1,000,000. */
+export async function auditBacklog(sql: Sql): Promise<Backlog> {
   return await unsealedBacklog(sql, MOST_UNSEALED);
 }
 
@@ -93,7 +99,7 @@ async function verifyFrom(deps: VerifyDeps, range: Range, anchor: Anchor): Promi
       const [newest] = await readNewestCheckpoints(sql, 1);
       const after = verifier.last.sequence;
       const rows = await readChain(sql, { after, to: range.end || END, limit: BATCH });
-      if (rows.length === 0) return range.end ? null : await tailFault(newest);
+      if (rows.length === 0) return await endFault(newest);
       const due = await readCheckpoints(sql, {
         from: after,
         to: rows.at(-1)?.sequence ?? after,
@@ -120,6 +126,15 @@ async function verifyFrom(deps: VerifyDeps, range: Range, anchor: Anchor): Promi
     }
   };
 
+  /** What is missed between the last entry and the end of the range. */
+  const endFault = async (newest: Checkpoint | undefined): Promise<Broken | null> => {
+    const { sequence } = verifier.last;
+    if (!range.end) return await tailFault(newest);
+    if (sequence >= range.end) return null;
+    const [later] = await readChain(sql, { after: sequence, to: END, limit: 1 });
+    return later ? gap(sequence + 1, later.sequence - 1) : await tailFault(newest);
+  };
+
   /** What is missed behind the last entry. */
   const tailFault = async (newest: Checkpoint | undefined): Promise<Broken | null> => {
     const { sequence } = verifier.last;
@@ -139,7 +154,7 @@ async function verifyFrom(deps: VerifyDeps, range: Range, anchor: Anchor): Promi
       const message = `Checkpoint ${lastNumber() + 1}, at or before entry ${sequence}, is missing; this server has seen it.`;
       return { fault: "BAD_CHECKPOINT", sequence, id: "", message };
     }
-    return range.start ? null : await addedFault(sql, signal);
+    return range.start || range.end ? null : await addedFault(sql, signal);
   };
 
   const broken = await walk();
@@ -192,17 +207,17 @@ async function linkFault(
   row: ChainRow,
   anchor: Anchor,
 ): Promise<Broken | null> {
-  const { sequence, id, hash, entry } = row;
+  const { sequence, id, entry } = row;
   const expected = verifier.last.sequence + 1;
   if (sequence !== expected) return gap(expected, sequence - 1);
   if (entry) {
-    const digest = digestOf(entry);
-    if (digest.equals(row.digest)) return verifier.link(row);
+    const isSame =
+      digestOf(entry).equals(row.digest) && entry.timestamp.getTime() === row.timestamp.getTime();
+    if (isSame) return verifier.link(row);
     return { fault: "CHANGED", sequence, id, message: `Entry ${sequence} is not as it was written.` };
   }
-  // Its content went with its month; the chain needs its digest only.
-  if (anchor.time && row.timestamp < anchor.time)
-    return verifier.link({ sequence, id, hash, digest: row.digest });
+  // Its content went with its month; the chain has its digest and its time.
+  if (anchor.time && row.timestamp < anchor.time) return verifier.link(row);
   if (await hasEntry(sql, id)) {
     return {
       fault: "CHANGED",

@@ -72,7 +72,7 @@ export function registerAudit(
   audit
     .command("verify")
     .description(
-      "look for entries that were changed, removed, added or cut off; exit code 0 only if there are none",
+      "look for entries that were changed, removed, added or cut off; exit code 0 only if there are none, and the range is not empty",
     )
     .argument("[file]", "an NDJSON export, verified without a server; without it the server verifies its log")
     .option("--key <file>", "public key of the server that made the export, as `audit key` prints it")
@@ -84,6 +84,7 @@ export function registerAudit(
       if (file !== undefined && (from || to)) {
         throw new CliError("--from and --to are for the log of a server; a file is verified as a whole.", 2);
       }
+      if (to && from > to) throw new CliError("--from must not be above --to.", 2);
       if (file === undefined && key) throw new CliError("--key is for files: the server knows its own.", 2);
       if (file !== undefined) {
         return run(async () => {
@@ -223,5 +224,7 @@ async function verify(
     await write(stdout, `${fault}${clean(verdict.message)}\n`);
     if (verdict.firstBrokenId) await write(stdout, `Its id: ${clean(verdict.firstBrokenId)}\n`);
   }
-  return verdict.ok ? 0 : 1;
+  // Who names entries that are not there must not take the answer for their being sound.
+  const isEmpty = (from > 0 || to > 0) && verdict.lastSequence === 0n;
+  return verdict.ok && !isEmpty ? 0 : 1;
 }

@@ -7,6 +7,8 @@ import { counted, span } from "./words.ts";
 
 /** Servers seal within seconds; a backlog of a fast moment is worked off in less than this. */
 const LAGGING_SECONDS = 300;
+/** The database's clock stamps them, and does not step so far. */
+const AHEAD_SECONDS = 2;
 
 export interface AuditDeps {
   readonly sql: Sql;
@@ -25,7 +27,7 @@ export function auditCheck({ sql, masterKey, auditHead, recent, program }: Audit
     name: "audit log",
     needs: ["schema", "master key"],
     async run() {
-      const { entries, oldestSeconds } = await auditBacklog(sql);
+      const { entries, oldestSeconds, aheadSeconds } = await auditBacklog(sql);
       const findings: Finding[] = [];
       if (oldestSeconds > LAGGING_SECONDS) {
         findings.push({
@@ -34,6 +36,15 @@ export function auditCheck({ sql, masterKey, auditHead, recent, program }: Audit
           message: `${counted(entries, "entry", "entries")} have no place in the chain yet, the oldest for ${span(oldestSeconds)}`,
           advice: "Servers seal them: see that one runs, and what its log says.",
           count: entries,
+        });
+      }
+      if (aheadSeconds > AHEAD_SECONDS) {
+        findings.push({
+          level: "warn",
+          code: "AUDIT_UNSEALED",
+          message: `an entry that has no place in the chain yet says it was written ${span(aheadSeconds)} from now`,
+          advice:
+            "The clock of the database was set back, or somebody has changed the database past the service.",
         });
       }
       const key = await masterKey();

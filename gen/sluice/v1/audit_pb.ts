@@ -121,7 +121,7 @@ export type AuditLog = Message<"sluice.v1.AuditLog"> & {
   sequence: bigint;
 
   /**
-   * SHA-256 over the hash before it and the SHA-256 of this entry, 64 hexadecimal digits; empty = not sealed yet.
+   * SHA-256 over the hash before it, the SHA-256 of this entry and its time, 64 hexadecimal digits; empty = not sealed yet.
    *
    * @generated from field: string hash = 15;
    */

@@ -4,7 +4,7 @@ create table audit_seals (
   sequence bigint primary key,
   id uuid not null unique,
   timestamp timestamptz(3) not null,
-  -- SHA-256 of the entry alone; hash is that of the hash before and this one.
+  -- SHA-256 of the entry alone; hash is that of the hash before, this one and the time.
   digest bytea not null,
   hash bytea not null
 );

@@ -109,6 +109,17 @@ test("altered, removed, swapped and cut lines are each found and named", async (
   }
 });
 
+test("a file that was torn off in a line is cut off, not changed", async () => {
+  await using trail = await sealedTrail();
+  const whole = await exported(trail.service, trail.admin);
+  const file = join(trail.folder, "torn.ndjson");
+  const at = whole.indexOf("test.act7");
+  await writeFile(file, whole.subarray(0, at));
+  expect((await verifyFile(file, null)).broken).toMatchObject({ fault: "TRUNCATED", sequence: 7 });
+  await writeFile(file, Buffer.concat([whole.subarray(0, at), Buffer.alloc(3_000_000, "a")]));
+  expect((await verifyFile(file, null)).broken).toMatchObject({ fault: "CHANGED", sequence: 7 });
+});
+
 test("what was tampered with in the database is found in its export as well", async () => {
   await using trail = await sealedTrail();
   await trail.tamper("update audit_logs set action = 'x' where action = 'test.act7'");

@@ -104,4 +104,8 @@ test("without a file the server verifies its log, and says what is broken", asyn
   expect(broken.code).toBe(1);
   const { stdout } = await cli.sluice("verify", "--from", "1", "--to", "1", "--json");
   expect(JSON.parse(stdout)).toMatchObject({ ok: true, checked: "1" });
+  expect(await cli.sluice("verify", "--from", "70", "--to", "65")).toMatchObject({ code: 2 });
+  const empty = await cli.sluice("verify", "--from", "70");
+  expect(empty).toMatchObject({ code: 1 });
+  expect(empty.stdout).toMatch(/^There is no entry with a number in this range\./);
 });

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { createAuditor } from "../../../src/audit/auditor.ts";
 import { addAuditMonth } from "../../../src/audit/queries.ts";
 import { createAuditRetention } from "../../../src/audit/retention.ts";
@@ -9,13 +9,13 @@ import { exported, KEY, openTrail, silent, type Trail } from "./trail-harness.ts
 
 const never = new AbortController().signal;
 const NOW = Date.UTC(2026, 10, 29);
-const retentionOf = ({ db, head }: Trail, days: number | null = 365) =>
+const retentionOf = ({ db, head }: Trail, days: number | null = 365, logger = silent) =>
   createAuditRetention({
     db,
     head,
     audit: createAuditor(() => NOW),
     key: KEY,
-    logger: silent,
+    logger,
     now: () => NOW,
     days,
   });
@@ -92,6 +92,60 @@ test("what an intruder removes is not excused by retention", async () => {
   await trail.tamper("delete from audit_logs where action = 'test.november'");
   expect((await verify(trail)).broken).toMatchObject({ fault: "GAP", sequence: 4 });
   await trail.tamper("delete from audit_checkpoints");
+  expect((await verify(trail)).broken).toMatchObject({ fault: "GAP", sequence: 1 });
+});
+
+test("an entry that is made to look as old as what retention removed is missed all the same", async () => {
+  await using trail = await agedTrail();
+  await retentionOf(trail).sweep();
+  await trail.sealer.sealAll();
+  await trail.tamper(
+    "update audit_seals set timestamp = '2025-08-06' where sequence = 4",
+    "delete from audit_logs where action = 'test.november'",
+  );
+  expect((await verify(trail)).broken).toMatchObject({ fault: "CHANGED", sequence: 4 });
+  const file = join(trail.folder, "audit.ndjson");
+  await writeFile(file, await exported(trail.service, trail.admin));
+  expect((await verifyFile(file, null)).broken).toMatchObject({ fault: "CHANGED", sequence: 4 });
+});
+
+test("what was tampered with is kept by retention, and not signed as removed", async () => {
+  const intrusions: [statements: string[], found: object][] = [
+    [["update audit_logs set action = 'x' where action = 'test.august2'"], { fault: "CHANGED", sequence: 2 }],
+    [["delete from audit_seals where sequence = 3"], { fault: "GAP", sequence: 3 }],
+    // What is to be kept made to look old.
+    [
+      ["update audit_seals set timestamp = '2025-08-06' where sequence = 4"],
+      { fault: "CHANGED", sequence: 4 },
+    ],
+  ];
+  for (const [statements, found] of intrusions) {
+    await using trail = await agedTrail();
+    trail.advance(61 * 60_000);
+    await trail.sealer.sealAll();
+    await trail.tamper(...statements);
+    const before = await actionsOf(trail);
+    const errors = vi.fn();
+    const logger = { ...silent, error: errors } as unknown as typeof silent;
+    expect(await retentionOf(trail, 365, logger).sweep()).toEqual([]);
+    expect(errors).toHaveBeenCalledExactlyOnceWith(expect.objectContaining(found), expect.anything());
+    expect(await actionsOf(trail)).toEqual(before);
+    expect((await verify(trail)).broken).toMatchObject(found);
+  }
+});
+
+test("a forged checkpoint does not lend its anchor to the next one that is signed", async () => {
+  await using trail = await agedTrail();
+  await trail.tamper(`insert into audit_checkpoints
+    select number + 1, sequence, hash, 0, time, 2, (select hash from audit_seals where sequence = 2), now(), number + 2,
+      signature, signature from audit_checkpoints order by number desc limit 1`);
+  trail.advance(61 * 60_000);
+  await trail.sealer.sealAll();
+  await trail.tamper(
+    "delete from audit_checkpoints where number <= 2",
+    "delete from audit_logs where id in (select id from audit_seals where sequence <= 2)",
+    "delete from audit_seals where sequence <= 2",
+  );
   expect((await verify(trail)).broken).toMatchObject({ fault: "GAP", sequence: 1 });
 });
 

@@ -41,6 +41,14 @@ test("an entry settles before it gets its number, and one that comes late with a
   });
 });
 
+test("an entry that says it was written in the future gets its number all the same", async () => {
+  await using trail = await openTrail();
+  await trail.write(["test.future"]);
+  await trail.db.sql`update audit_unsealed set queued_at = now() + interval '10 years'`;
+  expect(await trail.sealer.seal()).toBe(1);
+  expect((await numbered(trail)).map(({ action }) => action)).toEqual(["test.future"]);
+});
+
 test("one process seals at a time, and the next goes on when it is gone", async () => {
   await using trail = await openTrail();
   const { sealer } = await trail.another();

@@ -54,6 +54,13 @@ test("a record that nobody touched is sound, whole and in any range", async () =
   });
 });
 
+test("a gap at the end of a range is found", async () => {
+  await using trail = await sealedTrail();
+  await trail.tamper("delete from audit_seals where sequence = 9");
+  const { broken } = await verify(trail, trail.service, { start: 4, end: 9 });
+  expect(broken).toMatchObject({ fault: "GAP", sequence: 9 });
+});
+
 interface Found {
   readonly fault: Fault;
   readonly sequence: number;
@@ -186,7 +193,7 @@ test("a chain that was computed anew after a change does not lead to the signed 
   let point = { sequence: 6, hash: (await readHashAt(trail.db.sql, 6)) as Buffer };
   for (const row of await readChain(trail.db.sql, { after: 6, to: 12, limit: 100 })) {
     const digest = digestOf(row.entry!);
-    point = follow(point, digest);
+    point = follow(point, { digest, timestamp: row.timestamp });
     await trail.tamper(
       `update audit_seals set digest = '\\x${digest.toString("hex")}', hash = '\\x${point.hash.toString("hex")}' where sequence = ${point.sequence}`,
     );

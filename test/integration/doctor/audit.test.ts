@@ -28,6 +28,8 @@ test("a sound audit log is told of, one that nobody seals is warned of, and a br
   await createAuditor().record(h.db.sql, h.admin, { action: "test.d" });
   await h.db.sql`update audit_unsealed set queued_at = now() - interval '10 minutes'`;
   expect((await visit(h)).wrong).toContain("audit log: AUDIT_UNSEALED");
+  await h.db.sql`update audit_unsealed set queued_at = now() + interval '10 minutes'`;
+  expect((await visit(h)).wrong).toContain("audit log: AUDIT_UNSEALED");
   await h.db.sql`delete from audit_unsealed`;
   await h.db.begin(async (tx) => {
     await tx`set local session_replication_role = replica`;

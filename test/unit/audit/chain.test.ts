@@ -44,8 +44,10 @@ test("the hash of an entry is the one that the documentation describes, computed
   ]);
   const digest = createHash("sha256").update(bytes).digest();
   expect(digestOf(ENTRY)).toEqual(digest);
-  const first = createHash("sha256").update(Buffer.alloc(32)).update(digest).digest();
-  expect(follow(CHAIN_START, digest)).toEqual({ sequence: 1, hash: first });
+  const time = Buffer.alloc(8);
+  time.writeBigUInt64BE(1_795_953_600_123n);
+  const first = createHash("sha256").update(Buffer.alloc(32)).update(digest).update(time).digest();
+  expect(follow(CHAIN_START, { digest, timestamp: ENTRY.timestamp })).toEqual({ sequence: 1, hash: first });
 });
 
 test("a change of any field, and a value that moves to the next field, changes the hash", () => {

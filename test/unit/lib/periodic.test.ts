@@ -8,6 +8,17 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+test("the first turn may come earlier than the others", async () => {
+  const work = vi.fn(async () => {});
+  const periodic = createPeriodic(work, 100, 10);
+  await periodic.start();
+  await vi.advanceTimersByTimeAsync(20);
+  expect(work).toHaveBeenCalledTimes(1);
+  await vi.advanceTimersByTimeAsync(100);
+  expect(work).toHaveBeenCalledTimes(2);
+  await periodic.stop();
+});
+
 test("work is done at each interval, never twice at once, and a stop waits for its end", async () => {
   const turns: PromiseWithResolvers<void>[] = [];
   const periodic = createPeriodic(() => {
