@@ -32,7 +32,7 @@ test("what is marked as a secret is told as set and no more, at every depth and 
     ),
   ];
   expect(JSON.stringify(told)).not.toContain(SECRET);
-  expect(told[0]).toEqual({ email: "a@b.c", password: "[redacted]" });
+  expect(told[0]).toEqual({ email: "[redacted]", password: "[redacted]" });
   expect(told[2]).toEqual({ config: { stages: [{ extract: { password: "[redacted]" } }] } });
 });
 
@@ -62,7 +62,7 @@ test("what is not set, and fields that the contract does not have, are left out"
   const login = toBinary(LoginRequestSchema, create(LoginRequestSchema, { email: "a@b.c" }));
   const unknown = Buffer.concat([login, Buffer.from([0xfa, 0x3e, SECRET.length]), Buffer.from(SECRET)]);
   const told = redactMessage(LoginRequestSchema, fromBinary(LoginRequestSchema, unknown));
-  expect(told).toEqual({ email: "a@b.c" });
+  expect(told).toEqual({ email: "[redacted]" });
 });
 
 test("of a long list the first twenty are told, and how many there are more", () => {
