@@ -109,7 +109,7 @@ export async function findDatabase(options: {
   if (config.databaseUrl) return { url: config.databaseUrl.reveal(), embedded: null };
   if (options.embedded && !create && !existsSync(join(dataDir, "pgdata"))) {
     throw new DatabaseMissingError(
-      `No database: DATABASE_URL is not set, and no server has made one in ${config.dataDir} yet. Set DATABASE_URL or SLUICE_DATA_DIR, or start \`sluice serve\` first.`,
+      `No database: DATABASE_URL is not set, and no server has made one in ${config.dataDir} yet. Set DATABASE_URL or SLUICE_DATA_DIR, or run \`sluice migrate\` or \`sluice serve\` first.`,
     );
   }
   if (options.embedded) {

@@ -19,6 +19,8 @@ const GATHER_MS = 40;
 const SAFE_MS = 80;
 /** How often what lies on the disk is tried on the database. */
 const REPLAY_MS = 500;
+/** A database that is only slow for a moment is no fault of health. */
+const NOTED_AFTER_MS = 2_000;
 /** After a failure of the disk. */
 const PAUSE_MS = 100;
 /** What is left in memory at the end has so long to reach the database. */
@@ -39,7 +41,7 @@ export interface AuditWriter {
   add(row: AuditRow): void;
   /** @throws AuditUnavailableError while rows can be put nowhere */
   assertAvailable(): void;
-  /** @throws HealthError with what is wrong, for people */
+  /** @throws HealthError with what is wrong, for people; rows that go to the disk count after 2 s */
   check(): Promise<void>;
   start(): Promise<void>;
   /** Brings what is left to the database, or after 5 s to the disk. */
@@ -48,8 +50,8 @@ export interface AuditWriter {
 
 export function createAuditWriter({ pool, spill, now, logger, metrics }: AuditWriterDeps): AuditWriter {
   const queue = createRowQueue();
-  /** Rows go to the disk, since the database did not take some in time. */
-  let detour = false;
+  /** Since when rows go to the disk, as the database did not take some in time. */
+  let detourSince: number | null = null;
   /** The disk did not take them either. */
   let stuck = false;
   let lost = { count: 0, fromMs: 0, toMs: 0 };
@@ -118,13 +120,13 @@ export function createAuditWriter({ pool, spill, now, logger, metrics }: AuditWr
 
   /** Puts rows somewhere: to the database if it takes them within `leftMs`, else to the disk, else wherever it works. */
   const put = async (rows: readonly RowText[], leftMs: number): Promise<boolean> => {
-    if (detour) return await toDisk(rows);
+    if (detourSince !== null) return await toDisk(rows);
     const stored = toDatabase(rows);
     if (await within(leftMs, stored)) return true;
-    detour = true;
+    detourSince = now();
     if (await toDisk(rows)) return true;
     const late = await stored;
-    detour = !late;
+    if (late) detourSince = null;
     stuck = !late;
     return late;
   };
@@ -158,9 +160,9 @@ export function createAuditWriter({ pool, spill, now, logger, metrics }: AuditWr
   };
 
   const replay = async (): Promise<void> => {
-    if (detour) await pool.sql`select 1`;
+    if (detourSince !== null) await pool.sql`select 1`;
     // New rows go to the database again; those on the disk follow, in whatever order.
-    detour = false;
+    detourSince = null;
     stuck = false;
     for (const segment of await spill.segments()) {
       const { rows, damaged } = await spill.read(segment);
@@ -194,7 +196,9 @@ export function createAuditWriter({ pool, spill, now, logger, metrics }: AuditWr
     },
     async check() {
       if (stuck) throw new HealthError("the audit log can be written nowhere: changes are refused");
-      if (detour) throw new HealthError("the database does not take the audit log, which waits on the disk");
+      if (detourSince !== null && now() - detourSince > NOTED_AFTER_MS) {
+        throw new HealthError("the database does not take the audit log, which waits on the disk");
+      }
     },
     async start() {
       metrics.onRead(async () => {
