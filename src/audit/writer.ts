@@ -21,7 +21,7 @@ const SAFE_MS = 80;
 const REPLAY_MS = 500;
 /** After a failure of the disk. */
 const PAUSE_MS = 100;
-/** What is left in memory at the end has so long to reach the database. */
+/** What is left at the end has so long to reach the database. */
 const FLUSH_MS = 5_000;
 
 export interface AuditWriterDeps {
@@ -42,7 +42,7 @@ export interface AuditWriter {
   /** @throws HealthError with what is wrong, for people */
   check(): Promise<void>;
   start(): Promise<void>;
-  /** Brings what is left to the database, or after 5 s to the disk. */
+  /** Brings what is left to the database; what that does not take within 5 s stays on the disk. */
   stop(): Promise<void>;
 }
 
@@ -164,12 +164,12 @@ export function createAuditWriter({ pool, spill, now, logger, metrics }: AuditWr
     stuck = false;
     for (const segment of await spill.segments()) {
       const { rows, damaged } = await spill.read(segment);
-      if (damaged > 0) {
-        logger.error({ segment, lines: damaged }, "lines of the audit log on the disk cannot be read");
-        lose(damaged);
-      }
       for (let i = 0; i < rows.length; i += BATCH_ROWS) await insert(rows.slice(i, i + BATCH_ROWS));
       await spill.remove(segment);
+      // Only now, since a segment that the database does not take is read again.
+      if (damaged === 0) continue;
+      logger.error({ segment, lines: damaged }, "lines of the audit log on the disk could not be read");
+      lose(damaged);
     }
   };
 
@@ -210,10 +210,15 @@ export function createAuditWriter({ pool, spill, now, logger, metrics }: AuditWr
       wake();
       clearInterval(timer);
       await running;
+      tellLosses();
       const deadlineMs = now() + FLUSH_MS;
-      while (queue.length > 0 && (await flush(Math.max(0, deadlineMs - now()))));
+      const leftMs = (): number => Math.max(0, deadlineMs - now());
+      while (queue.length > 0 && (await flush(leftMs())));
       if (queue.length > 0) logger.error({ rows: queue.length }, "rows of the audit log are lost");
-      await within(1_000, replaying ?? Promise.resolve());
+      // Memory first, which the disk takes at once; the turn that goes on may have begun before that.
+      if (replaying) await within(leftMs(), replaying);
+      if (spill.rows > 0) turn();
+      if (replaying) await within(leftMs(), replaying);
       await spill.close();
     },
   };
