@@ -1,7 +1,7 @@
 import { networkOf } from "../lib/network.ts";
 
 /** Calls a minute of one source that have a row each. */
-export const LISTED_CALLS = 20;
+const LISTED_CALLS = 20;
 /** Users a minute, and addresses, that are told apart; all others count as one. */
 const MAX_SOURCES = 1_000;
 

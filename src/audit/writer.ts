@@ -1,4 +1,5 @@
 import { type DedicatedPool, isConnectionLoss, sqlState } from "../db/sql.ts";
+import { monotonicMs } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import { within } from "../lib/within.ts";
 import { HealthError } from "../rpc/health-checks.ts";
@@ -211,8 +212,8 @@ export function createAuditWriter({ pool, spill, now, logger, metrics }: AuditWr
       clearInterval(timer);
       await running;
       tellLosses();
-      const deadlineMs = now() + FLUSH_MS;
-      const leftMs = (): number => Math.max(0, deadlineMs - now());
+      const deadlineMs = monotonicMs() + FLUSH_MS;
+      const leftMs = (): number => Math.max(0, deadlineMs - monotonicMs());
       while (queue.length > 0 && (await flush(leftMs())));
       if (queue.length > 0) logger.error({ rows: queue.length }, "rows of the audit log are lost");
       // Memory first, which the disk takes at once; the turn that goes on may have begun before that.
