@@ -9,7 +9,7 @@ import { integer, jsonOption } from "./options.ts";
 import { write, writeJson } from "./output.ts";
 import { allOf } from "./pages.ts";
 import { clean, table } from "./text.ts";
-import { findUser, isUserId } from "./users.ts";
+import { userIdOf } from "./users.ts";
 
 type Run = (action: () => Promise<number>) => Promise<void>;
 interface Json {
@@ -71,17 +71,12 @@ interface CreateOptions extends Json {
   readonly days?: number;
 }
 
-/** An id needs no look at users, which not everybody may take who may make keys for service accounts. */
-async function idOf(sluice: Sluice, who = ""): Promise<string> {
-  return who === "" || isUserId(who) ? who : (await findUser(sluice, who)).id;
-}
-
 async function list(
   sluice: Sluice,
   { io: { stdout } }: CliContext,
   { user, all: includeInactive, json }: ListOptions,
 ): Promise<number> {
-  const userId = await idOf(sluice, user);
+  const userId = await userIdOf(sluice, user);
   const found = await allOf(async (page) => {
     const { apiKeys, nextPageToken } = await sluice.auth.listApiKeys({ userId, includeInactive, ...page });
     return { found: apiKeys, nextPageToken };
@@ -118,7 +113,7 @@ async function create(
   const { apiKey, secret } = await sluice.auth.createApiKey({
     name,
     permissions,
-    userId: await idOf(sluice, user),
+    userId: await userIdOf(sluice, user),
     ...(days === undefined ? {} : { expireTime: timestampFromMs(Date.now() + days * DAY_MS) }),
   });
   if (!apiKey || !secret) throw new CliError("The answer has no key.");
