@@ -10,8 +10,9 @@ import {
   insertApiKey,
   listApiKeys,
   revokeApiKey,
+  revokeKeysMadeWith,
 } from "./api-key-queries.ts";
-import { notifyChange } from "./change-queries.ts";
+import { notifyChanges } from "./change-queries.ts";
 import {
   ApiKeyNotFoundError,
   NotAServiceAccountError,
@@ -29,7 +30,7 @@ import {
 import type { ApiKey } from "./model.ts";
 import { beyond } from "./permissions.ts";
 import type { RequestHash } from "./request-hash.ts";
-import { findUser } from "./user-queries.ts";
+import { findUser, lockAccounts } from "./user-queries.ts";
 
 const DAY_MS = 86_400_000;
 const DEFAULT_LIFETIME_MS = 90 * DAY_MS;
@@ -60,7 +61,10 @@ export interface ApiKeyVerbs {
     request: CreateApiKey,
   ): Promise<{ readonly key: ApiKey; readonly secret: string }>;
   listApiKeys(caller: Caller, page: ApiKeyPage): Promise<ApiKey[]>;
-  /** Revokes for ever; again changes nothing. @throws ApiKeyNotFoundError */
+  /**
+   * Revokes for ever, with all keys that were made with it, and with these in turn, whoever owns them; again changes
+   * nothing. @throws ApiKeyNotFoundError
+   */
   revokeApiKey(caller: Caller, id: string): Promise<ApiKey>;
 }
 
@@ -102,16 +106,19 @@ export function createApiKeyVerbs({
       const expiresAt = expiryOf(caller, request.expireTime, clock.now());
       assertPermissionsExist(request.permissions);
       const permissions = [...new Set(request.permissions)].sort();
-      const held = await heldNow(permissionsNow, caller, "api_keys:create");
-      if (ownerId !== caller.userId && !held.has("api_keys:create:any"))
-        throw new PermissionDeniedError("api_keys:create:any");
-      assertMayGive(held, permissions);
       const made = makeApiKey();
       const { name, expireTime } = request;
       const requestId = request.requestId || null;
       const hash = requestId && requestHash({ name, permissions, expireTime, ownerId });
-      const row = { ...made, name, ownerId, createdBy: caller.userId, permissions, expiresAt };
+      const makerKeyId = caller.credential === "api_key" ? caller.credentialId : null;
+      const row = { ...made, name, ownerId, createdBy: caller.userId, makerKeyId, permissions, expiresAt };
       return await db.beginScoped(scopeOf(caller, "api_keys:create"), async (tx) => {
+        // A key that is revoked at this moment makes no key that its revocation does not see.
+        await lockAccounts(tx);
+        const held = await heldNow(permissionsNow, caller, "api_keys:create");
+        if (ownerId !== caller.userId && !held.has("api_keys:create:any"))
+          throw new PermissionDeniedError("api_keys:create:any");
+        assertMayGive(held, permissions);
         await checkOwner(tx, caller, ownerId, permissions);
         const key = await insertApiKey(tx, { ...row, requestId, requestHash: hash });
         if (!key) return { key: await repeated(tx, caller, requestId ?? "", hash), secret: "" };
@@ -131,20 +138,28 @@ export function createApiKeyVerbs({
 
     async revokeApiKey(caller, id) {
       const scope = scopeOf(caller, "api_keys:delete");
-      const { key, changed } = await db.beginScoped(scope, async (tx) => {
+      const { key, ended } = await db.beginScoped(scope, async (tx) => {
+        await lockAccounts(tx);
         const revoked = await revokeApiKey(tx, id);
         if (!revoked) throw new ApiKeyNotFoundError(id);
-        if (revoked.changed) {
-          await audit.record(tx, caller, {
-            action: "api_keys.revoke",
-            resourceType: "api_key",
-            resourceId: id,
-          });
-          await notifyChange(tx, { kind: "key", id });
-        }
-        return revoked;
+        if (!revoked.changed) return { key: revoked.key, ended: [] };
+        const others = await tx.everybody("what was made with the key ends with it, whoever owns it", (all) =>
+          revokeKeysMadeWith(all, id),
+        );
+        await audit.record(tx, caller, {
+          action: "api_keys.revoke",
+          resourceType: "api_key",
+          resourceId: id,
+          details: others.length > 0 ? { made_with_it: others } : {},
+        });
+        const ended = [id, ...others];
+        await notifyChanges(
+          tx,
+          ended.map((one) => ({ kind: "key", id: one })),
+        );
+        return { key: revoked.key, ended };
       });
-      if (changed) onChange(`key:${id}`);
+      for (const one of ended) onChange(`key:${one}`);
       return key;
     },
   };

@@ -22,8 +22,8 @@ function columns(sql: Sql): Fragment {
 }
 
 /**
- * Changes of users and roles go one by one until their transactions end: what one looks at (who may give what, who is
- * the last administrator, who has a role) cannot be changed by another meanwhile.
+ * Changes of users, roles and keys go one by one until their transactions end: what one looks at (who may give what, who
+ * is the last administrator, who has a role, what was made with a key) cannot be changed by another meanwhile.
  */
 export async function lockAccounts(tx: Sql): Promise<void> {
   await tx`select pg_advisory_xact_lock(hashtextextended('sluice:accounts', 0))`;

@@ -46,7 +46,7 @@ export function registerApiKeys(program: Command, context: CliContext, run: Run)
     );
   keys
     .command("revoke")
-    .description("revoke an API key for ever")
+    .description("revoke an API key for ever, and the keys that were made with it")
     .argument("<id>", "as `list` shows it")
     .addOption(jsonOption())
     .action((id: string, { json }: Json) =>

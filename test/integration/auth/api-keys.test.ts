@@ -8,7 +8,7 @@ const make = (
   h: AuthHarness,
   caller: Caller,
   permissions: string[],
-  more: { expireTime?: Date; requestId?: string } = {},
+  more: { expireTime?: Date; requestId?: string; userId?: string } = {},
 ) =>
   h.auth.service.createApiKey(caller, {
     name: "ci",
@@ -103,6 +103,56 @@ test("a revoked key is out here at once and on every server within five seconds"
   expect((await h.auth.service.revokeApiKey(caller, key.id)).revokedAt).toEqual(revoked.revokedAt);
   const rows = await h.db.sql`select 1 from audit_logs where action = 'api_keys.revoke'`;
   expect(rows).toHaveLength(1);
+});
+
+test("a revoked key takes with it what was made with it, in turn and whoever owns it, and nothing else", async () => {
+  await using h = await startAuth();
+  const other = await h.another();
+  const { caller } = await h.userWith("admin", "maker@example.com");
+  const robot = { email: "robot@example.com", roles: ["developer"], isServiceAccount: true };
+  const { user } = await h.auth.admin.createUser(robot);
+  // Its maker sees nobody else's keys, and may make and revoke all the same.
+  const wide = ["api_keys:create:any", "api_keys:delete", "jobs:read"];
+  const [first, beside] = [await make(h, caller, wide), await make(h, caller, wide)];
+  const second = await make(h, await h.as(first.secret), wide);
+  const third = await make(h, await h.as(second.secret), ["jobs:read"], { userId: user.id });
+  const kept = await make(h, await h.as(beside.secret), ["jobs:read"], { userId: user.id });
+  expect([first, second, third].map(({ key }) => key.makerKeyId)).toEqual([
+    null,
+    first.key.id,
+    second.key.id,
+  ]);
+  const secrets = [first, second, third].map(({ secret }) => secret);
+  const outcomes = (by = h.auth) => Promise.all(secrets.map((secret) => h.outcome(h.as(secret, by))));
+  expect(await outcomes(other)).toEqual(secrets.map(() => "ACCEPTED"));
+  await h.auth.service.revokeApiKey(await h.as(beside.secret), first.key.id);
+  expect(await outcomes()).toEqual(secrets.map(() => "CREDENTIAL_INVALID"));
+  await expect
+    .poll(() => outcomes(other), { timeout: 5_000 })
+    .toEqual(secrets.map(() => "CREDENTIAL_INVALID"));
+  expect(await h.outcome(h.as(kept.secret))).toBe("ACCEPTED");
+  const rows = await h.db.sql`
+    select resource_id, request_details as details from audit_logs where action = 'api_keys.revoke'`;
+  const madeWithIt = [second.key.id, third.key.id].sort();
+  expect(rows).toEqual([{ resourceId: first.key.id, details: { made_with_it: madeWithIt } }]);
+});
+
+test("a key that is revoked while it makes keys leaves none that works", async () => {
+  await using h = await startAuth();
+  const other = await h.another();
+  const { caller } = await h.userWith("developer");
+  for (let round = 0; round < 5; round++) {
+    const { key, secret } = await make(h, caller, ["api_keys:create", "jobs:read"]);
+    const makers = [await h.as(secret), await h.as(secret, other)];
+    const making = Array.from({ length: 10 }, (_, i) =>
+      make({ ...h, auth: i % 2 ? other : h.auth }, makers[i % 2]!, ["jobs:read"]).catch(() => null),
+    );
+    await h.auth.service.revokeApiKey(caller, key.id);
+    await Promise.all(making);
+    const left = await h.db
+      .sql`select id from api_keys where maker_key_id = ${key.id} and revoked_at is null`;
+    expect(left).toEqual([]);
+  }
 });
 
 test("somebody else's key is neither seen nor revoked, and an administrator's reach is everybody's", async () => {
