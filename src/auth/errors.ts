@@ -246,6 +246,20 @@ export class RoleExistsError extends SluiceError {
   }
 }
 
+/** There are as many custom roles as there may be. */
+export class TooManyRolesError extends SluiceError {
+  override name = "TooManyRolesError";
+  readonly kind = "resource_exhausted";
+  readonly reason = "QUOTA_EXCEEDED";
+  constructor(limit: number) {
+    super(
+      `There are ${limit} roles beside the built-in ones, the most there may be. Delete one that nobody has, or change one.`,
+      { quota: "roles", limit: String(limit) },
+      { quota: { subject: "roles", description: `at most ${limit} beside the built-in ones` } },
+    );
+  }
+}
+
 export class RoleBuiltinError extends SluiceError {
   override name = "RoleBuiltinError";
   readonly kind = "failed_precondition";

@@ -1143,7 +1143,8 @@ export type CreateRoleRequest = Message<"sluice.v1.CreateRoleRequest"> & {
   permissions: string[];
 
   /**
-   * Makes the call idempotent for 24 hours. At most 64 characters; a UUID is a good choice.
+   * Makes the call idempotent for 24 hours, or until the role is deleted: then a repetition creates it again. At most 64
+   * characters; a UUID is a good choice.
    *
    * @generated from field: string request_id = 4;
    */
@@ -1504,8 +1505,9 @@ export const AuthService: GenService<{
   },
   /**
    * Creates a role, a named set of permissions no wider than the caller's.
-   * Fails with `ALREADY_EXISTS` / `ROLE_EXISTS` or `PERMISSION_DENIED` / `PERMISSION_TOO_WIDE`, and with
-   * `INVALID_ARGUMENT` for permissions that do not exist.
+   * Fails with `ALREADY_EXISTS` / `ROLE_EXISTS` or `PERMISSION_DENIED` / `PERMISSION_TOO_WIDE`, with `INVALID_ARGUMENT`
+   * for permissions that do not exist, and with `RESOURCE_EXHAUSTED` / `QUOTA_EXCEEDED` if there are 1,000 already beside
+   * the built-in ones.
    *
    * @generated from rpc sluice.v1.AuthService.CreateRole
    */

@@ -394,8 +394,8 @@ export const ErrorReason = {
   STORAGE_UNAVAILABLE: 52,
 
   /**
-   * A quota is used up: open streams, waiting jobs or stored bytes of one user; `QuotaFailure` says which, the metadata its
-   * `limit`. [RESOURCE_EXHAUSTED]
+   * A quota is used up: open streams, waiting jobs or stored bytes of one user, or roles; `QuotaFailure` says which, the
+   * metadata its `limit`. [RESOURCE_EXHAUSTED]
    *
    * @generated from enum value: ERROR_REASON_QUOTA_EXCEEDED = 53;
    */

@@ -160,6 +160,12 @@ test("the last person who administers can neither be disabled nor lose the role"
   await create(h, caller, "robot@example.com", robot);
   const { id: off } = await create(h, caller, "off@example.com", { roles: ["admin"] });
   await update(h, caller, off, { isActive: false });
+  // Neither of them can log in here.
+  await h.db
+    .sql`insert into users (id, email, roles) values (gen_random_uuid(), 'none@example.com', '{admin}')`;
+  await h.db.sql`
+    insert into users (id, issuer, subject, roles)
+    values (gen_random_uuid(), 'https://login.example.org', 'alice', '{admin}')`;
   expect(await h.outcome(update(h, caller, userId, { isActive: false }))).toBe("LAST_ADMIN");
   expect(await h.outcome(update(h, caller, userId, { roles: ["viewer"] }))).toBe("LAST_ADMIN");
   expect(await h.outcome(update(h, caller, userId, { roles: ["admin", "viewer"] }))).toBe("ACCEPTED");
