@@ -3,6 +3,13 @@ import type { Database, ScopedTransaction, Sql } from "../db/sql.ts";
 import { type Caller, scopeOf } from "../lib/caller.ts";
 import type { Clock } from "../lib/clock.ts";
 import { InvalidRequestError, PermissionDeniedError } from "../lib/errors.ts";
+import {
+  ApiKeyNotFoundError,
+  NotAServiceAccountError,
+  PermissionTooWideError,
+  RequestIdReusedError,
+  UserNotFoundError,
+} from "./account-errors.ts";
 import { makeApiKey } from "./api-key-format.ts";
 import {
   type ApiKeyPage,
@@ -13,13 +20,6 @@ import {
   revokeKeysMadeWith,
 } from "./api-key-queries.ts";
 import { notifyChanges } from "./change-queries.ts";
-import {
-  ApiKeyNotFoundError,
-  NotAServiceAccountError,
-  PermissionTooWideError,
-  RequestIdReusedError,
-  UserNotFoundError,
-} from "./errors.ts";
 import {
   assertMayGive,
   assertPermissionsExist,

@@ -2,7 +2,6 @@ import type { Auditor } from "../audit/auditor.ts";
 import type { Database, Transaction } from "../db/sql.ts";
 import type { Caller } from "../lib/caller.ts";
 import { type OidcIssuer, rolesMappedBy } from "../lib/oidc-issuers.ts";
-import { notifyChange } from "./change-queries.ts";
 import {
   RequestIdReusedError,
   RoleBuiltinError,
@@ -12,7 +11,8 @@ import {
   RoleNotFoundError,
   TooManyRolesError,
   VersionConflictError,
-} from "./errors.ts";
+} from "./account-errors.ts";
+import { notifyChange } from "./change-queries.ts";
 import {
   assertHoldsNoMore,
   assertMayGive,
