@@ -49,6 +49,11 @@ export interface CreateApiKey {
   readonly userId: string;
 }
 
+export interface RevokeApiKey {
+  readonly id: string;
+  readonly keepMadeKeys?: boolean;
+}
+
 export interface ApiKeyVerbs {
   /**
    * Makes a key no wider than the credential that asks: neither in permissions nor, if that is a key, in time. One for
@@ -62,10 +67,10 @@ export interface ApiKeyVerbs {
   ): Promise<{ readonly key: ApiKey; readonly secret: string }>;
   listApiKeys(caller: Caller, page: ApiKeyPage): Promise<ApiKey[]>;
   /**
-   * Revokes for ever, with all keys that were made with it, and with these in turn, whoever owns them; again changes
-   * nothing. @throws ApiKeyNotFoundError
+   * Revokes for ever; without `keepMadeKeys` also all keys that were made with it, and with these in turn, whoever owns
+   * them. What is revoked already stays as it is. @throws ApiKeyNotFoundError
    */
-  revokeApiKey(caller: Caller, id: string): Promise<ApiKey>;
+  revokeApiKey(caller: Caller, request: RevokeApiKey): Promise<ApiKey>;
 }
 
 export interface ApiKeysDeps {
@@ -136,27 +141,30 @@ export function createApiKeyVerbs({
       return await listApiKeys(db.scoped(scopeOf(caller, "api_keys:read")), page);
     },
 
-    async revokeApiKey(caller, id) {
+    async revokeApiKey(caller, { id, keepMadeKeys = false }) {
       const scope = scopeOf(caller, "api_keys:delete");
       const { key, ended } = await db.beginScoped(scope, async (tx) => {
         await lockAccounts(tx);
         const revoked = await revokeApiKey(tx, id);
         if (!revoked) throw new ApiKeyNotFoundError(id);
-        if (!revoked.changed) return { key: revoked.key, ended: [] };
-        const others = await tx.everybody("what was made with the key ends with it, whoever owns it", (all) =>
-          revokeKeysMadeWith(all, id),
-        );
-        await audit.record(tx, caller, {
-          action: "api_keys.revoke",
-          resourceType: "api_key",
-          resourceId: id,
-          details: others.length > 0 ? { made_with_it: others } : {},
-        });
-        const ended = [id, ...others];
-        await notifyChanges(
-          tx,
-          ended.map((one) => ({ kind: "key", id: one })),
-        );
+        const others = keepMadeKeys
+          ? []
+          : await tx.everybody("what was made with the key ends with it, whoever owns it", (all) =>
+              revokeKeysMadeWith(all, id),
+            );
+        const ended = revoked.changed ? [id, ...others] : others;
+        if (ended.length > 0) {
+          await audit.record(tx, caller, {
+            action: "api_keys.revoke",
+            resourceType: "api_key",
+            resourceId: id,
+            details: others.length > 0 ? { made_with_it: others } : {},
+          });
+          await notifyChanges(
+            tx,
+            ended.map((one) => ({ kind: "key", id: one })),
+          );
+        }
         return { key: revoked.key, ended };
       });
       for (const one of ended) onChange(`key:${one}`);

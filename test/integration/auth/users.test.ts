@@ -228,8 +228,8 @@ test("service accounts get keys from who may make them: no wider than maker and 
   const page = { includeInactive: false, userId: robot.id, beforeId: "", limit: 10 };
   expect(await h.auth.service.listApiKeys(caller, page)).toHaveLength(3);
   expect(await h.auth.service.listApiKeys(developer, page)).toHaveLength(0);
-  expect(await h.outcome(h.auth.service.revokeApiKey(developer, key.id))).toBe("API_KEY_NOT_FOUND");
-  await h.auth.service.revokeApiKey(caller, key.id);
+  expect(await h.outcome(h.auth.service.revokeApiKey(developer, { id: key.id }))).toBe("API_KEY_NOT_FOUND");
+  await h.auth.service.revokeApiKey(caller, { id: key.id });
   expect(await h.outcome(h.as(secret))).toBe("CREDENTIAL_INVALID");
 });
 
