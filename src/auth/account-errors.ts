@@ -64,7 +64,7 @@ export class LastAdminError extends SluiceError {
   readonly reason = "LAST_ADMIN";
   constructor(email: string) {
     super(
-      `${email} can neither be disabled nor lose the role admin: no other active person has it, and nobody could administer the service any more. Give another user that role first.`,
+      `${email} can neither be disabled nor lose the role admin: nobody else who can log in has it, and nobody could administer the service any more. Give another user that role first.`,
       { user: email },
     );
   }

@@ -559,7 +559,7 @@ export const ErrorReason = {
   SERVICE_REFUSED: 81,
 
   /**
-   * Nobody would be left who can log in and administer the service: no other active person has the role `admin`.
+   * Nobody would be left who can log in and administer the service: no other who can log in has the role `admin`.
    * [FAILED_PRECONDITION]
    *
    * @generated from enum value: ERROR_REASON_LAST_ADMIN = 90;
