@@ -46,12 +46,13 @@ export function registerApiKeys(program: Command, context: CliContext, run: Run)
     );
   keys
     .command("revoke")
-    .description("revoke an API key for ever")
+    .description("revoke an API key for ever, and the keys that were made with it")
     .argument("<id>", "as `list` shows it")
+    .option("--keep-made-keys", "leave the keys that were made with it", false)
     .addOption(jsonOption())
-    .action((id: string, { json }: Json) =>
+    .action((id: string, { keepMadeKeys, json }: RevokeOptions) =>
       act(async (sluice) => {
-        const { apiKey } = await sluice.auth.revokeApiKey({ id });
+        const { apiKey } = await sluice.auth.revokeApiKey({ id, keepMadeKeys });
         if (!apiKey) throw new CliError("The answer has no key.");
         if (json) await writeJson(stdout, toJson(ApiKeySchema, apiKey));
         else await write(stdout, `The key ${clean(apiKey.name)} (${apiKey.id}) is revoked.\n`);
@@ -63,6 +64,10 @@ export function registerApiKeys(program: Command, context: CliContext, run: Run)
 interface ListOptions extends Json {
   readonly user?: string;
   readonly all: boolean;
+}
+
+interface RevokeOptions extends Json {
+  readonly keepMadeKeys: boolean;
 }
 
 interface CreateOptions extends Json {
