@@ -3,7 +3,7 @@ import http2 from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import tls from "node:tls";
 import type { Clock } from "../lib/clock.ts";
-import { networkOf } from "../lib/network.ts";
+import { createConnectionCounts } from "./connections.ts";
 import type { NodeHandler } from "./node-http.ts";
 import { createSessions } from "./sessions.ts";
 
@@ -66,7 +66,7 @@ export function createListener({
   ...options
 }: ListenerOptions): Listener {
   const sockets = new Set<Socket>();
-  const perAddress = new Map<string, number>();
+  const connections = createConnectionCounts(limits.maxConnectionsPerAddress, isProxy);
   const sessions = createSessions(
     { pingIntervalMs: limits.pingIntervalMs, idleMs: limits.sessionIdleMs, maxResets: limits.maxResets },
     clock,
@@ -144,16 +144,12 @@ export function createListener({
   };
 
   h1.on("connection", (socket) => {
-    const address = networkOf(socket.remoteAddress ?? "");
-    const connections = (perAddress.get(address) ?? 0) + 1;
-    if (connections > limits.maxConnectionsPerAddress && !isProxy(address)) return socket.destroy();
-    perAddress.set(address, connections);
+    const ended = connections.admit(socket.remoteAddress ?? "");
+    if (!ended) return socket.destroy();
     sockets.add(socket);
     socket.once("close", () => {
       sockets.delete(socket);
-      const left = (perAddress.get(address) ?? 1) - 1;
-      if (left > 0) perAddress.set(address, left);
-      else perAddress.delete(address);
+      ended();
     });
     sniff(socket, limits.headersMs, route);
   });
