@@ -3,6 +3,7 @@ import http2 from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import tls from "node:tls";
 import type { Clock } from "../lib/clock.ts";
+import { isLoopback, plainAddress } from "../lib/network.ts";
 import { createConnectionCounts } from "./connections.ts";
 import type { NodeHandler } from "./node-http.ts";
 import { createSessions } from "./sessions.ts";
@@ -134,7 +135,7 @@ export function createListener({
     if (secure && first[0] === TLS_HANDSHAKE) {
       socket.allowHalfOpen = false;
       secure.emit("connection", socket);
-    } else if (secure && !isLoopback(socket)) {
+    } else if (secure && !isLoopback(plainAddress(socket.remoteAddress ?? ""))) {
       socket.end(CLEARTEXT_REFUSED);
     } else if (first.subarray(0, PREFACE.length).equals(PREFACE)) {
       toH2(socket);
@@ -232,10 +233,6 @@ export async function assertCanListen(host: string, port: number): Promise<void>
   } finally {
     probe.close();
   }
-}
-
-function isLoopback({ remoteAddress = "" }: Socket): boolean {
-  return /^(::1$|(::ffff:)?127\.)/.test(remoteAddress);
 }
 
 function listenError({ code, message }: NodeJS.ErrnoException, host: string, port: number): ListenError {

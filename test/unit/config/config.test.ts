@@ -320,7 +320,7 @@ test("what would open the service wider than it looks is refused, all of it at o
     SLUICE_BEHIND_PROXY: "true",
     SLUICE_PUBLIC_URL: "http://sluice.example.org",
     SLUICE_CORS_ORIGINS: "https://app.example.org,*,https://app.example.org/path,null,app.example.org",
-    SLUICE_TRUSTED_PROXIES: "10.0.0.0/8,0.0.0.0/0,proxy.example.org,0.0.0.0/0",
+    SLUICE_TRUSTED_PROXIES: "10.0.0.0/8,0.0.0.0/0,proxy.example.org,::ffff:0:0/96",
   });
   for (const part of [
     "SLUICE_LEASE_MS: must",

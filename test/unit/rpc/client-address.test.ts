@@ -59,6 +59,14 @@ test.each([
   expect(addressOf("10.0.0.1", { forwarded })).toBe(address);
 });
 
+test("a proxy that is written as an address mapped into IPv6 is trusted as what it stands for", () => {
+  const mapped = ["::ffff:10.0.0.1", "::ffff:10.1.0.0/112"].map((text) => parseRange(text)!);
+  const headers = { "x-forwarded-for": "198.51.100.7" };
+  for (const proxy of ["10.0.0.1", "::ffff:10.0.0.1", "10.1.0.9"])
+    expect(addressOf(proxy, headers, mapped)).toBe("198.51.100.7");
+  for (const other of ["10.0.0.2", "10.2.0.9"]) expect(addressOf(other, headers, mapped)).toBe(other);
+});
+
 test("of two headers that disagree one is the client's, and neither is believed", () => {
   const headers = { "x-forwarded-for": "198.51.100.7", forwarded: "for=1.1.1.1" };
   expect(addressOf("10.0.0.1", headers)).toBe("10.0.0.1");
