@@ -1,20 +1,16 @@
 import { readFileSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
+import { readIssuers, readOrigins, readPlaces, readProxies, readTls } from "./config/parts.ts";
 import { faultsOfSafety } from "./config/safety.ts";
-import { readSecretFile } from "./config/secret-files.ts";
 import {
   type Environment,
-  type Findings,
   readSettings,
-  type Settings,
   type ShownSetting,
   secretFilesOf,
   showSettings,
 } from "./config/settings.ts";
-import { type AddressRange, parsePlaces, parseRange } from "./lib/address-ranges.ts";
 import { SluiceError } from "./lib/errors.ts";
-import { parseOidcIssuers } from "./lib/oidc-issuers.ts";
 import { Secret } from "./lib/secret.ts";
 
 export { SETTING_NAMES } from "./config/table.ts";
@@ -66,11 +62,7 @@ export function loadConfig(environment: Environment = process.env) {
   const oidcIssuers = readIssuers(settings, faults);
   const trustedProxies = readProxies(settings, faults);
   const { ranges, hosts } = readPlaces(settings, faults);
-  // Only whole origins are compared, so anything else would never match, or mean more than it says.
-  checkList("SLUICE_CORS_ORIGINS", settings, faults, {
-    isRight: (origin) => URL.parse(origin)?.origin === origin && origin !== "null",
-    fault: "is not an exact origin such as https://app.example.org; there are no wildcards and no paths",
-  });
+  const corsOrigins = readOrigins(settings, faults);
   faults.push(...faultsOfSafety(settings, { host, masterKey }));
   const { SLUICE_PUBLIC_URL: publicUrl, SLUICE_BEHIND_PROXY: behindProxy } = settings;
   if (behindProxy && trustedProxies.length === 0) {
@@ -125,7 +117,7 @@ export function loadConfig(environment: Environment = process.env) {
     oidcIssuers,
     signingKeyMs:
       settings.SLUICE_SIGNING_KEY_DAYS === 0 ? null : settings.SLUICE_SIGNING_KEY_DAYS * 86_400_000,
-    corsOrigins: settings.SLUICE_CORS_ORIGINS,
+    corsOrigins,
     trustedProxies,
     rates: {
       perAddress: rateOf(settings.SLUICE_RATE_PER_ADDRESS),
@@ -148,64 +140,6 @@ export function loadConfig(environment: Environment = process.env) {
 export function effectiveSettings(environment: Environment = process.env): ShownSetting[] {
   loadConfig(environment);
   return showSettings(readSettings(environment, { faults: [], warnings: [] }), environment);
-}
-
-function readIssuers(settings: Settings, faults: string[]) {
-  const { SLUICE_OIDC_ISSUERS: json, SLUICE_AUTH: auth, SLUICE_PUBLIC_URL: ours } = settings;
-  if (json === undefined) return [];
-  const parsed = parseOidcIssuers(json, { allowHttp: settings.SLUICE_EGRESS_ALLOW_HTTP });
-  for (const fault of parsed.faults) faults.push(`SLUICE_OIDC_ISSUERS: ${fault}`);
-  if (auth === "none") faults.push("SLUICE_OIDC_ISSUERS: has no effect with SLUICE_AUTH=none; set only one");
-  // Its tokens could not be told from our own.
-  if (parsed.issuers.some(({ issuer }) => issuer === ours?.replace(/\/$/, ""))) {
-    faults.push("SLUICE_OIDC_ISSUERS: SLUICE_PUBLIC_URL is the issuer of this server itself");
-  }
-  return parsed.issuers;
-}
-
-function readTls(
-  { SLUICE_TLS_CERT: certFile, SLUICE_TLS_KEY: keyFile }: Settings,
-  findings: Findings,
-): { readonly cert: string; readonly key: Secret<string> } | null {
-  if (!certFile || !keyFile) return null;
-  let cert = "";
-  try {
-    cert = readFileSync(certFile, "utf8");
-  } catch (error) {
-    findings.faults.push(
-      `SLUICE_TLS_CERT: the file cannot be read (${(error as NodeJS.ErrnoException).code})`,
-    );
-  }
-  return { cert, key: new Secret(readSecretFile("SLUICE_TLS_KEY", keyFile, findings)) };
-}
-
-/** Tells which entries of a list are at fault by their places, and shows none of them. */
-function checkList(
-  name: "SLUICE_CORS_ORIGINS" | "SLUICE_TRUSTED_PROXIES" | "SLUICE_EGRESS_ALLOW",
-  settings: Settings,
-  faults: string[],
-  { isRight, fault }: { readonly isRight: (entry: string) => boolean; readonly fault: string },
-): void {
-  const places = settings[name].flatMap((entry, index) => (isRight(entry) ? [] : [index + 1]));
-  if (places.length > 0)
-    faults.push(`${name}: what stands at place ${places.join(", ")} of the list ${fault}`);
-}
-
-function readProxies(settings: Settings, faults: string[]): AddressRange[] {
-  checkList("SLUICE_TRUSTED_PROXIES", settings, faults, {
-    isRight: (entry) => (parseRange(entry)?.[1] ?? 0) > 0,
-    fault: "is neither an address nor a range, e.g. 10.0.0.0/8; all addresses at once are none to trust",
-  });
-  return settings.SLUICE_TRUSTED_PROXIES.map(parseRange).filter((range) => range !== null);
-}
-
-function readPlaces(settings: Settings, faults: string[]) {
-  const { wrong, ...places } = parsePlaces(settings.SLUICE_EGRESS_ALLOW);
-  checkList("SLUICE_EGRESS_ALLOW", settings, faults, {
-    isRight: (entry) => !wrong.includes(entry),
-    fault: "is neither a range of addresses, e.g. 10.0.0.0/8, nor the name of a host",
-  });
-  return places;
 }
 
 function rateOf(perSecond: number) {
