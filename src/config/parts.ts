@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { createSecureContext } from "node:tls";
 import { type AddressRange, parsePlaces, parseRange } from "../lib/address-ranges.ts";
 import { parseOidcIssuers } from "../lib/oidc-issuers.ts";
 import { Secret } from "../lib/secret.ts";
@@ -25,15 +26,31 @@ export function readTls(
   findings: Findings,
 ): { readonly cert: string; readonly key: Secret<string> } | null {
   if (!certFile || !keyFile) return null;
+  const { faults } = findings;
+  const known = faults.length;
   let cert = "";
   try {
     cert = readFileSync(certFile, "utf8");
   } catch (error) {
-    findings.faults.push(
-      `SLUICE_TLS_CERT: the file cannot be read (${(error as NodeJS.ErrnoException).code})`,
+    faults.push(`SLUICE_TLS_CERT: the file cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  const key = readSecretFile("SLUICE_TLS_KEY", keyFile, findings);
+  if (faults.length === known && !isPair(cert, key)) {
+    faults.push(
+      "SLUICE_TLS_CERT and SLUICE_TLS_KEY: the files must hold a certificate and the key that belongs to it, both in PEM, the key without a passphrase",
     );
   }
-  return { cert, key: new Secret(readSecretFile("SLUICE_TLS_KEY", keyFile, findings)) };
+  return { cert, key: new Secret(key) };
+}
+
+/** True if TLS can be spoken with them. What is empty would be left out, and every handshake fail. */
+function isPair(cert: string, key: string): boolean {
+  try {
+    createSecureContext({ cert, key });
+    return cert !== "" && key !== "";
+  } catch {
+    return false;
+  }
 }
 
 /** Proxies whose word on a client's address is taken. */

@@ -12,6 +12,7 @@ import {
   SETTING_NAMES,
 } from "../../../src/config.ts";
 import { DEFAULT_EXTRACT_LIMITS } from "../../../src/extract/extractor.ts";
+import { selfSigned } from "../../support/self-signed.ts";
 
 function faultsOf(environment: Record<string, string>): string {
   try {
@@ -23,12 +24,12 @@ function faultsOf(environment: Record<string, string>): string {
   return "";
 }
 
-async function withFile<T>(content: string, work: (path: string) => T): Promise<T> {
+async function withFile<T>(content: string, work: (path: string) => T | Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-config-"));
   try {
     const path = join(folder, "secret");
     await writeFile(path, content);
-    return work(path);
+    return await work(path);
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -172,6 +173,29 @@ test("credentials do not cross a network in plain text unless somebody says that
   expect(faultsOf({ SLUICE_ADDR: "0.0.0.0:80", SLUICE_BEHIND_PROXY: "true" })).toBe("");
   expect(faultsOf({ SLUICE_TLS_CERT: "/cert" })).toContain("SLUICE_TLS_KEY");
   expect(faultsOf({ SLUICE_ADDR: "127.0.0.1:70000" })).toContain("SLUICE_ADDR");
+});
+
+test("a certificate and a key that TLS cannot be spoken with are refused before anything is started", async () => {
+  const [{ cert, key }, other] = [selfSigned(), selfSigned()];
+  const judge = (certificate: string, privateKey: string) =>
+    withFile(certificate, (certFile) =>
+      withFile(privateKey, (keyFile) => {
+        chmodSync(keyFile, 0o600);
+        return faultsOf({ SLUICE_TLS_CERT: certFile, SLUICE_TLS_KEY: keyFile });
+      }),
+    );
+  expect(await judge(cert, key)).toBe("");
+  for (const [certificate, privateKey] of [
+    [cert, other.key],
+    [key, cert],
+    ["", key],
+    [cert, ""],
+    ["planted", "planted"],
+  ] as const) {
+    const message = await judge(certificate, privateKey);
+    expect(message).toContain("SLUICE_TLS_CERT and SLUICE_TLS_KEY: the files must hold");
+    expect(message).not.toContain("planted");
+  }
 });
 
 test("a master key has 32 bytes or more in hex or base64, and nothing else is taken for one", () => {
