@@ -78,20 +78,21 @@ export async function* watchJobs(
   try {
     while (true) {
       signal.throwIfAborted();
+      const found = new Set<string>();
       if (missed || performance.now() - lastLook >= lookMs) {
         missed = false;
         lastLook = performance.now();
         const time = await databaseTime(sql);
         for (const id of followed.keys()) announced.add(id);
-        for (const id of await jobsActiveSince(sql, filter, lookedAt, MAX_JOBS)) announced.add(id);
+        for (const id of await jobsActiveSince(sql, filter, lookedAt, MAX_JOBS)) found.add(id);
         lookedAt = time;
       }
-      const ids = [...announced];
+      const ids = [...announced.union(found)];
       announced.clear();
       for (let at = 0; at < ids.length; at += BATCH) {
         const batch = ids.slice(at, at + BATCH);
-        const unknown = batch.filter((id) => !followed.has(id));
-        const found = new Set(unknown.length ? await matchingJobs(sql, filter, unknown) : []);
+        const unknown = batch.filter((id) => !followed.has(id) && !found.has(id));
+        for (const id of unknown.length ? await matchingJobs(sql, filter, unknown) : []) found.add(id);
         const wanted = batch.filter((id) => followed.has(id) || found.has(id));
         let events: LoggedEvent[];
         do {
