@@ -134,6 +134,10 @@ export async function listStages(sql: ScopedSql, jobId: string): Promise<JobStag
     from job_stages where job_id = ${jobId} order by position`;
 }
 
+/**
+ * Behind the policy of `jobs` the server reads labels row by row, over the index of the owner: it takes an index that
+ * needs an operator only when it knows that to be leakproof, and `@>` is none.
+ */
 function conditions(sql: ScopedSql, filter: JobFilter) {
   const like = filter.text ? likePattern(storable(filter.text)) : null;
   return sql`${inScope(sql, "j.owner_id")}
