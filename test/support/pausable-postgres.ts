@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startEmbeddedPostgres } from "../../../src/db/embedded.ts";
+import { startEmbeddedPostgres } from "../../src/db/embedded.ts";
 
 /** A Postgres that can stand still as a whole, as one does whose disk has stopped. */
 export interface PausablePostgres extends AsyncDisposable {
@@ -12,7 +12,7 @@ export interface PausablePostgres extends AsyncDisposable {
 }
 
 export async function startPausablePostgres(): Promise<PausablePostgres> {
-  const dataDir = await mkdtemp(join(tmpdir(), "sluice-audit-proof-"));
+  const dataDir = await mkdtemp(join(tmpdir(), "sluice-pausable-pg-"));
   const server = await startEmbeddedPostgres({ dataDir });
   const signal = (name: NodeJS.Signals): void => {
     const all = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" })
@@ -21,13 +21,17 @@ export async function startPausablePostgres(): Promise<PausablePostgres> {
     for (const [pid = 0, parent] of all)
       if (pid === server.pid || parent === server.pid) process.kill(pid, name);
   };
+  const resume = (): void => signal("SIGCONT");
+  // One that stands still would outlive this process: it does not see that its owner has ended.
+  process.once("exit", resume);
   return {
     url: server.url,
     pause: () => signal("SIGSTOP"),
-    resume: () => signal("SIGCONT"),
+    resume,
     async [Symbol.asyncDispose]() {
-      signal("SIGCONT");
+      resume();
       await server.stop();
+      process.off("exit", resume);
       await rm(dataDir, { recursive: true, force: true });
     },
   };
