@@ -15,11 +15,12 @@ export async function startPausablePostgres(): Promise<PausablePostgres> {
   const dataDir = await mkdtemp(join(tmpdir(), "sluice-pausable-pg-"));
   const server = await startEmbeddedPostgres({ dataDir });
   const signal = (name: NodeJS.Signals): void => {
+    // The server before its children: while it stands still it has no new ones.
+    send(server.pid, name);
     const all = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" })
       .split("\n")
       .map((line) => line.trim().split(/\s+/).map(Number));
-    for (const [pid = 0, parent] of all)
-      if (pid === server.pid || parent === server.pid) process.kill(pid, name);
+    for (const [pid = 0, parent] of all) if (parent === server.pid) send(pid, name);
   };
   const resume = (): void => signal("SIGCONT");
   // One that stands still would outlive this process: it does not see that its owner has ended.
@@ -35,4 +36,13 @@ export async function startPausablePostgres(): Promise<PausablePostgres> {
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** To a process that may have ended since it was seen. */
+function send(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }

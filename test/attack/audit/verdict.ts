@@ -51,10 +51,9 @@ export async function readEvidence(sql: postgres.Sql): Promise<Omit<Evidence, "m
   };
 }
 
-/** True for a call whose rows may be gone: it changed nothing, and was answered so shortly before the kill. */
-function mayBeLost({ kind, code, server, atMs }: Made, killed: Evidence["killed"]): boolean {
-  const isChange = CHANGES.has(kind) && code === "ok";
-  return !isChange && server === killed.server && Math.abs(atMs - killed.atMs) <= WINDOW_MS + SLACK_MS;
+/** True for a call that was answered so shortly before the kill that its rows may be gone, if it changed nothing. */
+function isInWindow({ server, atMs }: Made, killed: Evidence["killed"]): boolean {
+  return server === killed.server && Math.abs(atMs - killed.atMs) <= WINDOW_MS + SLACK_MS;
 }
 
 /** True for the rows that the call must have: a stream that began has one for that and one for its end. */
@@ -79,7 +78,7 @@ export function judge({ made, killed, rows, there }: Evidence): Count[] {
     calls.filter((call) => !isRight(call)).map(told);
   const spared = new Set(
     [...others, ...streams].filter(
-      (call) => mayBeLost(call, killed) && !isWhole(call, of(call)) && of(call).rows <= 1,
+      (call) => isInWindow(call, killed) && !isWhole(call, of(call)) && of(call).rows <= 1,
     ),
   );
   const makes = lost.filter(({ kind }) => kind === "create" || kind === "key");
