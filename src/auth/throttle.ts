@@ -98,7 +98,8 @@ export function createLoginThrottle(db: Database, databaseTime?: () => Date): Lo
   return {
     async reserve(email, ipAddress) {
       const waitMs =
-        (await countAddress(addressSubject(ipAddress))) || (await count(accountSubject(email), ACCOUNT_POLICY));
+        (await countAddress(addressSubject(ipAddress))) ||
+        (await count(accountSubject(email), ACCOUNT_POLICY));
       if (waitMs > 0) throw new LoginThrottledError(waitMs);
     },
     async succeeded(email, ipAddress) {

@@ -85,7 +85,8 @@ test("guesses from one network are slowed down over all accounts", async () => {
 test("an address that must wait is refused without asking the database, until its time has come", async () => {
   await using h = await startAuth();
   const guess = () => h.outcome(h.auth.service.login({ email: "nobody@example.com", password: "x" }, PEER));
-  await h.db.sql`insert into login_throttle values ('address:192.0.2.1', 70, now(), now() + interval '1 minute')`;
+  await h.db
+    .sql`insert into login_throttle values ('address:192.0.2.1', 70, now(), now() + interval '1 minute')`;
   expect(await guess()).toBe("LOGIN_THROTTLED");
   await h.db.sql`delete from login_throttle`;
   expect(await guess()).toBe("LOGIN_THROTTLED");
