@@ -2,22 +2,31 @@
 // Plain JavaScript that any Node can read: finds the Node that came with the package when this one is too old.
 import { spawn } from "node:child_process";
 import * as nodeModule from "node:module";
+import { getHeapStatistics } from "node:v8";
 
+const GIB = 1024 ** 3;
 /**
- * V8 takes it only at its start. By itself it lets the young generation grow to 192 MiB where there is much memory: a flood
- * of calls then fills that with garbage, and the pauses in which it is collected are as much longer.
+ * V8 takes them only at its start. Where there is much memory it lets the young generation grow to 192 MiB, and the old one to
+ * four times what lives in it: a flood of calls then fills both with garbage. The less it may have, the sooner it collects.
  */
-const HEAP = "--max-semi-space-size=16";
+const HEAP = ["--max-semi-space-size=16", "--max-old-space-size=1024"];
 
+/** What a process that lasts still needs; not what the operator has set, nor more than V8 would have by itself. */
+function heapFlags() {
+  const isLasting = ["serve", "worker"].includes(process.argv[2] ?? "");
+  if (!isLasting || getHeapStatistics().heap_size_limit <= GIB) return [];
+  const given = `${process.env.NODE_OPTIONS ?? ""} ${process.execArgv.join(" ")}`.replaceAll("_", "-");
+  return HEAP.filter((flag) => !given.includes(flag.replace(/=.*/, "")));
+}
+
+const flags = heapFlags();
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 // The first release that reads TypeScript without a flag.
 if (major > 22 || (major === 22 && minor >= 19)) {
-  const isBounded = process.execArgv.some((flag) => /semi[-_]space[-_]size/.test(flag));
-  const isLasting = ["serve", "worker"].includes(process.argv[2] ?? "");
   // The same process with another heap. Not where it would lose the channel to its parent, nor on Windows, which cannot.
-  if (isLasting && !isBounded && !process.channel && process.execve) {
+  if (flags.length > 0 && !process.channel && process.execve) {
     const { execPath, execArgv, argv } = process;
-    process.execve(execPath, [execPath, HEAP, ...execArgv, ...argv.slice(1)]);
+    process.execve(execPath, [execPath, ...flags, ...execArgv, ...argv.slice(1)]);
   }
   nodeModule.enableCompileCache?.();
   await import("./main.ts");
@@ -42,7 +51,7 @@ if (major > 22 || (major === 22 && minor >= 19)) {
   }
   const { fileURLToPath } = await import("node:url");
   // The channel carries nothing: it breaks when this process is killed, and a server then stops too.
-  const child = spawn(fileURLToPath(binary), [HEAP, ...process.argv.slice(1)], {
+  const child = spawn(fileURLToPath(binary), [...flags, ...process.argv.slice(1)], {
     stdio: ["inherit", "inherit", "inherit", "ipc"],
   });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
