@@ -2,10 +2,32 @@
 // Plain JavaScript that any Node can read: finds the Node that came with the package when this one is too old.
 import { spawn } from "node:child_process";
 import * as nodeModule from "node:module";
+import { getHeapStatistics } from "node:v8";
 
+const GIB = 1024 ** 3;
+/**
+ * V8 takes them only at its start. Where there is much memory it lets the young generation grow to 192 MiB, and the old one to
+ * four times what lives in it: a flood of calls then fills both with garbage. The less it may have, the sooner it collects.
+ */
+const HEAP = ["--max-semi-space-size=16", "--max-old-space-size=1024"];
+
+/** What a process that lasts still needs; not what the operator has set, nor more than V8 would have by itself. */
+function heapFlags() {
+  const isLasting = ["serve", "worker"].includes(process.argv[2] ?? "");
+  if (!isLasting || getHeapStatistics().heap_size_limit <= GIB) return [];
+  const given = `${process.env.NODE_OPTIONS ?? ""} ${process.execArgv.join(" ")}`.replaceAll("_", "-");
+  return HEAP.filter((flag) => !given.includes(flag.replace(/=.*/, "")));
+}
+
+const flags = heapFlags();
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 // The first release that reads TypeScript without a flag.
 if (major > 22 || (major === 22 && minor >= 19)) {
+  // The same process with another heap. Not where it would lose the channel to its parent, nor on Windows, which cannot.
+  if (flags.length > 0 && !process.channel && process.execve) {
+    const { execPath, execArgv, argv } = process;
+    process.execve(execPath, [execPath, ...flags, ...execArgv, ...argv.slice(1)]);
+  }
   nodeModule.enableCompileCache?.();
   await import("./main.ts");
 } else {
@@ -29,7 +51,7 @@ if (major > 22 || (major === 22 && minor >= 19)) {
   }
   const { fileURLToPath } = await import("node:url");
   // The channel carries nothing: it breaks when this process is killed, and a server then stops too.
-  const child = spawn(fileURLToPath(binary), process.argv.slice(1), {
+  const child = spawn(fileURLToPath(binary), [...flags, ...process.argv.slice(1)], {
     stdio: ["inherit", "inherit", "inherit", "ipc"],
   });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));

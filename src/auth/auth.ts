@@ -17,7 +17,7 @@ import { createJwksHandler } from "./jwks.ts";
 import { createKeyRotation } from "./key-rotation.ts";
 import { createKeyRotator } from "./key-rotator.ts";
 import { ensureLocalKey } from "./local-key.ts";
-import { createPasswords } from "./passwords.ts";
+import { createPasswords, hashesAtOnce } from "./passwords.ts";
 import { createRefreshTokenMaker } from "./refresh-tokens.ts";
 import { createRequestHash } from "./request-hash.ts";
 import { authRoutes } from "./rpc.ts";
@@ -78,7 +78,7 @@ export async function createAuth(options: AuthOptions): Promise<Auth> {
   const { db, config, masterKey, egress, logger, limits = {}, databaseTime } = options;
   const clock = options.clock ?? systemClock;
   const audit = createAuditor(clock.now);
-  const passwords = createPasswords({ concurrency: availableParallelism() });
+  const passwords = createPasswords({ concurrency: hashesAtOnce(availableParallelism()) });
   const keys = createSigningKeys({ db, masterKey, clock });
   const rotation = createKeyRotation({ db, audit, masterKey });
   await rotation.ensure();

@@ -3,6 +3,7 @@ import type { Database } from "../db/sql.ts";
 import { type Caller, ownScope } from "../lib/caller.ts";
 import type { Clock } from "../lib/clock.ts";
 import { InvalidRequestError } from "../lib/errors.ts";
+import { networkOf } from "../lib/network.ts";
 import type { OidcIssuer } from "../lib/oidc-issuers.ts";
 import { UserNotFoundError } from "./account-errors.ts";
 import { type ApiKeyVerbs, createApiKeyVerbs } from "./api-keys.ts";
@@ -70,7 +71,7 @@ export function createAuthService(deps: AuthServiceDeps): AuthService {
       await throttle.reserve(email, peer.ipAddress);
       const user = await findUserByEmail(db.sql, email);
       const usable = user?.isActive && !user.isServiceAccount ? user.passwordHash : null;
-      const { matches, stale } = await passwords.verify(usable, password);
+      const { matches, stale } = await passwords.verify(usable, password, networkOf(peer.ipAddress));
       const rehashed = matches && stale ? await passwords.hash(password) : null;
       const tokens = await db.begin(async (tx) => {
         const current = matches && user ? await lockUser(tx, user.id) : null;
@@ -145,7 +146,7 @@ export function createAuthService(deps: AuthServiceDeps): AuthService {
       }
       checkedPassword("new_password", next, user.email);
       await throttle.reserve(user.email, caller.ipAddress);
-      const { matches } = await passwords.verify(user.passwordHash, current);
+      const { matches } = await passwords.verify(user.passwordHash, current, networkOf(caller.ipAddress));
       const hash = matches ? await passwords.hash(next) : null;
       const changed = await db.beginScoped(ownScope(caller), async (tx) => {
         const locked = hash === null ? null : await lockUser(tx, user.id);

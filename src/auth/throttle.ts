@@ -58,8 +58,14 @@ export interface LoginThrottle {
   succeeded(email: string, ipAddress: string): Promise<void>;
 }
 
+/** Addresses that this process remembers. */
+const MAX_REMEMBERED = 10_000;
+
 export function createLoginThrottle(db: Database, databaseTime?: () => Date): LoginThrottle {
   const now = () => databaseTime?.() ?? null;
+  const nowMs = () => databaseTime?.().getTime() ?? performance.now();
+  /** Until when an address must wait, so that a flood of its guesses does not reach the database. Nothing ends it sooner. */
+  const waitsUntil = new Map<string, number>();
 
   /** Counts one failure and returns 0, or returns the wait that is left and changes nothing. */
   const count = (subject: string, policy: ThrottlePolicy): Promise<number> =>
@@ -76,10 +82,23 @@ export function createLoginThrottle(db: Database, databaseTime?: () => Date): Lo
       return 0;
     });
 
+  const countAddress = async (subject: string): Promise<number> => {
+    const knownMs = (waitsUntil.get(subject) ?? 0) - nowMs();
+    if (knownMs > 0) return knownMs;
+    waitsUntil.delete(subject);
+    const waitMs = await count(subject, ADDRESS_POLICY);
+    if (waitMs > 0) {
+      waitsUntil.set(subject, nowMs() + waitMs);
+      const [oldest = ""] = waitsUntil.keys();
+      if (waitsUntil.size > MAX_REMEMBERED) waitsUntil.delete(oldest);
+    }
+    return waitMs;
+  };
+
   return {
     async reserve(email, ipAddress) {
       const waitMs =
-        (await count(addressSubject(ipAddress), ADDRESS_POLICY)) ||
+        (await countAddress(addressSubject(ipAddress))) ||
         (await count(accountSubject(email), ACCOUNT_POLICY));
       if (waitMs > 0) throw new LoginThrottledError(waitMs);
     },

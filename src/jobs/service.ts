@@ -32,7 +32,7 @@ import {
 import { NO_QUOTAS, type Quotas } from "./quotas.ts";
 import { createResults } from "./results.ts";
 import { createWaiting } from "./waiting.ts";
-import { watchJob } from "./watch.ts";
+import { createJobWatch } from "./watch.ts";
 import { watchJobs } from "./watch-many.ts";
 
 export interface JobsDeps {
@@ -77,6 +77,7 @@ export type JobsService = ReturnType<typeof createJobsService>;
 export function createJobsService(deps: JobsDeps) {
   const { db, documents, pipelines, audit, bus, queue, store, metrics, expiry, retentionMs } = deps;
   const { quotas = NO_QUOTAS } = deps;
+  const watchJob = createJobWatch({ db, bus });
   const creator = createJobCreator(deps);
   const waitingOf = createWaiting(deps);
 
@@ -299,7 +300,7 @@ export function createJobsService(deps: JobsDeps) {
       const scope = scopeOf(caller, "jobs:read");
       // As the database spells it: wake-ups name jobs so.
       const { id: known } = await find(scope, id);
-      yield* watchJob({ db, bus }, { scope, id: known, afterSequence, signal });
+      yield* watchJob({ scope, id: known, afterSequence, signal });
     },
 
     /** The events of all jobs that the filter finds, from now on; null is a keep-alive. */

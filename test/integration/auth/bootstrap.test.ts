@@ -30,7 +30,7 @@ test("of twenty first starts at once exactly one makes the administrator, with t
   expect(users[0]?.mustChangePassword).toBe(true);
   const password = (await readFile(join(dataDir, "admin-password"), "utf8")).trim();
   expect(password.length).toBeGreaterThanOrEqual(20);
-  expect((await passwords.verify(users[0]!.passwordHash, password)).matches).toBe(true);
+  expect((await passwords.verify(users[0]!.passwordHash, password, "")).matches).toBe(true);
   expect(await modeOf(join(dataDir, "admin-password"))).toBe("600");
   expect(await modeOf(dataDir)).toBe("700");
   expect(await db.sql`select 1 from audit_logs where action = 'auth.bootstrap'`).toHaveLength(1);

@@ -3,7 +3,7 @@ import { createEventBus, type EventBus } from "../../../src/events/bus.ts";
 import type { LoggedEvent } from "../../../src/events/model.ts";
 import { JobNotFoundError } from "../../../src/jobs/errors.ts";
 import { newEvent } from "../../../src/jobs/job-events.ts";
-import { watchJob } from "../../../src/jobs/watch.ts";
+import { createJobWatch } from "../../../src/jobs/watch.ts";
 import { everybody } from "../../../src/lib/caller.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
 import { createHarness, type Harness, until } from "../../support/harness.ts";
@@ -94,6 +94,33 @@ test("ten watchers follow a job live and all see the same", async () => {
   for (const seen of await Promise.all(watches)) expect(seen).toEqual(expected);
 });
 
+test("fifty watchers of a job read what a wake-up brings as often as one", async () => {
+  await using h = await createHarness();
+  const id = await createJob(h);
+  let looks = 0;
+  const db = {
+    ...h.db,
+    scoped(...args: Parameters<typeof h.db.scoped>) {
+      looks++;
+      return h.db.scoped(...args);
+    },
+  };
+  const watchJob = createJobWatch({ db, bus: h.bus });
+  const watch = { scope: everybody("a test"), id, afterSequence: 0, signal: patience(), pollMs: 60_000 };
+  const seen = Array.from({ length: 50 }, () => [] as LoggedEvent[]);
+  const watching = Promise.all(
+    seen.map(async (events) => {
+      for await (const event of watchJob(watch)) if (event) events.push(event);
+    }),
+  );
+  await until(async () => seen.every(({ length }) => length === 1), "all have seen the first event");
+  await h.jobs.cancel(h.admin, id, "");
+  await watching;
+  const expected = await eventsOf(h, id);
+  for (const events of seen) expect(events).toEqual(expected);
+  expect(looks).toBeLessThan(10);
+});
+
 test("a watch works when every wake-up is lost: it looks by itself", async () => {
   await using h = await createHarness();
   const id = await createJob(h);
@@ -110,7 +137,7 @@ test("a watch works when every wake-up is lost: it looks by itself", async () =>
   const watch = { scope: everybody("a test"), id, afterSequence: 0, signal: patience(), pollMs: 20 };
   const seen: LoggedEvent[] = [];
   const watching = (async () => {
-    for await (const event of watchJob({ db: h.db, bus: deaf }, watch)) if (event) seen.push(event);
+    for await (const event of createJobWatch({ db: h.db, bus: deaf })(watch)) if (event) seen.push(event);
   })();
   await until(async () => seen.length === 1, "the first event is there");
   await h.jobs.cancel(h.admin, id, "");
@@ -131,7 +158,7 @@ test("a watch of a quiet job sends a sign of life now and then", async () => {
     keepAliveMs: 30,
   };
   const seen: (number | null)[] = [];
-  for await (const event of watchJob({ db: h.db, bus: h.bus }, watch)) {
+  for await (const event of createJobWatch({ db: h.db, bus: h.bus })(watch)) {
     seen.push(event?.sequence ?? null);
     if (seen.length === 4) break;
   }
@@ -144,15 +171,15 @@ test("whoever ends a watch, by abort or by leaving, leaves no listener behind", 
   const id = await createJob(h);
   const stop = new AbortController();
   const watch = { scope: everybody("a test"), id, afterSequence: 0, signal: stop.signal };
-  const aborted = all(watchJob({ db: h.db, bus }, watch));
-  const left = watchJob({ db: h.db, bus }, { ...watch, signal: patience() });
+  const aborted = all(createJobWatch({ db: h.db, bus })(watch));
+  const left = createJobWatch({ db: h.db, bus })({ ...watch, signal: patience() });
   await left.next();
   await until(async () => bus.listeners() === 2, "both listen");
   stop.abort(new Error("gone"));
   await expect(aborted).rejects.toThrow("gone");
   await left.return(undefined);
   expect(bus.listeners()).toBe(0);
-  await expect(all(watchJob({ db: h.db, bus }, watch))).rejects.toThrow("gone");
+  await expect(all(createJobWatch({ db: h.db, bus })(watch))).rejects.toThrow("gone");
   expect(bus.listeners()).toBe(0);
 });
 
@@ -173,7 +200,7 @@ test("a watch of a job that is deleted meanwhile ends with an error and does not
   await using h = await createHarness();
   const id = await createJob(h);
   const watch = { scope: everybody("a test"), id, afterSequence: 0, signal: patience(), pollMs: 20 };
-  const watching = watchJob({ db: h.db, bus: h.bus }, watch);
+  const watching = createJobWatch({ db: h.db, bus: h.bus })(watch);
   await watching.next();
   await h.db.sql`delete from jobs where id = ${id}`;
   await expect(all(watching)).rejects.toThrow(JobNotFoundError);
