@@ -1,4 +1,7 @@
 import { defineConfig } from "vitest/config";
+import { settleTempFolder } from "./test/support/temp-folder.ts";
+
+settleTempFolder();
 
 const POSTGRES = ["test/support/global-setup.ts"];
 
