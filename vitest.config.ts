@@ -1,6 +1,13 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import { settleTempFolder } from "./test/support/temp-folder.ts";
+
+settleTempFolder();
 
 const POSTGRES = ["test/support/global-setup.ts"];
+const PROCESSORS = Math.min(4, availableParallelism());
+/** Files side by side of which each waits half its time: for the database, leases, starts and ends. */
+const WAITING = 3;
 
 export default defineConfig({
   test: {
@@ -16,6 +23,8 @@ export default defineConfig({
           name: "unit",
           include: ["test/unit/**/*.test.ts"],
           testTimeout: 30_000,
+          // Of two processors vitest would use one.
+          maxWorkers: PROCESSORS,
           sequence: { groupOrder: 0 },
         },
       },
@@ -27,7 +36,7 @@ export default defineConfig({
           globalSetup: POSTGRES,
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          maxWorkers: 2,
+          maxWorkers: WAITING,
           sequence: { groupOrder: 1 },
         },
       },
@@ -40,8 +49,7 @@ export default defineConfig({
           setupFiles: ["test/support/show-output.ts"],
           testTimeout: 180_000,
           hookTimeout: 120_000,
-          // Two files side by side: most of what they do is wait for leases, starts and ends.
-          maxWorkers: 2,
+          maxWorkers: WAITING,
           sequence: { groupOrder: 2 },
         },
       },

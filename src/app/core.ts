@@ -10,7 +10,7 @@ import { assertMigrated, migrate } from "../db/migrate.ts";
 import type { Database } from "../db/sql.ts";
 import { createEgress, type Egress } from "../egress/egress.ts";
 import { createEventBus, type EventBus } from "../events/bus.ts";
-import { createNotifyTransport, createRedisTransport } from "../events/transport.ts";
+import { type BusTransport, createNotifyTransport } from "../events/transport.ts";
 import { createRemoteDocuments, type RemoteDocuments } from "../jobs/documents/remote.ts";
 import { createDocumentsService, type DocumentsService } from "../jobs/documents/service.ts";
 import { createExpiry, createExpirySweeper, type Expiry } from "../jobs/expiry.ts";
@@ -110,7 +110,7 @@ export async function startCore(options: StartOptions, name: string, cleanup: Cl
   });
   await store.check();
   const redis = config.redisUrls ? await findRedis(config.redisUrls.reveal(), db, logger) : null;
-  const transport = redis ? createRedisTransport({ ...redis, logger }) : createNotifyTransport(db);
+  const transport = redis ? await overRedis(redis, logger) : createNotifyTransport(db);
   const bus = createEventBus({ transport, processId, logger });
   await bus.start();
   cleanup.add("event bus", () => bus.stop());
@@ -207,4 +207,9 @@ export function failureOf(core: Core): Promise<string> {
   return core.embedded.exited.then(
     () => "The embedded database has ended; its log in the data folder tells why.",
   );
+}
+
+async function overRedis(redis: FoundRedis, logger: Logger): Promise<BusTransport> {
+  const { createRedisTransport } = await import("../events/redis-transport.ts");
+  return createRedisTransport({ ...redis, logger });
 }

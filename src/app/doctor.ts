@@ -16,7 +16,6 @@ import { createCleanup } from "../lib/cleanup.ts";
 import { systemClock } from "../lib/clock.ts";
 import { installationId } from "../queue/line-queries.ts";
 import { createPostgresQueue } from "../queue/postgres-queue.ts";
-import { openRedisLine } from "../queue/redis-line.ts";
 import { createObjectStore, placeOfStore } from "../storage/create-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
@@ -59,13 +58,11 @@ export async function runDoctor(
       masterKey: async () => config.masterKey?.reveal() ?? (await readMasterKey(config.dataDir)),
       auditHead: createHeadFile(config.dataDir, logger).read,
       openLine: redisUrls
-        ? async () =>
-            await openRedisLine({
-              urls: redisUrls,
-              name: await installationId(db.sql),
-              timeoutMs: REDIS_ANSWER_MS,
-              logger,
-            })
+        ? async () => {
+            const { openRedisLine } = await import("../queue/redis-line.ts");
+            const name = await installationId(db.sql);
+            return await openRedisLine({ urls: redisUrls, name, timeoutMs: REDIS_ANSWER_MS, logger });
+          }
         : null,
       sweep: () => sweepOnce(config, db, logger),
       sweepMs: SWEEP_MS,

@@ -7,8 +7,7 @@ import type { Cleanup } from "../lib/cleanup.ts";
 import { createPostgresQueue } from "../queue/postgres-queue.ts";
 import type { Queue } from "../queue/queue.ts";
 import { createReconciler } from "../queue/reconciler.ts";
-import { createRedisQueue } from "../queue/redis-queue.ts";
-import { connectRedis } from "../redis/client.ts";
+import type { RedisQueueDeps } from "../queue/redis-queue.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { FoundRedis } from "./redis.ts";
 
@@ -25,18 +24,23 @@ export async function startQueue(
   const wake = (ids: readonly string[]): void => bus.announce("work", ids);
   const parts = { db, claim, wake, logger, newTurn: randomUUID, random: Math.random };
   const postgres = createPostgresQueue(parts);
-  const queue = redis
-    ? createRedisQueue({
-        ...parts,
-        redis: connectRedis(redis.urls, { name: "queue", cluster: redis.cluster, logger }),
-        name: redis.name,
-        fallback: postgres,
-      })
-    : postgres;
+  const queue = redis ? await overRedis(redis, { ...parts, fallback: postgres }) : postgres;
   await queue.start();
   cleanup.add("queue", () => queue.stop());
   const reconciler = createReconciler({ db, queue, intervalMs: SWEEP_MS, logger });
   await reconciler.start();
   cleanup.add("reconciler", () => reconciler.stop());
   return queue;
+}
+
+async function overRedis(
+  { urls, cluster, name }: FoundRedis,
+  parts: Omit<RedisQueueDeps<ClaimedJob>, "redis" | "name">,
+): Promise<Queue<ClaimedJob>> {
+  const [{ createRedisQueue }, { connectRedis }] = await Promise.all([
+    import("../queue/redis-queue.ts"),
+    import("../redis/client.ts"),
+  ]);
+  const redis = connectRedis(urls, { name: "queue", cluster, logger: parts.logger });
+  return createRedisQueue({ ...parts, redis, name });
 }

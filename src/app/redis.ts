@@ -1,6 +1,5 @@
 import type { Database } from "../db/sql.ts";
 import { installationId } from "../queue/line-queries.ts";
-import { isRedisCluster } from "../redis/client.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
 /** How long a Redis may take to answer before it counts as away. */
@@ -13,8 +12,12 @@ export interface FoundRedis {
   readonly name: string;
 }
 
-/** Looks at a Redis. One that does not answer is a warning and no error: Postgres stands in until it does. */
+/**
+ * Looks at a Redis. One that does not answer is a warning and no error: Postgres stands in until it does.
+ * Its client, like all that speaks with Redis, is loaded only where there is one.
+ */
 export async function findRedis(urls: readonly string[], db: Database, logger: Logger): Promise<FoundRedis> {
+  const { isRedisCluster } = await import("../redis/client.ts");
   const [name, { cluster, error }] = await Promise.all([
     installationId(db.sql),
     isRedisCluster(urls, REDIS_ANSWER_MS),

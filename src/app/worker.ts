@@ -50,6 +50,7 @@ export async function startWorker(core: Core, modules: readonly string[], cleanu
     oldSpaceMb: Math.floor(config.parserMemoryBytes / 1024 / 1024 / 2),
     customModules: modules,
     closedPaths: closedPaths(config),
+    warmUp: true,
     tempDir,
     path: config.path,
     logger,

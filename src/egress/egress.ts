@@ -1,7 +1,8 @@
 import { lookup } from "node:dns/promises";
 import { Readable } from "node:stream";
-import { Agent, buildConnector, type Dispatcher, request } from "undici";
+import type { Dispatcher } from "undici";
 import { within } from "../lib/within.ts";
+import type { VettedAgent } from "./agent.ts";
 import { EgressDeniedError, EgressFailedError } from "./errors.ts";
 import { checkAddress, checkUrl, type EgressPolicy, hostOf, type OwnAddress, placeOf } from "./policy.ts";
 
@@ -50,16 +51,12 @@ export interface Egress {
 }
 
 const DNS_MS = 5_000;
-const CONNECT_MS = 5_000;
 /** The beginning and each pause of an answer; the whole is bounded by the caller's signal. */
 const IDLE_MS = 60_000;
-const MAX_HEADER_BYTES = 16 * 1024;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 /** The only door out of the process for addresses that users name. */
 export function createEgress({ policy, own, resolve = resolveBySystem }: EgressDeps): Egress {
-  const dial = buildConnector({ timeout: CONNECT_MS, allowH2: false });
-
   /** Addresses of the host, all of them allowed. */
   const vetted = async (url: URL): Promise<string> => {
     const host = hostOf(url);
@@ -75,23 +72,18 @@ export function createEgress({ policy, own, resolve = resolveBySystem }: EgressD
     return first;
   };
 
-  const agent = new Agent({
-    maxHeaderSize: MAX_HEADER_BYTES,
-    connections: 64,
-    connect(options, callback) {
-      const url = new URL(`${options.protocol}//${options.host ?? options.hostname}`);
-      vetted(url).then(
-        (address) => dial({ ...options, hostname: address, ...serverName(url) }, callback),
-        (error) => callback(error, null),
-      );
-    },
-  });
+  let opening: Promise<VettedAgent> | undefined;
+  /** Loaded with the first call: many processes make none. */
+  const agent = (): Promise<VettedAgent> => {
+    opening ??= import("./agent.ts").then(({ openAgent }) => openAgent(vetted));
+    return opening;
+  };
 
   const once = async (url: URL, wanted: EgressRequest, hop: number): Promise<Dispatcher.ResponseData> => {
     const { method = "GET", headers = {}, body = null, idleMs = IDLE_MS, signal } = wanted;
     try {
+      const { request } = await agent();
       return await request(url, {
-        dispatcher: agent,
         method,
         headers: { "accept-encoding": "identity", ...(hop === 0 ? headers : {}) },
         body,
@@ -145,18 +137,13 @@ export function createEgress({ policy, own, resolve = resolveBySystem }: EgressD
     },
 
     async close() {
-      await agent.destroy();
+      await (await opening)?.close();
     },
   };
 }
 
 async function resolveBySystem(host: string): Promise<readonly string[]> {
   return (await lookup(host, { all: true, verbatim: true })).map(({ address }) => address);
-}
-
-/** The name that a certificate is checked against; an address has none. */
-function serverName(url: URL): { servername?: string } {
-  return url.protocol === "https:" ? { servername: hostOf(url) } : {};
 }
 
 /** The body, whose failures are told as those of the call. */

@@ -70,6 +70,7 @@ export async function startDocumentHost({
     idleProgressTimeoutMs: 120_000,
     maxDocumentsPerProcess: 200,
     oldSpaceMb: 512,
+    warmUp: true,
     tempDir: folder,
     logger: createLogger("silent"),
     ...overrides,

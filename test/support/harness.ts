@@ -228,6 +228,7 @@ export async function createHarness(
         idleProgressTimeoutMs: 60_000,
         maxDocumentsPerProcess: 100,
         oldSpaceMb: 512,
+        warmUp: false,
         tempDir,
         logger: silent,
       });

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createSluice, type Sluice, type SluiceOptions } from "@sluice/sdk";
 import { freePort } from "./ports.ts";
+import { tempFolderSettings } from "./temp-folder.ts";
 
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 export const isRoot = process.getuid?.() === 0;
@@ -86,11 +87,11 @@ export function startProcess(
   options: { env?: Readonly<Record<string, string>>; cwd?: string } = {},
 ): Program {
   const [file = "", ...args] = command;
-  const { PATH = "", HOME = "/", TMPDIR } = process.env;
+  const { PATH = "", HOME = "/" } = process.env;
   const child = spawn(file, args, {
     cwd: options.cwd ?? ROOT,
     // Nothing of the settings of whoever runs the tests; a process group of its own.
-    env: { PATH, HOME, ...(TMPDIR ? { TMPDIR } : {}), ...options.env },
+    env: { PATH, HOME, ...tempFolderSettings(), ...options.env },
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -32,6 +32,7 @@ export async function describeCustomStages(options: {
       customModules,
       closedPaths,
       path,
+      warmUp: false,
       oldSpaceMb: HEAP_MB,
     });
     await child.kill();

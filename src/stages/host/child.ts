@@ -40,7 +40,7 @@ process.on("message", (message) => void serve(message as ToChild));
 try {
   if (settings.watchParent) await watchParent();
   tell({ kind: "ready", customStages: await loadCustomStages(settings.customModules) });
-  setTimeout(() => void warmUp(), WARM_AFTER_MS);
+  if (settings.warmUp) setTimeout(() => void warmUp(), WARM_AFTER_MS);
 } catch (error) {
   tell({ kind: "start_failed", message: error instanceof Error ? error.message : String(error) });
 }

@@ -19,6 +19,7 @@ export interface CrewOptions {
   oldSpaceMb: number;
   customModules: readonly string[];
   closedPaths: readonly string[];
+  warmUp: boolean;
   tempDir: string;
   path: string;
   logger: Logger;
@@ -139,7 +140,8 @@ export function createCrew(options: CrewOptions): Crew {
 
     acquire(signal) {
       if (stopped.signal.aborted) return Promise.reject(stoppingFailure());
-      const child = idle.shift();
+      // The one that worked last: it has loaded most.
+      const child = idle.pop();
       if (child !== undefined) {
         child.onExit = () => {};
         return Promise.resolve(child);

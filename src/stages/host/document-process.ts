@@ -18,6 +18,8 @@ export interface ProcessOptions {
   /** What holds keys and documents, and is closed to the modules although it may lie beside them. */
   closedPaths: readonly string[];
   oldSpaceMb: number;
+  /** Loads what documents need while none is there. */
+  warmUp: boolean;
   /** PATH, the only variable of the worker's environment that children see. */
   path: string;
 }
@@ -51,6 +53,7 @@ export async function startProcess(options: ProcessOptions): Promise<DocumentPro
   const settings: ChildSettings = {
     customModules: options.customModules.map((module) => resolve(module)),
     watchParent,
+    warmUp: options.warmUp,
     hiddenPaths: [realpathSync(options.tempDir), options.tempDir, resolve(dirname(script), "../../..")],
   };
   const command = [

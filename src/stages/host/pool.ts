@@ -77,6 +77,8 @@ export interface StagePoolOptions {
   customModules?: readonly string[];
   /** Folders and files with keys and documents, closed to the modules although they may lie beside them. */
   closedPaths?: readonly string[];
+  /** Children that wait for their first document load what documents need, so that it does not wait for that. */
+  warmUp: boolean;
   /** Holds every path of every job; children can read and write nothing else. */
   tempDir: string;
   /** PATH for finding `unshare` and `setpriv`; children see no other variable. */

@@ -129,6 +129,8 @@ export interface ChildSettings {
   customModules: string[];
   /** Ends the process when its parent is gone; needed where the kernel does not do it. */
   watchParent: boolean;
+  /** Loads what documents need while none is there. */
+  warmUp: boolean;
   /** Roots of paths that no message may show. */
   hiddenPaths: string[];
 }

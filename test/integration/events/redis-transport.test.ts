@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createEventBus } from "../../../src/events/bus.ts";
-import { createRedisTransport } from "../../../src/events/transport.ts";
+import { createRedisTransport } from "../../../src/events/redis-transport.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
 import { until } from "../../support/harness.ts";
 import { startTestRedis } from "../../support/redis.ts";

@@ -19,6 +19,7 @@ export async function startPool(overrides: Partial<StagePoolOptions> = {}) {
     maxDocumentsPerProcess: 1_000,
     oldSpaceMb: 192,
     customModules: [HOSTILE],
+    warmUp: false,
     tempDir,
     logger: createLogger("silent"),
     ...overrides,

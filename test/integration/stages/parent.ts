@@ -16,6 +16,7 @@ const pool = createStagePool({
   maxDocumentsPerProcess: 10,
   oldSpaceMb: 128,
   customModules: [new URL("./hostile-stages.ts", import.meta.url).pathname],
+  warmUp: false,
   tempDir,
   // An empty PATH: no setpriv, so the children watch their parent themselves.
   ...(process.argv[2] === "bare" ? { path: "/nonexistent" } : {}),

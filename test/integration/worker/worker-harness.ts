@@ -58,6 +58,7 @@ export async function startTestWorker(h: Harness, options: TestWorkerOptions = {
     idleProgressTimeoutMs: 60_000,
     maxDocumentsPerProcess: 100,
     oldSpaceMb: 512,
+    warmUp: false,
     tempDir,
     logger,
   });

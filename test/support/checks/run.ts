@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { settleTempFolder } from "../temp-folder.ts";
 
 /** One thing that must hold: a command that ends with 0. */
 interface Step {
@@ -28,6 +29,7 @@ const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const MINUTE = 60_000;
 /** Lines of a failure that are told again at the end. */
 const MESSAGE_LINES = 12;
+settleTempFolder();
 const reports = mkdtempSync(join(tmpdir(), "sluice-checks-"));
 
 const check = (name: string, ...command: Step["command"]): Step => ({ name, command, timeoutMs: 3 * MINUTE });

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { tempFolderSettings } from "../../support/temp-folder.ts";
 import { startServer } from "../sdk/server.ts";
 import { createHome } from "./run.ts";
 
@@ -10,7 +11,10 @@ const MAIN = join(import.meta.dirname, "main.ts");
 
 /** Runs the command and closes one of its outputs as soon as something has come through it. */
 async function closeEarly(args: string[], closed: "stdout" | "stderr", cwd: string, env: NodeJS.ProcessEnv) {
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd, env: { PATH: process.env.PATH, ...env } });
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    cwd,
+    env: { PATH: process.env.PATH, ...tempFolderSettings(), ...env },
+  });
   const other = closed === "stdout" ? "stderr" : "stdout";
   let text = "";
   child[other].setEncoding("utf8").on("data", (part: string) => {

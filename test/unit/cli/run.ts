@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { tempFolderSettings } from "../../support/temp-folder.ts";
 
 export interface Finished {
   readonly code: number | null;
@@ -36,6 +37,7 @@ export async function createHome() {
         cwd: folder,
         env: {
           PATH,
+          ...tempFolderSettings(),
           HOME: folder,
           XDG_CONFIG_HOME: join(folder, "config"),
           ...(url && { SLUICE_URL: url }),
