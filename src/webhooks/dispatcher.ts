@@ -132,7 +132,7 @@ export function createDispatcher(deps: DispatcherDeps): Lifecycle {
         begun = true;
       }
     }
-    for (const endpoint of held.values()) if (endpoint.mayHaveMore && wantOf(endpoint) > 0) return awaken();
+    if ([...held.values()].some((endpoint) => endpoint.mayHaveMore && wantOf(endpoint) > 0)) awaken();
   };
 
   const attempt = async (endpoint: HeldEndpoint, claimed: ClaimedEndpoint, delivery: DueDelivery) => {

@@ -1,7 +1,7 @@
 -- What is posted where: as its owner set it.
 create table webhook_subscriptions (
   id uuid primary key,
-  user_id uuid not null references users (id) on delete cascade,
+  user_id uuid not null,
   -- Encrypted, since its query may be a secret; `shown_url` is without.
   url bytea not null,
   shown_url text not null,
