@@ -4,37 +4,20 @@
  * call only, asks for no permission and writes nothing into the audit log. One client calls them by turns. Writes the figures to
  * `bench/RESULTS.md`; ends with 1 when more than 15 % are added to the median.
  */
-import { randomBytes } from "node:crypto";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createSluice, type Sluice } from "@sluice/sdk";
-import { type Patch, patchedCheckout } from "../test/support/patched-checkout.ts";
+import { ADMIN, sharedSettings } from "../test/support/installation.ts";
+import { patchedCheckout } from "../test/support/patched-checkout.ts";
 import { createTestDatabase, startTestPostgres } from "../test/support/postgres.ts";
-import { createSite, programs, type Site } from "../test/support/processes.ts";
+import { createSite, endProgramsWithUs, type Site } from "../test/support/processes.ts";
 import { writePart } from "./results.ts";
+import { WITHOUT_AUTH } from "./without-auth.ts";
 
-const WITHOUT: readonly Patch[] = [
-  {
-    file: "src/rpc/gate.ts",
-    sound: "await authenticate(context.requestHeader, call.peer)",
-    patched:
-      "((globalThis as unknown as { known?: Caller }).known ??= await authenticate(context.requestHeader, call.peer))",
-  },
-  { file: "src/rpc/gate.ts", sound: "if (!may(caller, rule.permission)) throw", patched: "if (false) throw" },
-  { file: "src/rpc/ledger.ts", sound: "onFinished?.(", patched: "void (" },
-  {
-    file: "src/audit/queries.ts",
-    sound: "export async function insertAuditRows(sql: Sql, rows: readonly AuditRow[]): Promise<void> {",
-    patched:
-      "export async function insertAuditRows(sql: Sql, rows: readonly AuditRow[]): Promise<void> {\n  return;",
-  },
-];
 const MOST_ADDED = 0.15;
 const WARM_UP = 400;
 const GETS = 3_000;
 const CREATES = 1_000;
 const RESULTS = fileURLToPath(new URL("RESULTS.md", import.meta.url));
-const ADMIN = { email: "admin@example.org", password: "seven owls read by lamplight" };
 
 type Call = (client: Sluice) => Promise<unknown>;
 
@@ -58,25 +41,16 @@ async function alternate(
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 
-process.once("exit", () => {
-  for (const program of programs) program.kill("SIGKILL");
-});
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+endProgramsWithUs();
 await using parts = new AsyncDisposableStack();
 const postgres = await startTestPostgres();
 parts.defer(() => postgres.stop());
 const database = parts.use(await createTestDatabase());
 const files = parts.use(await createSite());
-const env = {
-  DATABASE_URL: database.url,
-  SLUICE_MASTER_KEY: randomBytes(32).toString("hex"),
-  SLUICE_STORAGE_URL: join(files.folder, "files"),
-  SLUICE_ADMIN_EMAIL: ADMIN.email,
-  SLUICE_ADMIN_PASSWORD: ADMIN.password,
-};
+const env = sharedSettings(database.url, files.folder);
 const whole: Site = parts.use(await createSite({ env }));
 await whole.serve("--no-worker");
-const checkout = parts.use(await patchedCheckout(WITHOUT, "bench/auth-cost.ts"));
+const checkout = parts.use(await patchedCheckout(WITHOUT_AUTH, "bench/without-auth.ts"));
 const bare: Site = parts.use(await createSite({ env, checkout: checkout.path }));
 await bare.serve("--no-worker");
 

@@ -52,9 +52,10 @@ export async function startServer(options: StartOptions & { worker: boolean }): 
       embedded: core.embedded !== null,
       worker: options.worker,
       failed: failureOf(core),
-      // Both stop taking work first; what they run ends side by side.
+      // Both stop taking work first; what they run ends side by side. The cleanup says which did not stop in good order,
+      // and ends the rest, the embedded database above all.
       async stop() {
-        await Promise.all([worker?.stop(), server.stop(config.graceMs)]);
+        await Promise.allSettled([worker?.stop(), server.stop(config.graceMs)]);
         await cleanup.run();
       },
     };

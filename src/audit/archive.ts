@@ -10,7 +10,7 @@ import type { Seal } from "./seal-queries.ts";
  * the chain, entries stand in the order of their numbers; those that the filter leaves out
  * are there as digests with their times.
  */
-export const ARCHIVE_FORMAT = "sluice.audit.v1";
+const ARCHIVE_FORMAT = "sluice.audit.v1";
 
 const hex = z.string().regex(/^[0-9a-f]{64}$/);
 const base64 = z.base64();

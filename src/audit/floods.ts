@@ -1,38 +1,45 @@
 import { networkOf } from "../lib/network.ts";
 
-/** Calls a minute of one address that nobody has logged in for and that have a row each. */
-export const LISTED_CALLS = 20;
-/** Addresses a minute that are told apart; all others count as one. */
-const MAX_ADDRESSES = 1_000;
+/** Calls a minute of one source that have a row each. */
+const LISTED_CALLS = 20;
+/** Users a minute, and addresses, that are told apart; all others count as one. */
+const MAX_SOURCES = 1_000;
 
-/** Calls without a caller, from one address or network, beyond those that have a row each. */
-export interface Flood {
-  /** The first of these; empty for the sum of those that were not told apart. */
+/** Who calls: a user or, with an empty `userId`, an address. */
+export interface Source {
+  readonly userId: string;
+  readonly ipAddress: string;
+}
+
+/** Calls of one user, or of one address or network, beyond those that have a row each. */
+export interface Flood extends Source {
+  /** The first of these; empty, as `userId` is, for the sum of those that were not told apart. */
   readonly ipAddress: string;
   readonly count: number;
   readonly fromMs: number;
   readonly toMs: number;
 }
 
-/** Tells floods of anonymous calls from single ones, so that the audit log is not what they are aimed at. */
+/** Tells floods of refused calls from single ones, so that the audit log is not what they are aimed at. */
 export interface FloodGate {
   /** True if the call gets a row of its own; else it is counted. */
-  admits(ipAddress: string): boolean;
+  admits(source: Source): boolean;
   /** The counts since the last time; a new minute begins. */
   drain(): Flood[];
 }
 
 export function createFloodGate(now: () => number, listedCalls = LISTED_CALLS): FloodGate {
-  let sources = new Map<
-    string,
-    { ipAddress: string; listed: number; count: number; fromMs: number; toMs: number }
-  >();
+  type Counted = Source & { listed: number; count: number; fromMs: number; toMs: number };
+  // Apart, so that however many addresses there are, a user is still told by name.
+  const users = new Map<string, Counted>();
+  const addresses = new Map<string, Counted>();
   return {
-    admits(address) {
-      const network = networkOf(address);
-      const key = sources.has(network) || sources.size < MAX_ADDRESSES ? network : "";
-      const ipAddress = key && address;
-      const source = sources.get(key) ?? { ipAddress, listed: 0, count: 0, fromMs: 0, toMs: 0 };
+    admits({ userId, ipAddress }) {
+      const sources = userId ? users : addresses;
+      const own = userId || networkOf(ipAddress);
+      const key = sources.has(own) || sources.size < MAX_SOURCES ? own : "";
+      const named = key ? { userId, ipAddress } : { userId: "", ipAddress: "" };
+      const source = sources.get(key) ?? { ...named, listed: 0, count: 0, fromMs: 0, toMs: 0 };
       sources.set(key, source);
       if (source.listed < listedCalls) {
         source.listed++;
@@ -43,9 +50,10 @@ export function createFloodGate(now: () => number, listedCalls = LISTED_CALLS): 
       return false;
     },
     drain() {
-      const floods = Array.from(sources.values(), ({ listed: _, ...flood }) => flood);
-      sources = new Map();
-      return floods.filter(({ count }) => count > 0);
+      const counted = [...users.values(), ...addresses.values()];
+      users.clear();
+      addresses.clear();
+      return counted.filter(({ count }) => count > 0).map(({ listed: _, ...flood }) => flood);
     },
   };
 }

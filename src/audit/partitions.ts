@@ -46,7 +46,7 @@ export function createAuditPartitions({ db, now, logger }: PartitionsDeps): Life
 }
 
 /** An instant in this month and in each of the next ones, in UTC. */
-export function months(nowMs: number): Date[] {
+function months(nowMs: number): Date[] {
   const today = new Date(nowMs);
   return Array.from(
     { length: MONTHS_AHEAD + 1 },

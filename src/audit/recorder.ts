@@ -9,6 +9,8 @@ const MINUTE_MS = 60_000;
 const SETTLE_MS = 60_000;
 /** How well the service is says nothing about anybody, and monitors ask for it every few seconds. */
 const NOT_RECORDED = /^grpc\.health\./;
+/** All other calls of a user are no more than the rates allow. */
+const TOO_MANY = "RATE_LIMITED";
 
 export interface RecorderDeps {
   readonly writer: Pick<AuditWriter, "add">;
@@ -59,20 +61,23 @@ export function createCallRecorder({ writer, floods, now }: RecorderDeps): CallR
   };
 
   const tellFloods = (): void => {
-    for (const { ipAddress, count, fromMs, toMs } of floods.drain()) {
+    for (const { userId, ipAddress, count, fromMs, toMs } of floods.drain()) {
+      const actor = { ...systemActor("audit"), userId: userId || null, ipAddress };
       const details = { count, from: new Date(fromMs), to: new Date(toMs) };
       const entry = { action: "rpc.flood", success: false, details };
-      writer.add(toRow(newKey(now()), { ...systemActor("audit"), ipAddress }, entry));
+      writer.add(toRow(newKey(now()), actor, entry));
     }
   };
 
   return {
     finished(call) {
-      const { caller, peer, work } = call;
+      const { caller, peer, reason, work } = call;
       const { trail } = peer;
       if (!trail || NOT_RECORDED.test(trail.method)) return;
       if (trail.committed) return;
-      if (!caller?.userId && !floods.admits(peer.ipAddress)) return;
+      const userId = caller?.userId ?? "";
+      const isBounded = userId !== "" && reason !== TOO_MANY;
+      if (!isBounded && !floods.admits({ userId, ipAddress: peer.ipAddress })) return;
       if (!work) return write(call);
       unsettled.set(call, setTimeout(settled, SETTLE_MS, call));
       work.then(

@@ -46,9 +46,18 @@ export async function firstSignedFrom(sql: Sql, sequence: number): Promise<numbe
   return row.sequence;
 }
 
-/** Removes whole months, and what no month had taken from before `until`. Nobody waits longer than 2 s for it. */
-export async function dropMonths(tx: Sql, months: readonly Month[], until: Date): Promise<void> {
+/**
+ * Until the end of the transaction nobody adds to the log, so that no entry comes late between a look and a removal.
+ * Waits 2 s at the most for those who do.
+ */
+export async function lockLog(tx: Sql): Promise<void> {
   await tx`set local lock_timeout = '2s'`;
+  // Before any of its parts, as writers, readers and the making of a month take it.
+  await tx`lock table only audit_logs in access exclusive mode`;
+}
+
+/** Removes whole months, and what no month had taken from before `until`. */
+export async function dropMonths(tx: Sql, months: readonly Month[], until: Date): Promise<void> {
   await tx`set local sluice.audit_retention = 'on'`;
   await tx`delete from audit_logs_default where timestamp < ${until}`;
   for (const { name } of months) await tx`drop table ${tx(name)}`;

@@ -16,6 +16,7 @@ import {
   firstNumberFrom,
   firstSignedFrom,
   hasUnsealedBefore,
+  lockLog,
   type Month,
   monthsBefore,
 } from "./retention-queries.ts";
@@ -49,8 +50,8 @@ export interface AuditRetention extends Lifecycle {
 
 /**
  * Removes whole months of the log. First they are verified, and a checkpoint behind them is signed: it says what was
- * removed, and the chain begins with it from then on. Entries that came late, and have higher numbers than kept ones, go with their month; their digests
- * stay in the chain.
+ * removed, and the chain begins with it from then on. Entries that came late, and have higher numbers than kept ones, go with
+ * their month, or with the next one if that is gone; their digests stay in the chain.
  */
 export function createAuditRetention(deps: RetentionDeps): AuditRetention {
   const { db, audit, key, head, logger, now, days } = deps;
@@ -85,7 +86,9 @@ export function createAuditRetention(deps: RetentionDeps): AuditRetention {
     tx: Transaction,
     { months, until, before, cut }: Plan,
   ): Promise<Checkpoint | null> => {
-    if (!(await lockChain(tx, false)) || (await hasUnsealedBefore(tx, until))) return null;
+    if (!(await lockChain(tx, false))) return null;
+    await lockLog(tx);
+    if (await hasUnsealedBefore(tx, until)) return null;
     // Another process may have been faster.
     const anchored = await newestAnchor({ sql: tx, key: key.publicKey });
     if (anchored.sequence !== before.sequence || anchored.time?.getTime() !== before.time?.getTime())
@@ -123,9 +126,9 @@ export function createAuditRetention(deps: RetentionDeps): AuditRetention {
 
   /** What the newest anchor stands for is of no more use. */
   const clear = async (): Promise<void> => {
-    const [newest] = await readNewestCheckpoints(db.sql, 1);
-    if (!newest || newest.anchor.time === null) return;
-    while ((await begin((tx) => dropSeals(tx, newest.anchor, SEALS))) === SEALS);
+    const anchor = await newestAnchor({ sql: db.sql, key: key.publicKey });
+    if (anchor.time === null) return;
+    while ((await begin((tx) => dropSeals(tx, anchor, SEALS))) === SEALS);
   };
 
   const sweep = async (): Promise<string[]> => {

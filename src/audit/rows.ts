@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { isUuid, newId } from "../lib/ids.ts";
+import { plainAddress } from "../lib/network.ts";
 import type { Trail } from "../lib/trail.ts";
 import { fitDetails } from "./details.ts";
 import type { Actor, AuditEntry, AuditRow } from "./model.ts";
@@ -42,8 +43,8 @@ export function toRow(key: RowKey, actor: Actor, entry: AuditEntry): AuditRow {
   };
 }
 
-/** An address as Postgres takes it: without zone, mapped IPv4 as IPv4; null when it is none. */
+/** An address as Postgres takes it, see `plainAddress`; null when it is none. */
 export function storableAddress(address: string): string | null {
-  const plain = address.replace(/%.*$/s, "").replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, "");
+  const plain = plainAddress(address);
   return isIP(plain) === 0 ? null : plain;
 }

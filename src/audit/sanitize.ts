@@ -14,7 +14,7 @@ const CONTROL = /[\p{Cc}\u2028\u2029]/gu;
 const SCAN_LIMIT = 4096;
 
 /** Replaces everything that looks like a credential, and drops userinfo and query of URLs. */
-export function scrub(text: string): string {
+function scrub(text: string): string {
   let out = text;
   for (const pattern of TOKEN_LIKE) out = out.replace(pattern, "[redacted]");
   return out.replace(USERINFO, "$1").replace(SIGNED_QUERY, "$1");

@@ -1,5 +1,5 @@
 import { type FileHandle, mkdir, open, readdir, readFile, rm, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import { type FileLock, lockFile } from "../lib/file-lock.ts";
 import type { RowText } from "./row-queue.ts";
 
@@ -72,7 +72,7 @@ export function createSpill({ root, name, maxBytes }: SpillOptions): Spill {
     }
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await sync(root);
-    foreignBytes = await bytesBeside(root, name);
+    foreignBytes = await bytesBeside();
     const path = join(folder, `${String(++sequence).padStart(8, "0")}.ndjson`);
     const file = await open(path, "ax", 0o600);
     await sync(folder);
@@ -84,14 +84,32 @@ export function createSpill({ root, name, maxBytes }: SpillOptions): Spill {
     const closing = current;
     current = null;
     await closing?.file.close();
+    // Nothing came into it, and nobody else knows of it.
+    if (closing?.bytes === 0) await rm(closing.path, { force: true });
+  };
+
+  /** The folders of other processes, which may go at any moment. */
+  const foldersBeside = async (): Promise<string[]> => {
+    const entries = (await readdir(root, { withFileTypes: true }).catch(ignoreMissing)) ?? [];
+    return entries
+      .filter((entry) => entry.isDirectory() && entry.name !== name)
+      .map((entry) => join(root, entry.name));
+  };
+
+  const bytesBeside = async (): Promise<number> => {
+    let bytes = 0;
+    for (const beside of await foldersBeside()) {
+      for (const segment of await listed(beside)) {
+        bytes += (await stat(segment).catch(ignoreMissing))?.size ?? 0;
+      }
+    }
+    return bytes;
   };
 
   /** Takes over the folders of processes that are gone. */
   const adopt = async (): Promise<void> => {
-    const entries = await readdir(root, { withFileTypes: true }).catch(ignoreMissing);
-    for (const entry of entries ?? []) {
-      const orphan = join(root, entry.name);
-      if (!entry.isDirectory() || orphan === folder || adopted.has(orphan)) continue;
+    for (const orphan of await foldersBeside()) {
+      if (adopted.has(orphan)) continue;
       const taken = lockFile(`${orphan}.lock`, 0);
       if (taken) adopted.set(orphan, taken);
     }
@@ -128,7 +146,6 @@ export function createSpill({ root, name, maxBytes }: SpillOptions): Spill {
       // After a failed flush nobody knows what of the file is on the disk: what comes next goes into another one.
       await segment.file.truncate(segment.bytes).catch(() => {});
       await closeCurrent().catch(() => {});
-      if (segment.bytes === 0) await rm(segment.path, { force: true }).catch(() => {});
       throw error;
     }
     segment.bytes += bytes;
@@ -186,16 +203,6 @@ function isRow(line: string): boolean {
   } catch {
     return false;
   }
-}
-
-async function bytesBeside(root: string, name: string): Promise<number> {
-  let bytes = 0;
-  for (const file of await readdir(root, { recursive: true })) {
-    if (!SEGMENT.test(basename(file)) || dirname(file) === name) continue;
-    const found = await stat(join(root, file)).catch(ignoreMissing);
-    bytes += found?.size ?? 0;
-  }
-  return bytes;
 }
 
 /** A new file is found after a crash only if its folder is on the disk too. */

@@ -1,4 +1,5 @@
 import { type DedicatedPool, isConnectionLoss, sqlState } from "../db/sql.ts";
+import { monotonicMs } from "../lib/clock.ts";
 import { messageOf } from "../lib/errors.ts";
 import { within } from "../lib/within.ts";
 import { HealthError } from "../rpc/health-checks.ts";
@@ -23,7 +24,7 @@ const REPLAY_MS = 500;
 const NOTED_AFTER_MS = 2_000;
 /** After a failure of the disk. */
 const PAUSE_MS = 100;
-/** What is left in memory at the end has so long to reach the database. */
+/** What is left at the end has so long to reach the database. */
 const FLUSH_MS = 5_000;
 
 export interface AuditWriterDeps {
@@ -44,7 +45,7 @@ export interface AuditWriter {
   /** @throws HealthError with what is wrong, for people; rows that go to the disk count after 2 s */
   check(): Promise<void>;
   start(): Promise<void>;
-  /** Brings what is left to the database, or after 5 s to the disk. */
+  /** Brings what is left to the database; what that does not take within 5 s stays on the disk. */
   stop(): Promise<void>;
 }
 
@@ -166,12 +167,12 @@ export function createAuditWriter({ pool, spill, now, logger, metrics }: AuditWr
     stuck = false;
     for (const segment of await spill.segments()) {
       const { rows, damaged } = await spill.read(segment);
-      if (damaged > 0) {
-        logger.error({ segment, lines: damaged }, "lines of the audit log on the disk cannot be read");
-        lose(damaged);
-      }
       for (let i = 0; i < rows.length; i += BATCH_ROWS) await insert(rows.slice(i, i + BATCH_ROWS));
       await spill.remove(segment);
+      // Only now, since a segment that the database does not take is read again.
+      if (damaged === 0) continue;
+      logger.error({ segment, lines: damaged }, "lines of the audit log on the disk could not be read");
+      lose(damaged);
     }
   };
 
@@ -214,10 +215,15 @@ export function createAuditWriter({ pool, spill, now, logger, metrics }: AuditWr
       wake();
       clearInterval(timer);
       await running;
-      const deadlineMs = now() + FLUSH_MS;
-      while (queue.length > 0 && (await flush(Math.max(0, deadlineMs - now()))));
+      tellLosses();
+      const deadlineMs = monotonicMs() + FLUSH_MS;
+      const leftMs = (): number => Math.max(0, deadlineMs - monotonicMs());
+      while (queue.length > 0 && (await flush(leftMs())));
       if (queue.length > 0) logger.error({ rows: queue.length }, "rows of the audit log are lost");
-      await within(1_000, replaying ?? Promise.resolve());
+      // Memory first, which the disk takes at once; the turn that goes on may have begun before that.
+      if (replaying) await within(leftMs(), replaying);
+      if (spill.rows > 0) turn();
+      if (replaying) await within(leftMs(), replaying);
       await spill.close();
     },
   };

@@ -1,4 +1,12 @@
-import { type Fragment, inScope, json, type ScopedSql, type ScopedTransaction, type Sql } from "../db/sql.ts";
+import {
+  type Fragment,
+  inScope,
+  json,
+  type ScopedSql,
+  type ScopedTransaction,
+  type Sql,
+  type Transaction,
+} from "../db/sql.ts";
 import type { ApiKey } from "./model.ts";
 
 export interface NewApiKey {
@@ -8,6 +16,8 @@ export interface NewApiKey {
   readonly ownerId: string;
   /** Who asked for it; null = the program itself. */
   readonly createdBy: string | null;
+  /** The key that it is made with; null = it is made with none. */
+  readonly makerKeyId: string | null;
   readonly permissions: readonly string[];
   readonly expiresAt: Date;
   readonly requestId: string | null;
@@ -15,7 +25,8 @@ export interface NewApiKey {
 }
 
 function columns(sql: Sql): Fragment {
-  return sql`id, name, owner_id, to_jsonb(permissions) as permissions, created_at, expires_at, last_used_at, revoked_at`;
+  return sql`id, name, owner_id, maker_key_id, to_jsonb(permissions) as permissions, created_at, expires_at, last_used_at,
+    revoked_at`;
 }
 
 /** The new key; null if its maker's `requestId` already made one within 24 hours. */
@@ -24,8 +35,8 @@ export async function insertApiKey(tx: ScopedTransaction, key: NewApiKey): Promi
     update api_keys set request_id = null, request_hash = null
     where created_by = ${key.createdBy} and request_id = ${key.requestId} and created_at < now() - interval '24 hours'`;
   const [row] = await tx<ApiKey[]>`
-    insert into api_keys (id, hash, name, owner_id, created_by, permissions, expires_at, request_id, request_hash)
-    values (${key.id}, ${key.hash}, ${key.name}, ${key.ownerId}, ${key.createdBy},
+    insert into api_keys (id, hash, name, owner_id, created_by, maker_key_id, permissions, expires_at, request_id, request_hash)
+    values (${key.id}, ${key.hash}, ${key.name}, ${key.ownerId}, ${key.createdBy}, ${key.makerKeyId},
       array(select jsonb_array_elements_text(${json(key.permissions)}::text::jsonb)),
       ${key.expiresAt}, ${key.requestId}, ${key.requestHash})
     on conflict (created_by, request_id) where request_id is not null do nothing
@@ -83,4 +94,15 @@ export async function revokeApiKey(
   if (!row) return null;
   const { changed, ...key } = row;
   return { key, changed };
+}
+
+/** Revokes what was made with the key, and with those keys in turn. Returns the ids of those that are revoked by this. */
+export async function revokeKeysMadeWith(tx: Transaction, id: string): Promise<string[]> {
+  const rows = await tx<{ id: string }[]>`
+    with recursive made as (
+      select k.id from api_keys k where k.maker_key_id = ${id}
+      union all select k.id from api_keys k join made m on k.maker_key_id = m.id)
+    update api_keys set revoked_at = now() where id in (select id from made) and revoked_at is null
+    returning id`;
+  return rows.map((row) => row.id).sort();
 }

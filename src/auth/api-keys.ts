@@ -3,6 +3,13 @@ import type { Database, ScopedTransaction, Sql } from "../db/sql.ts";
 import { type Caller, scopeOf } from "../lib/caller.ts";
 import type { Clock } from "../lib/clock.ts";
 import { InvalidRequestError, PermissionDeniedError } from "../lib/errors.ts";
+import {
+  ApiKeyNotFoundError,
+  NotAServiceAccountError,
+  PermissionTooWideError,
+  RequestIdReusedError,
+  UserNotFoundError,
+} from "./account-errors.ts";
 import { makeApiKey } from "./api-key-format.ts";
 import {
   type ApiKeyPage,
@@ -10,15 +17,9 @@ import {
   insertApiKey,
   listApiKeys,
   revokeApiKey,
+  revokeKeysMadeWith,
 } from "./api-key-queries.ts";
-import { notifyChange } from "./change-queries.ts";
-import {
-  ApiKeyNotFoundError,
-  NotAServiceAccountError,
-  PermissionTooWideError,
-  RequestIdReusedError,
-  UserNotFoundError,
-} from "./errors.ts";
+import { notifyChanges } from "./change-queries.ts";
 import {
   assertMayGive,
   assertPermissionsExist,
@@ -29,7 +30,7 @@ import {
 import type { ApiKey } from "./model.ts";
 import { beyond } from "./permissions.ts";
 import type { RequestHash } from "./request-hash.ts";
-import { findUser } from "./user-queries.ts";
+import { findUser, lockAccounts } from "./user-queries.ts";
 
 const DAY_MS = 86_400_000;
 const DEFAULT_LIFETIME_MS = 90 * DAY_MS;
@@ -48,6 +49,11 @@ export interface CreateApiKey {
   readonly userId: string;
 }
 
+export interface RevokeApiKey {
+  readonly id: string;
+  readonly keepMadeKeys?: boolean;
+}
+
 export interface ApiKeyVerbs {
   /**
    * Makes a key no wider than the credential that asks: neither in permissions nor, if that is a key, in time. One for
@@ -60,8 +66,11 @@ export interface ApiKeyVerbs {
     request: CreateApiKey,
   ): Promise<{ readonly key: ApiKey; readonly secret: string }>;
   listApiKeys(caller: Caller, page: ApiKeyPage): Promise<ApiKey[]>;
-  /** Revokes for ever; again changes nothing. @throws ApiKeyNotFoundError */
-  revokeApiKey(caller: Caller, id: string): Promise<ApiKey>;
+  /**
+   * Revokes for ever; without `keepMadeKeys` also all keys that were made with it, and with these in turn, whoever owns
+   * them. What is revoked already stays as it is. @throws ApiKeyNotFoundError
+   */
+  revokeApiKey(caller: Caller, request: RevokeApiKey): Promise<ApiKey>;
 }
 
 export interface ApiKeysDeps {
@@ -102,16 +111,19 @@ export function createApiKeyVerbs({
       const expiresAt = expiryOf(caller, request.expireTime, clock.now());
       assertPermissionsExist(request.permissions);
       const permissions = [...new Set(request.permissions)].sort();
-      const held = await heldNow(permissionsNow, caller, "api_keys:create");
-      if (ownerId !== caller.userId && !held.has("api_keys:create:any"))
-        throw new PermissionDeniedError("api_keys:create:any");
-      assertMayGive(held, permissions);
       const made = makeApiKey();
       const { name, expireTime } = request;
       const requestId = request.requestId || null;
       const hash = requestId && requestHash({ name, permissions, expireTime, ownerId });
-      const row = { ...made, name, ownerId, createdBy: caller.userId, permissions, expiresAt };
+      const makerKeyId = caller.credential === "api_key" ? caller.credentialId : null;
+      const row = { ...made, name, ownerId, createdBy: caller.userId, makerKeyId, permissions, expiresAt };
       return await db.beginScoped(scopeOf(caller, "api_keys:create"), async (tx) => {
+        // A key that is revoked at this moment makes no key that its revocation does not see.
+        await lockAccounts(tx);
+        const held = await heldNow(permissionsNow, caller, "api_keys:create");
+        if (ownerId !== caller.userId && !held.has("api_keys:create:any"))
+          throw new PermissionDeniedError("api_keys:create:any");
+        assertMayGive(held, permissions);
         await checkOwner(tx, caller, ownerId, permissions);
         const key = await insertApiKey(tx, { ...row, requestId, requestHash: hash });
         if (!key) return { key: await repeated(tx, caller, requestId ?? "", hash), secret: "" };
@@ -129,22 +141,33 @@ export function createApiKeyVerbs({
       return await listApiKeys(db.scoped(scopeOf(caller, "api_keys:read")), page);
     },
 
-    async revokeApiKey(caller, id) {
+    async revokeApiKey(caller, { id, keepMadeKeys = false }) {
       const scope = scopeOf(caller, "api_keys:delete");
-      const { key, changed } = await db.beginScoped(scope, async (tx) => {
+      const { key, ended } = await db.beginScoped(scope, async (tx) => {
+        await lockAccounts(tx);
         const revoked = await revokeApiKey(tx, id);
         if (!revoked) throw new ApiKeyNotFoundError(id);
-        if (revoked.changed) {
+        const others = keepMadeKeys
+          ? []
+          : await tx.everybody("what was made with the key ends with it, whoever owns it", (all) =>
+              revokeKeysMadeWith(all, id),
+            );
+        const ended = revoked.changed ? [id, ...others] : others;
+        if (ended.length > 0) {
           await audit.record(tx, caller, {
             action: "api_keys.revoke",
             resourceType: "api_key",
             resourceId: id,
+            details: others.length > 0 ? { made_with_it: others } : {},
           });
-          await notifyChange(tx, { kind: "key", id });
+          await notifyChanges(
+            tx,
+            ended.map((one) => ({ kind: "key", id: one })),
+          );
         }
-        return revoked;
+        return { key: revoked.key, ended };
       });
-      if (changed) onChange(`key:${id}`);
+      for (const one of ended) onChange(`key:${one}`);
       return key;
     },
   };

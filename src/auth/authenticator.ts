@@ -145,7 +145,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     };
   };
 
-  /** As known here, up to 4 s old. */
+  /** As known here, up to 2 s old. */
   const permissionsKnown = async (caller: Caller): Promise<ReadonlySet<string>> => {
     const { credential, credentialId } = caller;
     if (credential === "api_key") return keyPermissions(await goodKey(credentialId));

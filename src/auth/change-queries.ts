@@ -1,4 +1,4 @@
-import type { Sql } from "../db/sql.ts";
+import { array, type Sql } from "../db/sql.ts";
 
 /** The channel on which processes tell each other that a credential changed. */
 export const CHANGE_CHANNEL = "sluice_auth";
@@ -13,6 +13,12 @@ export interface CredentialChange {
 }
 
 /** Tells all processes, when the transaction commits. */
-export async function notifyChange(tx: Sql, { kind, id }: CredentialChange): Promise<void> {
-  await tx`select pg_notify(${CHANGE_CHANNEL}, ${`${kind}:${id}`})`;
+export async function notifyChange(tx: Sql, change: CredentialChange): Promise<void> {
+  await notifyChanges(tx, [change]);
+}
+
+/** The same for many, in one statement. */
+export async function notifyChanges(tx: Sql, changes: readonly CredentialChange[]): Promise<void> {
+  const payloads = changes.map(({ kind, id }) => `${kind}:${id}`);
+  await tx`select pg_notify(${CHANGE_CHANNEL}, change) from unnest(${array(payloads)}::text::text[]) as change`;
 }

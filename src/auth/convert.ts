@@ -59,6 +59,7 @@ export function apiKeyToMessage(key: ApiKey): MessageInitShape<typeof ApiKeySche
     name: key.name,
     permissions: [...key.permissions],
     userId: key.ownerId,
+    makerKeyId: key.makerKeyId ?? "",
     createTime: timestampFromDate(key.createdAt),
     expireTime: timestampFromDate(key.expiresAt),
     ...(key.lastUsedAt && { lastUsedTime: timestampFromDate(key.lastUsedAt) }),

@@ -3,7 +3,7 @@ import type { Caller } from "../lib/caller.ts";
 import { type FieldFault, InvalidRequestError, PermissionDeniedError } from "../lib/errors.ts";
 import { nearest } from "../lib/nearest.ts";
 import { type OidcIssuer, rolesMappedBy } from "../lib/oidc-issuers.ts";
-import { HoldsMoreError, PermissionTooWideError, RoleNotFoundError } from "./errors.ts";
+import { HoldsMoreError, PermissionTooWideError, RoleNotFoundError } from "./account-errors.ts";
 import {
   ALL_PERMISSIONS,
   BUILTIN_ROLES,

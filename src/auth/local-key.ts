@@ -42,7 +42,7 @@ export async function ensureLocalKey({ db, audit, clock, dataDir }: LocalKeyOpti
     const permissions = ALL_PERMISSIONS;
     const expiresAt = new Date(clock.now() + LIFETIME_MS);
     const row = { ...made, name: "local machine", ownerId: admin.id, permissions, expiresAt };
-    await insertApiKey(tx, { ...row, createdBy: null, requestId: null, requestHash: null });
+    await insertApiKey(tx, { ...row, createdBy: null, makerKeyId: null, requestId: null, requestHash: null });
     await audit.record(tx, systemActor("local-key"), {
       action: "api_keys.create",
       resourceType: "api_key",

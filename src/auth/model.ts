@@ -53,6 +53,8 @@ export interface ApiKey {
   readonly id: string;
   readonly name: string;
   readonly ownerId: string;
+  /** The key that it was made with, and is revoked with; null = with none. */
+  readonly makerKeyId: string | null;
   readonly permissions: readonly string[];
   readonly createdAt: Date;
   readonly expiresAt: Date;

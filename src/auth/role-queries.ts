@@ -88,3 +88,8 @@ export async function countHolders(sql: Sql, role: string): Promise<number> {
     select count(*)::int as count from users where roles @> ${array([role])}::text::text[]`;
   return row.count;
 }
+
+export async function countCustomRoles(sql: Sql): Promise<number> {
+  const [row] = await sql<[{ count: number }]>`select count(*)::int as count from roles`;
+  return row.count;
+}

@@ -2,7 +2,6 @@ import type { Auditor } from "../audit/auditor.ts";
 import type { Database, Transaction } from "../db/sql.ts";
 import type { Caller } from "../lib/caller.ts";
 import { type OidcIssuer, rolesMappedBy } from "../lib/oidc-issuers.ts";
-import { notifyChange } from "./change-queries.ts";
 import {
   RequestIdReusedError,
   RoleBuiltinError,
@@ -10,8 +9,10 @@ import {
   RoleInUseError,
   RoleMappedError,
   RoleNotFoundError,
+  TooManyRolesError,
   VersionConflictError,
-} from "./errors.ts";
+} from "./account-errors.ts";
+import { notifyChange } from "./change-queries.ts";
 import {
   assertHoldsNoMore,
   assertMayGive,
@@ -23,6 +24,7 @@ import type { CustomRole, Role } from "./model.ts";
 import { BUILTIN_ROLES, permissionsOf } from "./permissions.ts";
 import type { RequestHash } from "./request-hash.ts";
 import {
+  countCustomRoles,
   countHolders,
   deleteRole,
   findCustomRoles,
@@ -32,6 +34,9 @@ import {
   updateRole,
 } from "./role-queries.ts";
 import { lockAccounts } from "./user-queries.ts";
+
+/** Roles beside the built-in ones. */
+const MAX_CUSTOM_ROLES = 1_000;
 
 /** What a role is. */
 export interface RoleDefinition {
@@ -51,8 +56,9 @@ export interface RoleVerbs {
   /** A page of roles: the built-in ones, then the others, newest first. `after` is the last one of the page before. */
   listRoles(page: { readonly after: RolePlace | null; readonly limit: number }): Promise<Role[]>;
   /**
-   * A repeated `requestId` returns what the first one made.
-   * @throws InvalidRequestError for unknown permissions, RoleExistsError, PermissionTooWideError, RequestIdReusedError
+   * A repeated `requestId` returns what the first one made, unless that was deleted. There are 1,000 at the most.
+   * @throws InvalidRequestError for unknown permissions, RoleExistsError, TooManyRolesError, PermissionTooWideError,
+   *   RequestIdReusedError
    */
   createRole(caller: Caller, request: RoleDefinition & { readonly requestId: string }): Promise<Role>;
   /**
@@ -130,6 +136,7 @@ export function createRoleVerbs(deps: RolesDeps): RoleVerbs {
           ? null
           : await insertRole(tx, { ...made, requestId: requestId || null, requestHash: hash });
         if (!role) throw new RoleExistsError(name);
+        if ((await countCustomRoles(tx)) > MAX_CUSTOM_ROLES) throw new TooManyRolesError(MAX_CUSTOM_ROLES);
         await record(tx, caller, "create", name, { description, permissions });
         return customRole(role);
       });

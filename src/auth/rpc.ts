@@ -62,9 +62,9 @@ export const authRoutes = (auth: AuthService, pages: PageTokens) =>
       };
     },
 
-    async revokeApiKey({ id }, context) {
+    async revokeApiKey({ id, keepMadeKeys }, context) {
       assertStorable({ id });
-      return { apiKey: apiKeyToMessage(await auth.revokeApiKey(callerOf(context), id)) };
+      return { apiKey: apiKeyToMessage(await auth.revokeApiKey(callerOf(context), { id, keepMadeKeys })) };
     },
 
     async getCaller(_, context) {

@@ -22,8 +22,8 @@ function columns(sql: Sql): Fragment {
 }
 
 /**
- * Changes of users and roles go one by one until their transactions end: what one looks at (who may give what, who is
- * the last administrator, who has a role) cannot be changed by another meanwhile.
+ * Changes of users, roles and keys go one by one until their transactions end: what one looks at (who may give what, who
+ * is the last administrator, who has a role, what was made with a key) cannot be changed by another meanwhile.
  */
 export async function lockAccounts(tx: Sql): Promise<void> {
   await tx`select pg_advisory_xact_lock(hashtextextended('sluice:accounts', 0))`;
@@ -120,11 +120,11 @@ export async function listUsers(
     order by id desc limit ${limit}`;
 }
 
-/** True if a person other than this user is active and has the role `admin`. */
+/** True if anybody other than this user can log in and has the role `admin`. */
 export async function anyOtherAdmin(sql: Sql, userId: string): Promise<boolean> {
   const rows = await sql`
     select 1 from users
-    where is_active and not is_service_account and roles @> '{admin}' and id <> ${userId} limit 1`;
+    where is_active and password_hash is not null and roles @> '{admin}' and id <> ${userId} limit 1`;
   return rows.length > 0;
 }
 

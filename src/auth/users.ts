@@ -4,7 +4,6 @@ import type { Caller } from "../lib/caller.ts";
 import { InvalidRequestError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
 import type { OidcIssuer } from "../lib/oidc-issuers.ts";
-import { notifyChange } from "./change-queries.ts";
 import {
   LastAdminError,
   NoPasswordError,
@@ -12,7 +11,8 @@ import {
   UserExistsError,
   UserNotFoundError,
   VersionConflictError,
-} from "./errors.ts";
+} from "./account-errors.ts";
+import { notifyChange } from "./change-queries.ts";
 import {
   assertHoldsNoMore,
   assertMayGive,

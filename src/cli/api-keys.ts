@@ -9,7 +9,7 @@ import { integer, jsonOption } from "./options.ts";
 import { write, writeJson } from "./output.ts";
 import { allOf } from "./pages.ts";
 import { clean, table } from "./text.ts";
-import { findUser, isUserId } from "./users.ts";
+import { userIdOf } from "./users.ts";
 
 type Run = (action: () => Promise<number>) => Promise<void>;
 interface Json {
@@ -46,12 +46,13 @@ export function registerApiKeys(program: Command, context: CliContext, run: Run)
     );
   keys
     .command("revoke")
-    .description("revoke an API key for ever")
+    .description("revoke an API key for ever, and the keys that were made with it")
     .argument("<id>", "as `list` shows it")
+    .option("--keep-made-keys", "leave the keys that were made with it", false)
     .addOption(jsonOption())
-    .action((id: string, { json }: Json) =>
+    .action((id: string, { keepMadeKeys, json }: RevokeOptions) =>
       act(async (sluice) => {
-        const { apiKey } = await sluice.auth.revokeApiKey({ id });
+        const { apiKey } = await sluice.auth.revokeApiKey({ id, keepMadeKeys });
         if (!apiKey) throw new CliError("The answer has no key.");
         if (json) await writeJson(stdout, toJson(ApiKeySchema, apiKey));
         else await write(stdout, `The key ${clean(apiKey.name)} (${apiKey.id}) is revoked.\n`);
@@ -65,15 +66,14 @@ interface ListOptions extends Json {
   readonly all: boolean;
 }
 
+interface RevokeOptions extends Json {
+  readonly keepMadeKeys: boolean;
+}
+
 interface CreateOptions extends Json {
   readonly permission: string[];
   readonly user?: string;
   readonly days?: number;
-}
-
-/** An id needs no look at users, which not everybody may take who may make keys for service accounts. */
-async function idOf(sluice: Sluice, who = ""): Promise<string> {
-  return who === "" || isUserId(who) ? who : (await findUser(sluice, who)).id;
 }
 
 async function list(
@@ -81,7 +81,7 @@ async function list(
   { io: { stdout } }: CliContext,
   { user, all: includeInactive, json }: ListOptions,
 ): Promise<number> {
-  const userId = await idOf(sluice, user);
+  const userId = await userIdOf(sluice, user);
   const found = await allOf(async (page) => {
     const { apiKeys, nextPageToken } = await sluice.auth.listApiKeys({ userId, includeInactive, ...page });
     return { found: apiKeys, nextPageToken };
@@ -118,7 +118,7 @@ async function create(
   const { apiKey, secret } = await sluice.auth.createApiKey({
     name,
     permissions,
-    userId: await idOf(sluice, user),
+    userId: await userIdOf(sluice, user),
     ...(days === undefined ? {} : { expireTime: timestampFromMs(Date.now() + days * DAY_MS) }),
   });
   if (!apiKey || !secret) throw new CliError("The answer has no key.");

@@ -1,7 +1,3 @@
-import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { createWriteStream } from "node:fs";
-import { rename, rm } from "node:fs/promises";
 import { toJson } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
@@ -16,12 +12,13 @@ import {
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { withSluice } from "./connect.ts";
 import { type CliContext, CliError, type Output } from "./context.ts";
-import { problemOf } from "./files.ts";
+import { isThere, problemOf, save } from "./files.ts";
 import { timeOf } from "./job-text.ts";
 import { integer, jsonOption } from "./options.ts";
 import { write, writeJson } from "./output.ts";
 import type { ServerCommands } from "./server-commands.ts";
 import { clean, table } from "./text.ts";
+import { userIdOf } from "./users.ts";
 
 const FORMATS = { ndjson: AuditExportFormat.NDJSON, csv: AuditExportFormat.CSV };
 
@@ -121,7 +118,7 @@ function withFilter(command: Command): Command {
   return command
     .option("--since <time>", "at this time or later, e.g. 2026-11-01 or 2026-11-01T12:00:00Z", instant)
     .option("--until <time>", "before this time", instant)
-    .option("--user <id>", "by this user")
+    .option("--user <user>", "by this user: e-mail address or id")
     .option("--action <action>", "this action, e.g. jobs.create")
     .option("--resource-type <type>", "done to this kind of thing, e.g. job")
     .option("--resource <id>", "done to this thing")
@@ -132,16 +129,18 @@ function withFilter(command: Command): Command {
 
 function instant(text: string): Date {
   const time = new Date(text);
-  if (Number.isNaN(time.getTime())) throw new InvalidArgumentError("Write it as 2026-11-01T12:00:00Z.");
+  // By itself Date reads "5" as a month of 2001.
+  if (!/^\d{4}-\d\d-\d\d/.test(text) || Number.isNaN(time.getTime()))
+    throw new InvalidArgumentError("Write it as 2026-11-01T12:00:00Z.");
   return time;
 }
 
-function filterOf(options: FilterOptions): AuditFilter {
+async function filterOf(sluice: Sluice, options: FilterOptions): Promise<AuditFilter> {
   const { since, until, user, action, resourceType, resource, failed, succeeded, ip } = options;
   return {
     ...(since && { startTime: timestampFromDate(since) }),
     ...(until && { endTime: timestampFromDate(until) }),
-    ...(user && { userId: user }),
+    ...(user && { userId: await userIdOf(sluice, user) }),
     ...(action && { action }),
     ...(resourceType && { resourceType }),
     ...(resource && { resourceId: resource }),
@@ -159,7 +158,8 @@ async function list(
   const { limit, json } = options;
   const found: AuditLog[] = [];
   let count = 0;
-  for await (const entry of sluice.audit.list({ ...filterOf(options), pageSize: Math.min(500, limit) })) {
+  const filter = { ...(await filterOf(sluice, options)), pageSize: Math.min(500, limit) };
+  for await (const entry of sluice.audit.list(filter)) {
     if (json) await writeJson(stdout, toJson(AuditLogSchema, entry));
     else found.push(entry);
     if (++count >= limit) break;
@@ -189,24 +189,15 @@ async function exportTo(
   stdout: Output,
   { format, output, ...filter }: FilterOptions & { format: keyof typeof FORMATS; output?: string },
 ): Promise<number> {
-  const content = sluice.audit.export({ ...filterOf(filter), format: FORMATS[format] });
+  // What was exported before may be all that tells what has been changed since.
+  if (output !== undefined && (await isThere(output)))
+    throw new CliError(`${output} is there already: name another file, or remove it.`);
+  const content = sluice.audit.export({ ...(await filterOf(sluice, filter)), format: FORMATS[format] });
   if (output === undefined) {
     for await (const chunk of content) await write(stdout, chunk);
     return 0;
   }
-  // Under another name until it is whole, so that half an export is never taken for one.
-  const draft = `${output}.${randomBytes(4).toString("hex")}.part`;
-  const file = createWriteStream(draft, { flags: "wx", mode: 0o600 });
-  try {
-    await once(file, "open");
-    for await (const chunk of content) await write(file, chunk);
-    file.end();
-    await once(file, "close");
-    await rename(draft, output);
-  } finally {
-    file.destroy();
-    await rm(draft, { force: true });
-  }
+  await save(content, output, 0o600);
   return 0;
 }
 

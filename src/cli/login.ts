@@ -94,7 +94,8 @@ async function logout(context: CliContext): Promise<number> {
   }
   const sluice = createSluice({ url, ...(stored.apiKey ? { apiKey: stored.apiKey } : credentials) });
   try {
-    if (stored.apiKeyId) await sluice.auth.revokeApiKey({ id: stored.apiKeyId });
+    // Keys that somebody made by this login, for a service account say, are not the login.
+    if (stored.apiKeyId) await sluice.auth.revokeApiKey({ id: stored.apiKeyId, keepMadeKeys: true });
     else await sluice.auth.logout({});
   } catch (error) {
     const why = error instanceof SluiceError ? sentenceOf(error, target) : String(error);

@@ -1,10 +1,9 @@
-import { createWriteStream } from "node:fs";
-import { mkdir, rename } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { toJson } from "@bufbuild/protobuf";
 import { JobResultSchema, JobSchema, JobStatus, jobStatusName, type Sluice } from "@sluice/sdk";
 import type { Io } from "./context.ts";
+import { save } from "./files.ts";
 import { EXTENSIONS } from "./options.ts";
 import { copy, write, writeJson } from "./output.ts";
 import type { Entry, SubmitOptions } from "./submit-entry.ts";
@@ -69,10 +68,4 @@ function freeName(file: string, extension: string, taken: Set<string>): string {
     taken.add(name);
     return name;
   }
-}
-
-/** Whole or not there: a broken download leaves no half file under the final name. */
-async function save(content: AsyncIterable<Uint8Array>, path: string): Promise<void> {
-  await pipeline(content, createWriteStream(`${path}.part`));
-  await rename(`${path}.part`, path);
 }

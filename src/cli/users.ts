@@ -139,7 +139,7 @@ interface UpdateOptions extends Json {
   readonly name?: string;
 }
 
-export const isUserId = (who: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(who);
+const isUserId = (who: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(who);
 
 /** What to call a user in a sentence; one of an external issuer has no e-mail address. */
 function nameOf({ email, subject, issuer }: User): string {
@@ -157,6 +157,11 @@ export async function findUser(sluice: Sluice, who: string): Promise<User> {
   const user = found.find((one) => one.email !== "" && one.email === email);
   if (!user) throw new CliError(`There is no user ${clean(who)}.`);
   return user;
+}
+
+/** An id needs no look at users, which not everybody may take who may use it; empty stays empty. */
+export async function userIdOf(sluice: Sluice, who = ""): Promise<string> {
+  return who === "" || isUserId(who) ? who : (await findUser(sluice, who)).id;
 }
 
 async function usersLike(

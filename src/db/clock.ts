@@ -53,8 +53,13 @@ export function createDatabaseClock({ system, logger }: { system: Clock; logger:
     ask,
     async look(sql) {
       const answer = ask();
-      const [row] = await sql<{ time: Date }[]>`select clock_timestamp() as time`;
-      if (row) answer(row.time);
+      answer(await databaseTime(sql));
     },
   };
+}
+
+/** The time of the database, to the millisecond below. */
+export async function databaseTime(sql: Sql): Promise<Date> {
+  const [row] = await sql<[{ time: Date }]>`select date_trunc('milliseconds', clock_timestamp()) as time`;
+  return row.time;
 }

@@ -23,12 +23,9 @@ export type WalledTransaction = Transaction & {
 export type ScopedTransaction = WalledTransaction & { readonly scope: Scope };
 
 /** The first wall: the condition that a row is in the scope of its statement. @param column holds the owner's id */
-export function inScope(
-  sql: ScopedSql,
-  column: "owner_id" | "j.owner_id" | "e.owner_id" | "user_id" | "s.user_id" | "d.user_id" = "owner_id",
-): postgres.PendingQuery<postgres.Row[]> {
+export function inScope(sql: ScopedSql, column = "owner_id"): postgres.PendingQuery<postgres.Row[]> {
   const { ownerId } = sql.scope;
-  return ownerId === null ? sql`true` : sql`${sql.unsafe(column)} = ${ownerId}::uuid`;
+  return ownerId === null ? sql`true` : sql`${sql(column)} = ${ownerId}::uuid`;
 }
 
 /** The owners whose rows may be seen, as the policies of the tables read them; null when all may. */

@@ -1,2 +1,2 @@
 /** The log of every job, as other rooms write and read it. */
-export { eventInsert, type LogPosition, readEvents, readEventsOf } from "./queries.ts";
+export { eventInsert, readEvents, readEventsOf } from "./queries.ts";

@@ -29,7 +29,7 @@ export async function readEvents(
 }
 
 /** How much of a job's log a follower has seen. */
-export interface LogPosition {
+interface LogPosition {
   readonly jobId: string;
   readonly afterSequence: number;
 }

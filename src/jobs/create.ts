@@ -1,12 +1,6 @@
 import { createHmac } from "node:crypto";
 import type { Auditor } from "../audit/auditor.ts";
-import {
-  type Database,
-  isConnectionLoss,
-  sqlState,
-  type Transaction,
-  type WalledTransaction,
-} from "../db/sql.ts";
+import { type Database, isConnectionLoss, sqlState, type Transaction } from "../db/sql.ts";
 import type { Json } from "../extract/model.ts";
 import { type Caller, ownScope } from "../lib/caller.ts";
 import { canonicalJson } from "../lib/canonical-json.ts";
@@ -19,11 +13,12 @@ import type { ClaimedJob } from "./claim-queries.ts";
 import type { NewDocument } from "./documents/queries.ts";
 import type { RemoteDocuments } from "./documents/remote.ts";
 import type { DocumentsService } from "./documents/service.ts";
-import { DocumentNotFoundError, type QuotaExceededError, RequestIdReusedError } from "./errors.ts";
+import { DocumentNotFoundError, type QuotaExceededError } from "./errors.ts";
 import { entryOf } from "./job-row.ts";
 import type { Job, JobPriority } from "./model.ts";
-import { findByRequestIds, insertJobs, type NewJob, releaseRequestIds } from "./queries.ts";
+import { insertJobs, type NewJob } from "./queries.ts";
 import { NO_QUOTAS, type Quotas } from "./quotas.ts";
+import { findRepeated, firstOfEachRequest } from "./request-ids.ts";
 
 export type JobSource =
   | { kind: "text"; text: string; filename: string }
@@ -226,37 +221,6 @@ export function createJobCreator(deps: CreatorDeps) {
     );
   };
 
-  const findRepeated = async (
-    tx: WalledTransaction,
-    items: readonly Prepared[],
-  ): Promise<Map<string, Job | Error>> => {
-    const asked = items.filter(({ job }) => job.requestId !== null);
-    if (asked.length === 0) return new Map();
-    const found = await findByRequestIds(
-      tx,
-      asked.map(({ job }) => ({ ownerId: job.ownerId, requestId: job.requestId ?? "" })),
-    );
-    const outdated = found.filter(({ withinWindow }) => !withinWindow);
-    if (outdated.length > 0)
-      await releaseRequestIds(
-        tx,
-        outdated.map(({ job }) => job.id),
-      );
-    const byKey = new Map(
-      found
-        .filter(({ withinWindow }) => withinWindow)
-        .map((hit) => [`${hit.job.ownerId} ${hit.job.requestId}`, hit]),
-    );
-    const answers = new Map<string, Job | Error>();
-    for (const { job } of asked) {
-      const hit = byKey.get(`${job.ownerId} ${job.requestId}`);
-      if (!hit) continue;
-      const same = hit.requestHash === job.requestHash;
-      answers.set(job.id, same ? hit.job : new RequestIdReusedError(job.requestId ?? "", "job", hit.job.id));
-    }
-    return answers;
-  };
-
   /** Like `write`; of a single item, a throw that its caller can do something about is named. */
   const writeNamed = async (items: readonly Prepared[]): Promise<(Job | Error)[]> => {
     try {
@@ -329,22 +293,6 @@ export function createJobCreator(deps: CreatorDeps) {
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
-}
-
-/**
- * Without those that repeat a request id of an earlier item, and in one order for all transactions, so that
- * two that meet at the same request ids wait for each other and never in a circle.
- */
-function firstOfEachRequest(items: readonly Prepared[]): Prepared[] {
-  const keyOf = ({ job }: Prepared): string =>
-    job.requestId === null ? "" : `${job.ownerId} ${job.requestId}`;
-  const seen = new Set<string>();
-  const first = items.filter((item) => {
-    const key = keyOf(item);
-    if (key === "") return true;
-    return !seen.has(key) && seen.add(key);
-  });
-  return first.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : keyOf(a) > keyOf(b) ? 1 : 0));
 }
 
 /** What makes two requests the same: everything but the request id, documents by their content. */

@@ -1,5 +1,6 @@
 import {
   array,
+  type Fragment,
   inScope,
   likePattern,
   type ScopedSql,
@@ -133,6 +134,10 @@ export async function listStages(sql: ScopedSql, jobId: string): Promise<JobStag
     from job_stages where job_id = ${jobId} order by position`;
 }
 
+/**
+ * Behind the policy of `jobs` the server reads labels row by row, over the index of the owner: it takes an index that
+ * needs an operator only when it knows that to be leakproof, and `@>` is none.
+ */
 function conditions(sql: ScopedSql, filter: JobFilter) {
   const like = filter.text ? likePattern(storable(filter.text)) : null;
   return sql`${inScope(sql, "j.owner_id")}
@@ -189,23 +194,28 @@ export async function matchingJobs(
   return rows.map(({ id }) => id);
 }
 
-/** How far the clocks of the servers that make ids may be apart. */
-const ID_SKEW_MS = 60_000;
+/** A transaction ends within this time, and the clocks of servers that make ids are no further apart. */
+const MARGIN_MS = 60_000;
 
-/** The newest jobs that were created at `since` or later, at most `limit`. */
-export async function jobsCreatedSince(sql: ScopedSql, since: Date, limit: number): Promise<string[]> {
+/**
+ * Jobs that match and may have had events since then: those created or ended, and those that run. Others may be among
+ * them. Of each kind the newest, at most `limit`.
+ */
+export async function jobsActiveSince(
+  sql: ScopedSql,
+  filter: JobFilter,
+  since: Date,
+  limit: number,
+): Promise<string[]> {
+  const from = new Date(since.getTime() - MARGIN_MS);
+  // Each by an index of its own.
+  const newest = (condition: Fragment): Fragment => sql`(
+    select j.id from jobs j where ${conditions(sql, filter)} and ${condition} order by j.id desc limit ${limit})`;
   const rows = await sql<{ id: string }[]>`
-    select j.id from jobs j
-    where ${conditions(sql, { createdAfter: since })} and j.id >= ${firstIdAt(since.getTime() - ID_SKEW_MS)}
-    order by j.id desc limit ${limit}`;
+    ${newest(sql`j.id >= ${firstIdAt(from.getTime())}`)}
+    union ${newest(sql`j.ended_at >= ${from}`)}
+    union ${newest(sql`j.status in ('PROCESSING', 'CANCELLING')`)}`;
   return rows.map(({ id }) => id);
-}
-
-/** The time of the database, to the millisecond below. */
-export async function databaseTime(sql: ScopedSql): Promise<Date> {
-  const [row] = await sql<{ time: Date }[]>`select date_trunc('milliseconds', clock_timestamp()) as time`;
-  if (!row) throw new Error("the database did not tell its time");
-  return row.time;
 }
 
 /** How many jobs match, by status. */

@@ -14,40 +14,23 @@ import { createJobCreator, type JobRequest } from "./create.ts";
 import type { Document } from "./documents/model.ts";
 import type { RemoteDocuments } from "./documents/remote.ts";
 import type { DocumentsService } from "./documents/service.ts";
-import {
-  JobAlreadyFinalError,
-  JobNotFinalError,
-  JobNotFoundError,
-  JobNotRetryableError,
-  ResultExpiredError,
-  ResultNotReadyError,
-} from "./errors.ts";
+import { JobAlreadyFinalError, JobNotFinalError, JobNotFoundError, JobNotRetryableError } from "./errors.ts";
 import type { Expiry } from "./expiry.ts";
 import { doomObjects } from "./expiry-queries.ts";
 import { entryOf } from "./job-row.ts";
-import type {
-  Job,
-  JobFilter,
-  JobResult,
-  JobStage,
-  JobStatus,
-  ResultContent,
-  ResultFormat,
-  Waiting,
-} from "./model.ts";
+import type { Job, JobFilter, JobStage, JobStatus, Waiting } from "./model.ts";
 import {
   countJobs,
   deleteJob,
   findJob,
   findJobIds,
-  findResult,
-  findResultContent,
   listJobs,
   listStages,
   requestCancel,
   requeue,
 } from "./queries.ts";
 import { NO_QUOTAS, type Quotas } from "./quotas.ts";
+import { createResults } from "./results.ts";
 import { createWaiting } from "./waiting.ts";
 import { watchJob } from "./watch.ts";
 import { watchJobs } from "./watch-many.ts";
@@ -89,9 +72,6 @@ export interface ManyDone {
 }
 
 export type JobsService = ReturnType<typeof createJobsService>;
-
-/** How long the address of a large result is good. */
-const DOWNLOAD_SECONDS = 15 * 60;
 
 /** The verbs of callers. Every change commits together with its event and its audit entry. */
 export function createJobsService(deps: JobsDeps) {
@@ -153,14 +133,6 @@ export function createJobsService(deps: JobsDeps) {
     for (const { pipelineName: pipeline, priority } of waited)
       metrics.jobsCancelled.inc({ pipeline, priority });
     await queue.withdraw(waited.map(entryOf));
-  };
-
-  const result = async (scope: Scope, id: string): Promise<{ job: Job; result: JobResult }> => {
-    const job = await find(scope, id);
-    if (job.status !== "COMPLETED") throw new ResultNotReadyError(id, job.status);
-    const found = await findResult(db.scoped(scope), id);
-    if (!found) throw new ResultExpiredError(id);
-    return { job, result: found };
   };
 
   return {
@@ -335,50 +307,7 @@ export function createJobsService(deps: JobsDeps) {
       return watchJobs({ db, bus }, { scope: scopeOf(caller, "jobs:read"), filter, signal });
     },
 
-    /**
-     * The result, with an address for its text when that is too large to stand in the answer.
-     * @throws JobNotFoundError, ResultNotReadyError, ResultExpiredError
-     */
-    async result(
-      caller: Caller,
-      id: string,
-    ): Promise<{ result: JobResult; download: { url: string; expireTime: Date } | null }> {
-      const scope = scopeOf(caller, "results:read");
-      const { job, result: found } = await result(scope, id);
-      const content =
-        found.extractedText === null ? await findResultContent(db.scoped(scope), id, "TEXT") : null;
-      if (!content?.objectKey) return { result: found, download: null };
-      const download = await store.signGet(content.objectKey, {
-        expiresInSeconds: DOWNLOAD_SECONDS,
-        filename: `${job.id}.txt`,
-        mediaType: "text/plain; charset=utf-8",
-      });
-      return { result: found, download };
-    },
-
-    /**
-     * The bytes of one format from `offset` on, in constant memory.
-     * @throws JobNotFoundError, ResultNotReadyError, ResultExpiredError
-     */
-    async download(
-      caller: Caller,
-      id: string,
-      format: ResultFormat,
-      offset: number,
-      signal: AbortSignal,
-    ): Promise<{ content: ResultContent; body: AsyncIterable<Uint8Array> }> {
-      const scope = scopeOf(caller, "results:read");
-      await result(scope, id);
-      const content = await findResultContent(db.scoped(scope), id, format);
-      if (!content) throw new ResultExpiredError(id);
-      if (content.objectKey === null) {
-        const bytes = Buffer.from(content.content ?? "").subarray(offset);
-        return { content, body: bytes.length > 0 ? slices(bytes) : slices(Buffer.alloc(0)) };
-      }
-      if (offset >= content.sizeBytes) return { content, body: slices(Buffer.alloc(0)) };
-      const object = await store.get(content.objectKey, { offset }, signal);
-      return { content, body: object.body };
-    },
+    ...createResults({ db, store, find }),
   };
 }
 
@@ -390,12 +319,6 @@ async function eachOf(ids: readonly string[], change: (id: string) => Promise<Jo
     if (job) changed.push(job);
   }
   return changed;
-}
-
-const SLICE_BYTES = 256 * 1024;
-
-async function* slices(bytes: Uint8Array): AsyncIterable<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += SLICE_BYTES) yield bytes.subarray(at, at + SLICE_BYTES);
 }
 
 /** Every stage of the pipeline: those that have not begun as PENDING, one that was left in the middle as what became of it. */

@@ -1,3 +1,5 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { databaseTime } from "../db/clock.ts";
 import type { Database } from "../db/sql.ts";
 import type { EventBus } from "../events/bus.ts";
 import { readEventsOf } from "../events/log.ts";
@@ -6,17 +8,19 @@ import { createAlarm } from "../lib/alarm.ts";
 import type { Scope } from "../lib/caller.ts";
 import { isUuid } from "../lib/ids.ts";
 import type { JobFilter } from "./model.ts";
-import { databaseTime, jobsCreatedSince, matchingJobs } from "./queries.ts";
+import { jobsActiveSince, matchingJobs } from "./queries.ts";
 import { KEEP_ALIVE_MS } from "./watch.ts";
 
-/** Jobs that were announced and not looked at yet, and jobs that are followed. Beyond it the oldest are forgotten. */
+/** Jobs that are followed: beyond it those that had no event for longest are forgotten. Announced ones: it looks for the rest. */
 const MAX_JOBS = 10_000;
 /** Jobs looked at in one statement. */
 const BATCH = 500;
 /** Events read at once: what a slow reader makes the server hold at the most. */
 const PAGE = 200;
-/** A look at all that is followed, so that a lost wake-up delays an event but never hides it. */
+/** A look without a wake-up, so that a lost one delays an event but never hides it. */
 const LOOK_MS = 10_000;
+/** What is announced within this time shares a statement: every event of the installation is announced to every stream. */
+const GATHER_MS = 50;
 
 export interface WatchMany {
   readonly scope: Scope;
@@ -24,6 +28,7 @@ export interface WatchMany {
   readonly signal: AbortSignal;
   readonly lookMs?: number;
   readonly keepAliveMs?: number;
+  readonly gatherMs?: number;
 }
 
 /**
@@ -33,12 +38,15 @@ export interface WatchMany {
  */
 export async function* watchJobs(
   { db, bus }: { db: Database; bus: EventBus },
-  { scope, filter, signal, lookMs = LOOK_MS, keepAliveMs = KEEP_ALIVE_MS }: WatchMany,
+  watch: WatchMany,
 ): AsyncGenerator<LoggedEvent | null> {
+  const { scope, filter, signal } = watch;
+  const { lookMs = LOOK_MS, keepAliveMs = KEEP_ALIVE_MS, gatherMs = GATHER_MS } = watch;
   const sql = db.scoped(scope);
   const followed = new Map<string, { sequence: number; time: Date }>();
   const announced = new Set<string>();
   let since = await databaseTime(sql);
+  let lookedAt = since;
   let missed = false;
   const alarm = createAlarm(signal);
   const take = (ids: readonly string[]): void => {
@@ -70,18 +78,21 @@ export async function* watchJobs(
   try {
     while (true) {
       signal.throwIfAborted();
+      const found = new Set<string>();
       if (missed || performance.now() - lastLook >= lookMs) {
         missed = false;
-        for (const id of followed.keys()) announced.add(id);
-        for (const id of await jobsCreatedSince(sql, since, MAX_JOBS)) announced.add(id);
         lastLook = performance.now();
+        const time = await databaseTime(sql);
+        for (const id of followed.keys()) announced.add(id);
+        for (const id of await jobsActiveSince(sql, filter, lookedAt, MAX_JOBS)) found.add(id);
+        lookedAt = time;
       }
-      const ids = [...announced];
+      const ids = [...announced.union(found)];
       announced.clear();
       for (let at = 0; at < ids.length; at += BATCH) {
         const batch = ids.slice(at, at + BATCH);
-        const unknown = batch.filter((id) => !followed.has(id));
-        const found = new Set(unknown.length ? await matchingJobs(sql, filter, unknown) : []);
+        const unknown = batch.filter((id) => !followed.has(id) && !found.has(id));
+        for (const id of unknown.length ? await matchingJobs(sql, filter, unknown) : []) found.add(id);
         const wanted = batch.filter((id) => followed.has(id) || found.has(id));
         let events: LoggedEvent[];
         do {
@@ -103,6 +114,7 @@ export async function* watchJobs(
         lastSent = performance.now();
       }
       await alarm.sleep(Math.min(lookMs, keepAliveMs));
+      if (announced.size > 0) await pause(gatherMs);
     }
   } finally {
     for (const end of unsubscribe) end();

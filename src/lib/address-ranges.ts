@@ -32,15 +32,15 @@ export function parsePlaces(entries: readonly string[]): Places & {
   return { ranges, hosts, wrong };
 }
 
-/** A range or a single address; null if `text` is neither. */
+/** A range or a single address, one that is mapped into IPv6 as what it stands for; null if `text` is neither. */
 export function parseRange(text: string): AddressRange | null {
   try {
     // Short forms as `10.1` are misread too easily.
     if (!text.includes(":") && !/^\d+\.\d+\.\d+\.\d+(\/|$)/.test(text)) return null;
-    if (text.includes("/")) return ipaddr.parseCIDR(text);
-    if (!ipaddr.isValid(text)) return null;
-    const address = ipaddr.parse(text);
-    return [address, address instanceof ipaddr.IPv4 ? 32 : 128];
+    const single = text.includes(":") ? `${text}/128` : `${text}/32`;
+    const [address, bits] = ipaddr.parseCIDR(text.includes("/") ? text : single);
+    const isMapped = address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && bits >= 96;
+    return isMapped ? [address.toIPv4Address(), bits - 96] : [address, bits];
   } catch {
     return null;
   }

@@ -25,7 +25,7 @@ export function networkOf(ipAddress: string): string {
     .join(":")}::/64`;
 }
 
-/** Whether the host of an address, an IPv6 one in brackets, is this machine. */
+/** Whether a host is this machine; an IPv6 address may stand in brackets. */
 export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
+  return /^(localhost|::1|\[::1\]|127\.\d+\.\d+\.\d+)$/.test(host);
 }

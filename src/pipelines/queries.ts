@@ -1,5 +1,4 @@
 import { json, likePattern, type Sql } from "../db/sql.ts";
-import { storable } from "../lib/storable.ts";
 import type { Pipeline, PipelineVersion, StageConfig } from "./model.ts";
 
 type PipelineRow = Omit<Pipeline, "stages"> & { config: { stages: StageConfig[] } };
@@ -17,7 +16,7 @@ export type PipelineKey = { id: string } | { name: string };
 export async function findPipeline(sql: Sql, key: PipelineKey): Promise<Pipeline | null> {
   const [row] = await sql<PipelineRow[]>`
     select ${pipelineColumns(sql)} from pipelines
-    where ${"id" in key ? sql`id = ${key.id}` : sql`name = ${storable(key.name)}`} and deleted_at is null`;
+    where ${"id" in key ? sql`id = ${key.id}` : sql`name = ${key.name}`} and deleted_at is null`;
   return row ? fromRow(row) : null;
 }
 
@@ -32,7 +31,7 @@ export async function lockPipeline(sql: Sql, id: string): Promise<Pipeline | nul
 export async function findDeleted(sql: Sql, key: PipelineKey): Promise<Date | null> {
   const [row] = await sql<{ deletedAt: Date }[]>`
     select deleted_at from pipelines
-    where ${"id" in key ? sql`id = ${key.id}` : sql`name = ${storable(key.name)}`} and deleted_at is not null
+    where ${"id" in key ? sql`id = ${key.id}` : sql`name = ${key.name}`} and deleted_at is not null
     order by deleted_at desc limit 1`;
   return row?.deletedAt ?? null;
 }
@@ -91,7 +90,7 @@ export async function listPipelines(
 ): Promise<Pipeline[]> {
   const rows = await sql<PipelineRow[]>`
     select ${pipelineColumns(sql)} from pipelines where deleted_at is null
-      ${filter.query ? sql`and (name ilike ${likePattern(storable(filter.query))} or description ilike ${likePattern(storable(filter.query))})` : sql``}
+      ${filter.query ? sql`and (name ilike ${likePattern(filter.query)} or description ilike ${likePattern(filter.query)})` : sql``}
       ${filter.isActive === null ? sql`` : sql`and is_active = ${filter.isActive}`}
       ${page.beforeId ? sql`and id < ${page.beforeId}` : sql``}
     order by id desc limit ${page.limit}`;

@@ -21,11 +21,12 @@ export interface ClientAddresses {
 export function createClientAddresses(proxies: readonly AddressRange[]): ClientAddresses {
   const isProxy = (ipAddress: string) => proxies.length > 0 && isIn(ipAddress, proxies);
 
-  const walk = (socketAddress: string, hops: readonly (string | null)[]): string => {
+  const walk = (socketAddress: string, hops: string[], read: (hop: string) => string | null): string => {
     let address = socketAddress;
     for (const hop of hops.slice(-MAX_HOPS).reverse()) {
-      if (!isProxy(address) || hop === null) break;
-      address = hop;
+      const next = isProxy(address) ? read(hop) : null;
+      if (next === null) break;
+      address = next;
     }
     return address;
   };
@@ -37,8 +38,8 @@ export function createClientAddresses(proxies: readonly AddressRange[]): ClientA
       if (!isProxy(address)) return address;
       const { "x-forwarded-for": list, forwarded } = headers;
       const found = [
-        ...(list === undefined ? [] : [walk(address, String(list).split(",").map(addressIn))]),
-        ...(forwarded === undefined ? [] : [walk(address, String(forwarded).split(",").map(forIn))]),
+        ...(list === undefined ? [] : [walk(address, String(list).split(","), addressIn)]),
+        ...(forwarded === undefined ? [] : [walk(address, unquotedSplit(String(forwarded), ","), forIn)]),
       ];
       const [first = address, second = first] = found;
       return first === second ? first : address;
@@ -46,10 +47,37 @@ export function createClientAddresses(proxies: readonly AddressRange[]): ClientA
   };
 }
 
-/** The `for` of one element of `Forwarded` (RFC 7239); null if it has none or hides it. */
+/** The `for` of one element of `Forwarded` (RFC 7239); null if it has none, or several, or hides it. */
 function forIn(element: string): string | null {
-  const value = /(?:^|;)\s*for\s*=\s*("[^"]*"|[^;\s"]*)\s*(?:;|$)/i.exec(element)?.[1];
-  return value === undefined ? null : addressIn(value.replaceAll('"', ""));
+  const nodes = unquotedSplit(element, ";").flatMap(
+    (pair) => /^for\s*=\s*(.*)$/is.exec(pair.trim())?.[1] ?? [],
+  );
+  const [node = "", ...others] = nodes;
+  return others.length === 0 ? addressIn(node.replace(/^"([^"]*)"$/, "$1")) : null;
+}
+
+/**
+ * The parts between separators that do not stand in quotes, as those of a host's name that a client has made up may. Read
+ * from the right, so that a quote that a client has left open ends where the words of the proxy begin.
+ */
+function unquotedSplit(text: string, separator: string): string[] {
+  const parts: string[] = [];
+  let end = text.length;
+  let isQuoted = false;
+  for (let at = text.length - 1; at >= 0; at--) {
+    if (text[at] === '"' && !isEscaped(text, at)) isQuoted = !isQuoted;
+    if (text[at] !== separator || isQuoted) continue;
+    parts.push(text.slice(at + 1, end));
+    end = at;
+  }
+  return [...parts, text.slice(0, end)].reverse();
+}
+
+/** Whether an odd number of backslashes stands before. */
+function isEscaped(text: string, at: number): boolean {
+  let first = at;
+  while (text[first - 1] === "\\") first--;
+  return (at - first) % 2 === 1;
 }
 
 /** An address that may stand in brackets and be followed by a port; null for anything else. */

@@ -3,7 +3,8 @@ import http2 from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import tls from "node:tls";
 import type { Clock } from "../lib/clock.ts";
-import { networkOf } from "../lib/network.ts";
+import { isLoopback, plainAddress } from "../lib/network.ts";
+import { createConnectionCounts } from "./connections.ts";
 import type { NodeHandler } from "./node-http.ts";
 import { createSessions } from "./sessions.ts";
 
@@ -66,7 +67,7 @@ export function createListener({
   ...options
 }: ListenerOptions): Listener {
   const sockets = new Set<Socket>();
-  const perAddress = new Map<string, number>();
+  const connections = createConnectionCounts(limits.maxConnectionsPerAddress, isProxy);
   const sessions = createSessions(
     { pingIntervalMs: limits.pingIntervalMs, idleMs: limits.sessionIdleMs, maxResets: limits.maxResets },
     clock,
@@ -134,7 +135,7 @@ export function createListener({
     if (secure && first[0] === TLS_HANDSHAKE) {
       socket.allowHalfOpen = false;
       secure.emit("connection", socket);
-    } else if (secure && !isLoopback(socket)) {
+    } else if (secure && !isLoopback(plainAddress(socket.remoteAddress ?? ""))) {
       socket.end(CLEARTEXT_REFUSED);
     } else if (first.subarray(0, PREFACE.length).equals(PREFACE)) {
       toH2(socket);
@@ -144,16 +145,12 @@ export function createListener({
   };
 
   h1.on("connection", (socket) => {
-    const address = networkOf(socket.remoteAddress ?? "");
-    const connections = (perAddress.get(address) ?? 0) + 1;
-    if (connections > limits.maxConnectionsPerAddress && !isProxy(address)) return socket.destroy();
-    perAddress.set(address, connections);
+    const ended = connections.admit(socket.remoteAddress ?? "");
+    if (!ended) return socket.destroy();
     sockets.add(socket);
     socket.once("close", () => {
       sockets.delete(socket);
-      const left = (perAddress.get(address) ?? 1) - 1;
-      if (left > 0) perAddress.set(address, left);
-      else perAddress.delete(address);
+      ended();
     });
     sniff(socket, limits.headersMs, route);
   });
@@ -236,10 +233,6 @@ export async function assertCanListen(host: string, port: number): Promise<void>
   } finally {
     probe.close();
   }
-}
-
-function isLoopback({ remoteAddress = "" }: Socket): boolean {
-  return /^(::1$|(::ffff:)?127\.)/.test(remoteAddress);
 }
 
 function listenError({ code, message }: NodeJS.ErrnoException, host: string, port: number): ListenError {

@@ -11,7 +11,7 @@ export interface Tried {
 /** A line of what the service must survive, as a set of tries. */
 export interface Attack {
   readonly name: string;
-  /** Why nothing is tried yet; said in the table. @throws NotBuiltError while what is attacked does not exist */
+  /** @throws NotTriedError if nothing can be tried; why is said in the table */
   run(target: Target): Promise<Tried[]>;
 }
 

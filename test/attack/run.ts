@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { startTestPostgres } from "../support/postgres.ts";
-import { programs } from "../support/processes.ts";
+import { endProgramsWithUs } from "../support/processes.ts";
 import { type Attack, type Flood, NotTriedError } from "./attack.ts";
 import { ATTACKS, FLOODS } from "./attacks/all.ts";
 import { brokenCheckout } from "./broken.ts";
@@ -16,8 +16,21 @@ import { findTarget, startTarget, type Target } from "./target.ts";
 
 const MOST_P99_MS = 200;
 const MOST_GROWTH_MIB = 50;
+/** How long one part of a run may take, attack or start: beyond that it hangs. */
+const MOST_MS = 120_000;
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
+
+let watchdog: NodeJS.Timeout | undefined;
+
+/** Ends the run as failed if this part of it hangs. */
+function begins(part: string): void {
+  clearTimeout(watchdog);
+  watchdog = setTimeout(() => {
+    say(`FAILED: ${part}: not done after ${MOST_MS / 1000} s`);
+    process.exit(1);
+  }, MOST_MS).unref();
+}
 
 async function outcomeOf(name: string, work: () => Promise<Outcome["tries"]>): Promise<Outcome> {
   const began = performance.now();
@@ -36,6 +49,7 @@ async function outcomeOf(name: string, work: () => Promise<Outcome["tries"]>): P
 async function oneByOne(target: Target, attacks: readonly Attack[]): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   for (const { name, run } of attacks) {
+    begins(name);
     const outcome = await outcomeOf(name, () => run(target));
     say(tableOf([outcome]));
     outcomes.push(outcome);
@@ -44,6 +58,7 @@ async function oneByOne(target: Target, attacks: readonly Attack[]): Promise<Out
 }
 
 async function allAtOnce(target: Target, floods: readonly Flood[], options: Options): Promise<Outcome[]> {
+  begins("the floods");
   const before = await startGoodClient(target);
   await sleep(options.calmMs);
   const calm = await before.stop();
@@ -85,6 +100,12 @@ function judge(calm: Measured, flooded: Measured, { judgesTime }: Options): Outc
 }
 
 async function attack(options: Options): Promise<number> {
+  const chosen = <T extends { name: string }>(all: readonly T[]): T[] =>
+    all.filter(({ name }) => name.toLowerCase().includes(options.only.toLowerCase()));
+  const [attacks, floods] = [chosen(ATTACKS), chosen(FLOODS)];
+  if (attacks.length + floods.length === 0)
+    throw new RangeError(`No attack has "${options.only}" in its name.`);
+  begins("the start");
   await using parts = new AsyncDisposableStack();
   if (!options.url) {
     const postgres = await startTestPostgres();
@@ -95,11 +116,9 @@ async function attack(options: Options): Promise<number> {
     await (options.url ? findTarget(options.url, process.env) : startTarget(checkout)),
   );
   say(`${target.url}${options.without ? `, WITHOUT ${options.without.toUpperCase()}` : ""}`);
-  const chosen = <T extends { name: string }>(all: readonly T[]): T[] =>
-    all.filter(({ name }) => name.toLowerCase().includes(options.only.toLowerCase()));
-  const outcomes = await oneByOne(target, chosen(ATTACKS));
-  const floods = chosen(FLOODS);
+  const outcomes = await oneByOne(target, attacks);
   if (floods.length > 0) outcomes.push(...(await allAtOnce(target, floods, options)));
+  begins("the end");
   const { text, through } = summaryOf(outcomes);
   say(`\n${through === 0 ? "ok" : "FAILED"}: ${text}`);
   for (const { name, tries } of outcomes)
@@ -109,12 +128,5 @@ async function attack(options: Options): Promise<number> {
 }
 
 const options = readOptions(process.argv.slice(2));
-process.once("exit", () => {
-  for (const program of programs) program.kill("SIGKILL");
-});
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
-setTimeout(() => {
-  say(`FAILED: not done after ${options.limitMs / 1000} s`);
-  process.exit(1);
-}, options.limitMs).unref();
+endProgramsWithUs();
 process.exitCode = (await attack(options)) === 0 ? 0 : 1;

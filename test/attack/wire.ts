@@ -46,7 +46,7 @@ function parse(text: string, ok: boolean): { code: string; reason: string } {
 
 export const bearer = (token: string): { authorization: string } => ({ authorization: `Bearer ${token}` });
 
-/** The answer of a plain request, with its path as written. */
+/** In short, for the table. */
 export function cameOf({ status, code, reason }: Seen): string {
   return `${status} ${reason || code}`;
 }

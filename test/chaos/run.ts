@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { programs } from "../support/processes.ts";
+import { endProgramsWithUs } from "../support/processes.ts";
 import type { Arena, Fault } from "./arena.ts";
 import { createBook } from "./book.ts";
 import { withoutFencing } from "./broken.ts";
@@ -108,13 +108,8 @@ async function run(options: Options): Promise<number> {
   return breaches;
 }
 
-function endAll(): void {
-  for (const program of programs) program.kill("SIGKILL");
-}
-
 const options = readOptions(process.argv.slice(2), process.env);
-process.once("exit", endAll);
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+endProgramsWithUs();
 setTimeout(() => {
   say(`FAILED: CHAOS_SEED=${options.seed}: not done after ${options.limitMs / 1000} s`);
   process.exit(1);

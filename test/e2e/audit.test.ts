@@ -1,35 +1,9 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import postgres from "postgres";
 import { expect, test } from "vitest";
-import { startEmbeddedPostgres } from "../../src/db/embedded.ts";
+import { startPausablePostgres } from "../support/pausable-postgres.ts";
 import { createSite, eventually, type Site } from "../support/processes.ts";
-
-/** A database server that stands still and goes on as a whole. */
-async function startDatabase() {
-  const dataDir = mkdtempSync(join(tmpdir(), "sluice-audit-pg-"));
-  const server = await startEmbeddedPostgres({ dataDir });
-  const signal = (name: NodeJS.Signals): void => {
-    const all = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" })
-      .split("\n")
-      .map((line) => line.trim().split(/\s+/).map(Number));
-    for (const [pid = 0, parent] of all) {
-      if (pid === server.pid || parent === server.pid) process.kill(pid, name);
-    }
-  };
-  return {
-    url: server.url,
-    pause: () => signal("SIGSTOP"),
-    resume: () => signal("SIGCONT"),
-    async [Symbol.asyncDispose]() {
-      signal("SIGCONT");
-      await server.stop();
-      rmSync(dataDir, { recursive: true, force: true });
-    },
-  };
-}
 
 async function call(
   site: Site,
@@ -55,7 +29,7 @@ const onDisk = (site: Site): string => {
 };
 
 test("through a paused database and kill -9 each change has one row and no other call two; reads are lost in the window alone", async () => {
-  await using database = await startDatabase();
+  await using database = await startPausablePostgres();
   await using site = await createSite({ env: { DATABASE_URL: database.url } });
   const sql = postgres(database.url, { max: 1, onnotice: () => {} });
   const known: string[] = [];

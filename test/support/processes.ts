@@ -72,6 +72,14 @@ export interface Site extends AsyncDisposable {
 /** Those that were started and not forgotten; `show-output.ts` shows them when a test has failed. */
 export const programs = new Set<Program>();
 
+/** For programs that no test framework ends: whatever was started ends with this process, also when that is interrupted. */
+export function endProgramsWithUs(): void {
+  process.once("exit", () => {
+    for (const program of programs) program.kill("SIGKILL");
+  });
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+}
+
 /** Starts a program whose output is kept; whoever starts it ends it. */
 export function startProcess(
   command: readonly string[],

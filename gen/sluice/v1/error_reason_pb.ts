@@ -394,8 +394,8 @@ export const ErrorReason = {
   STORAGE_UNAVAILABLE: 52,
 
   /**
-   * A quota is used up: open streams, waiting jobs or stored bytes of one user; `QuotaFailure` says which, the metadata its
-   * `limit`. [RESOURCE_EXHAUSTED]
+   * A quota is used up: open streams, waiting jobs or stored bytes of one user, or roles; `QuotaFailure` says which, the
+   * metadata its `limit`. [RESOURCE_EXHAUSTED]
    *
    * @generated from enum value: ERROR_REASON_QUOTA_EXCEEDED = 53;
    */
@@ -559,7 +559,7 @@ export const ErrorReason = {
   SERVICE_REFUSED: 81,
 
   /**
-   * Nobody would be left who can log in and administer the service: no other active person has the role `admin`.
+   * Nobody would be left who can log in and administer the service: no other who can log in has the role `admin`.
    * [FAILED_PRECONDITION]
    *
    * @generated from enum value: ERROR_REASON_LAST_ADMIN = 90;

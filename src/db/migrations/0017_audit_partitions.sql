@@ -33,7 +33,10 @@ create table audit_logs (
   -- begin or end of a stream; empty for what has one row.
   phase text not null default '',
   -- In this order: the rows of a time are found by it.
-  primary key (timestamp, id)
+  primary key (timestamp, id),
+  -- What cannot be told, and so not be sealed, is not taken: it would hold up the seals of all others.
+  constraint audit_logs_tellable check (timestamp >= '1970-01-01 00:00:00+00' and timestamp < '10000-01-01 00:00:00+00'
+    and abs(duration_ms) < 'infinity')
 ) partition by range (timestamp);
 create index audit_logs_by_user on audit_logs (user_id, timestamp, id);
 create index audit_logs_by_resource on audit_logs (resource_type, resource_id, timestamp, id);
@@ -60,7 +63,7 @@ begin
   if to_regclass(name) is not null then
     return false;
   end if;
-  execute format('create table %I (like audit_logs including defaults)', name);
+  execute format('create table %I (like audit_logs including defaults including constraints)', name);
   execute format('create trigger audit_logs_append_only before update or delete or truncate on %I '
     'for each statement execute function audit_logs_refuse_change()', name);
   -- Before the rows are looked at, or one that comes between makes the attaching fail.

@@ -2,12 +2,14 @@
 create table audit_seals (
   -- Without gaps from 1.
   sequence bigint primary key,
-  id uuid not null unique,
+  -- Not unique: a row with the id of another, added past the service, must not hold up the seals of all that follow.
+  id uuid not null,
   timestamp timestamptz(3) not null,
   -- SHA-256 of the entry alone; hash is that of the hash before, this one and the time.
   digest bytea not null,
   hash bytea not null
 );
+create index audit_seals_by_id on audit_seals (id);
 create index audit_seals_by_time on audit_seals (timestamp, sequence);
 
 create table audit_checkpoints (

@@ -14,23 +14,18 @@ create table stored_bytes (
 );
 create index stored_bytes_by_owner on stored_bytes (owner_id) include (bytes);
 
-create function count_new_documents() returns trigger language plpgsql as $$
+-- The argument is 1 or -1.
+create function count_documents() returns trigger language plpgsql as $$
 begin
-  insert into stored_bytes select owner_id, sum(size_bytes) from added where size_bytes > 0 group by owner_id;
+  insert into stored_bytes
+  select owner_id, tg_argv[0]::int * sum(size_bytes) from changed where size_bytes > 0 group by owner_id;
   return null;
 end
 $$;
-create trigger documents_added after insert on documents referencing new table as added
-  for each statement execute function count_new_documents();
-
-create function count_deleted_documents() returns trigger language plpgsql as $$
-begin
-  insert into stored_bytes select owner_id, -sum(size_bytes) from removed where size_bytes > 0 group by owner_id;
-  return null;
-end
-$$;
-create trigger documents_removed after delete on documents referencing old table as removed
-  for each statement execute function count_deleted_documents();
+create trigger documents_added after insert on documents referencing new table as changed
+  for each statement execute function count_documents('1');
+create trigger documents_removed after delete on documents referencing old table as changed
+  for each statement execute function count_documents('-1');
 
 -- The bytes of an upload or of a document that was fetched have arrived.
 create function count_changed_document() returns trigger language plpgsql as $$

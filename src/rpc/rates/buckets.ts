@@ -83,7 +83,8 @@ export function createTokenBuckets(
     settled({ key, spent }, level) {
       const bucket = buckets.get(key);
       if (!bucket) return;
-      bucket.spent -= spent;
+      // Less has been spent if it was forgotten meanwhile, and is a new one.
+      bucket.spent = Math.max(0, bucket.spent - spent);
       if (bucket.spent < batch) dueKeys.delete(key);
       // What was spent since the settlement began is not in the level yet.
       bucket.tokens = Math.min(burst, level) - bucket.spent;

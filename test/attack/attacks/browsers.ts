@@ -1,5 +1,5 @@
 import http from "node:http";
-import { type Attack, NotTriedError, type Tried } from "../attack.ts";
+import { type Attack, ownOf, type Tried } from "../attack.ts";
 import type { Target } from "../target.ts";
 import { bearer, call } from "../wire.ts";
 
@@ -55,8 +55,7 @@ export const evilOrigins: Attack = {
 export const forwardedFor: Attack = {
   name: "X-Forwarded-For without a trusted proxy",
   async run(target) {
-    if (!target.own)
-      throw new NotTriedError("needs the record of a server that the attack has started itself");
+    const { sql } = ownOf(target);
     const spoofed = "198.51.100.66";
     const requestId = `spoof-${Date.now()}`;
     const headers = {
@@ -67,7 +66,7 @@ export const forwardedFor: Attack = {
       "x-request-id": requestId,
     };
     await call(target, "JobsService/CreateJob", { text: "x" }, headers);
-    const rows = await target.own.sql<{ ip: string }[]>`
+    const rows = await sql<{ ip: string }[]>`
       select host(ip_address) as ip from audit_logs where request_id = ${requestId}`;
     return [
       {

@@ -24,7 +24,7 @@ export const massAssignment: Attack = {
       { version: 7 },
       { expireTime: "2040-01-01T00:00:00Z" },
     ];
-    // A field that the contract does not have, and one that has the number of another's: 1000 = "…".
+    // With a field that the contract does not have: 1000, a text.
     const message = toBinary(
       CreateJobRequestSchema,
       create(CreateJobRequestSchema, { source: { case: "text", value: "x" } }),
@@ -51,7 +51,7 @@ export const massAssignment: Attack = {
       {
         what: "an unknown field in binary",
         came: `${binary.status}, ${answered.includes(bob.id) ? "a job of the caller's" : "not of the caller's"}`,
-        held: !answered.includes(alice.id),
+        held: binary.ok && answered.includes(bob.id) && !answered.includes(alice.id),
       },
     ];
   },

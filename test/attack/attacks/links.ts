@@ -2,24 +2,19 @@ import { deriveKey } from "../../../src/lib/secret-box.ts";
 import { createLinkSigner } from "../../../src/storage/signed-links.ts";
 import type { Person } from "../../support/contract/stand.ts";
 import type { Attack, Tried } from "../attack.ts";
+import { bearer, call } from "../wire.ts";
 
 const BYTES = "a document";
 
 export const signedLinks: Attack = {
   name: "Signed URLs altered, expired, of another user",
   async run(target) {
-    const linkOf = async ({ client }: Person): Promise<URL> => {
-      // The SDK uploads by itself; the link is asked for by hand.
-      const response = await fetch(`${target.url}/sluice.v1.JobsService/CreateUpload`, {
-        method: "POST",
-        headers: { "content-type": "application/json", authorization: `Bearer ${tokenOf.get(client)}` },
-        body: JSON.stringify({ sizeBytes: BYTES.length, filename: "a.txt" }),
-      });
-      return new URL(((await response.json()) as { uploadUrl: string }).uploadUrl);
+    // The SDK uploads by itself; the link is asked for by hand.
+    const linkOf = async ({ accessToken }: Person): Promise<URL> => {
+      const file = { sizeBytes: BYTES.length, filename: "a.txt" };
+      const { text } = await call(target, "JobsService/CreateUpload", file, bearer(accessToken));
+      return new URL((JSON.parse(text) as { uploadUrl: string }).uploadUrl);
     };
-    const tokenOf = new Map(
-      [target.alice, target.bob].map(({ client, accessToken }) => [client, accessToken]),
-    );
     const [hers, his] = [await linkOf(target.alice), await linkOf(target.bob)];
     const put = async (what: string, url: URL, body = BYTES, method = "PUT"): Promise<Tried> => {
       const { status } = await fetch(url, method === "PUT" ? { method, body } : { method });

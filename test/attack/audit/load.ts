@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { between, branch, pick, type Random } from "../../chaos/random.ts";
+import { envelope, readEnvelopes } from "../../support/contract/post.ts";
 
 /** A call as its client knows it. */
 export interface Made {
@@ -17,10 +18,16 @@ export interface Made {
 interface Call {
   readonly method: string;
   readonly body: object;
+  /** Left at its first message. */
+  readonly isStream?: true;
+  readonly isAnonymous?: true;
 }
 
 /** Jobs that a client has made, for calls about them. */
 type Own = readonly string[];
+
+/** Where anonymous calls are said to come from; floods are counted by address. */
+export const STRANGER = "203.0.113.7";
 
 const NOBODYS = "0198c0de-0000-7000-8000-000000000000";
 const ownOr = (random: Random, own: Own): string => (own.length > 0 ? pick(random, own) : NOBODYS);
@@ -39,6 +46,12 @@ const KINDS = {
   unknown: () => ({ method: "JobsService/GetJob", body: { id: NOBODYS } }),
   denied: () => ({ method: "SystemService/PauseQueue", body: {} }),
   invalid: () => ({ method: "JobsService/ListJobs", body: { pageSize: -1 } }),
+  watch: (random, _, own) => ({
+    method: "JobsService/WatchJob",
+    body: { id: ownOr(random, own) },
+    isStream: true,
+  }),
+  anonymous: () => ({ method: "JobsService/ListJobs", body: {}, isAnonymous: true }),
 } as const satisfies Record<string, (random: Random, id: string, own: Own) => Call>;
 
 export type Kind = keyof typeof KINDS;
@@ -85,22 +98,38 @@ async function send(
   { urls, accessToken }: LoadOptions,
   server: number,
   id: string,
-  { method, body }: Call,
+  { method, body, isStream, isAnonymous }: Call,
 ): Promise<{ code: string; jobId?: string | undefined }> {
+  const json = JSON.stringify(body);
   try {
     const response = await fetch(`${urls[server]}/sluice.v1.${method}`, {
       method: "POST",
       headers: {
-        "content-type": "application/json",
-        authorization: `Bearer ${accessToken}`,
+        "content-type": isStream ? "application/connect+json" : "application/json",
+        ...(isAnonymous ? { "x-forwarded-for": STRANGER } : { authorization: `Bearer ${accessToken}` }),
         "x-request-id": id,
       },
-      body: JSON.stringify(body),
+      body: isStream ? new Uint8Array(envelope(0, Buffer.from(json))) : json,
       signal: AbortSignal.timeout(CALL_MS),
     });
+    if (isStream) return { code: await firstOf(response) };
     const answer = (await response.json()) as { code?: string; job?: { id: string } };
     return { code: response.ok ? "ok" : (answer.code ?? "lost"), jobId: answer.job?.id };
   } catch {
     return { code: "lost" };
   }
+}
+
+/** What the first message of a stream says: `ok`, or the code with which the stream ends. */
+async function firstOf({ body }: Response): Promise<string> {
+  let bytes = Buffer.alloc(0);
+  for await (const chunk of body ?? []) {
+    bytes = Buffer.concat([bytes, chunk]);
+    const [frame] = readEnvelopes(bytes);
+    if (!frame) continue;
+    if (frame.flag === 0) return "ok";
+    const { error } = JSON.parse(frame.data.toString()) as { error?: { code: string } };
+    return error?.code ?? "lost";
+  }
+  return "lost";
 }

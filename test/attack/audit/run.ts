@@ -3,23 +3,21 @@
  * in between: `npm run audit-proof`. Then every call is looked for in the audit log. AUDIT_SEED repeats the order of calls,
  * AUDIT_CALLS and AUDIT_PAUSE_MS change the size. Ends with 1 when a row is missing or too many.
  */
-import { randomBytes } from "node:crypto";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createSluice } from "@sluice/sdk";
 import postgres from "postgres";
 import { createMember, type Member } from "../../chaos/member.ts";
-import { createSite, programs, type Site } from "../../support/processes.ts";
+import { ADMIN, sharedSettings } from "../../support/installation.ts";
+import { startPausablePostgres } from "../../support/pausable-postgres.ts";
+import { createSite, endProgramsWithUs, type Site } from "../../support/processes.ts";
 import { type Made, makeCalls } from "./load.ts";
-import { startPausablePostgres } from "./postgres.ts";
-import { type Evidence, judge, readEvidence } from "./verdict.ts";
+import { type Evidence, judge, judgeAnonymous, readEvidence } from "./verdict.ts";
 
 const CLIENTS = 20;
 const LIMIT_MS = 285_000;
 /** What lies on the disk is brought to the database within seconds. */
 const SETTLE_MS = 60_000;
 const LOOK_MS = 1_000;
-const ADMIN = { email: "admin@example.org", password: "seven owls read by lamplight" };
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const number = (name: string, otherwise: number): number => Number(process.env[name] ?? otherwise);
 
@@ -28,11 +26,9 @@ async function prove(seed: number, calls: number, pauseMs: number): Promise<bool
   const database = parts.use(await startPausablePostgres());
   const files = parts.use(await createSite());
   const env = {
-    DATABASE_URL: database.url,
-    SLUICE_MASTER_KEY: randomBytes(32).toString("hex"),
-    SLUICE_STORAGE_URL: join(files.folder, "files"),
-    SLUICE_ADMIN_EMAIL: ADMIN.email,
-    SLUICE_ADMIN_PASSWORD: ADMIN.password,
+    ...sharedSettings(database.url, files.folder),
+    // The clients say for whom they call, so that those of the users and those of nobody have different addresses.
+    SLUICE_TRUSTED_PROXIES: "127.0.0.0/8,::1",
     SLUICE_LOG_LEVEL: "warn",
   };
   const servers: { site: Site; member: Member }[] = [];
@@ -81,11 +77,15 @@ async function prove(seed: number, calls: number, pauseMs: number): Promise<bool
   const sql = postgres(database.url, { max: 1, onnotice: () => {}, fetch_types: false });
   parts.defer(() => sql.end({ timeout: 1 }));
   const endsAt = performance.now() + SETTLE_MS;
-  let counts = judge({ made, killed, ...(await readEvidence(sql)) } satisfies Evidence);
-  while (counts.some(({ breaches }) => breaches.length > 0) && performance.now() < endsAt) {
+  const evidence = async (): Promise<Evidence> => ({ made, killed, ...(await readEvidence(sql)) });
+  while (judge(await evidence()).some(({ breaches }) => breaches.length > 0)) {
+    if (performance.now() > endsAt) break;
     await sleep(LOOK_MS);
-    counts = judge({ made, killed, ...(await readEvidence(sql)) });
   }
+  // At its end a server writes down what it has counted.
+  for (const { member } of servers) await member.end("SIGTERM");
+  const last = await evidence();
+  const counts = [...judge(last), ...judgeAnonymous(last)];
   for (const { name, count, breaches } of counts) {
     say(`${breaches.length > 0 ? "BREACH" : "      "} ${String(count).padStart(6)}  ${name}`);
     for (const breach of breaches.slice(0, 5)) say(`                 ${breach}`);
@@ -95,10 +95,7 @@ async function prove(seed: number, calls: number, pauseMs: number): Promise<bool
 }
 
 const seed = number("AUDIT_SEED", Date.now() % 1_000_000);
-process.once("exit", () => {
-  for (const program of programs) program.kill("SIGKILL");
-});
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+endProgramsWithUs();
 setTimeout(() => {
   say(`FAILED: AUDIT_SEED=${seed}: not done after ${LIMIT_MS / 1000} s`);
   process.exit(1);

@@ -251,6 +251,26 @@ test("of a flood of anonymous calls twenty have a row, and one row counts the ot
   ]);
 });
 
+test("of a user's calls beyond the rate twenty have a row, and one row of the user counts the others; no allowed one is left out", async () => {
+  await using h = await startInstallation({ SLUICE_RATE_PER_USER: "1" });
+  const { accessToken: credential } = await h.login();
+  const outcomes = await Promise.all(
+    Array.from({ length: 120 }, () => h.call(methodNamed("GetCaller"), {}, { credential })),
+  );
+  await h.stop();
+  const allowed = outcomes.filter(({ code }) => code === "ok").length;
+  expect(allowed).toBeGreaterThan(0);
+  const rows = await h.db.sql<{ action: string; decision: string; email: string; count: number | null }[]>`
+    select action, decision, u.email, (request_details->>'count')::int as count
+    from audit_logs join users u on u.id = user_id where action in ('auth.get_caller', 'rpc.flood')`;
+  const of = (decision: string) => rows.filter((row) => row.decision === decision);
+  expect(of("allowed")).toHaveLength(allowed);
+  expect(of("denied")).toHaveLength(20);
+  expect(of("")).toMatchObject([
+    { action: "rpc.flood", email: ADMIN.email, count: outcomes.length - allowed - 20 },
+  ]);
+});
+
 test("nothing that a client sends breaks a line or colours a terminal", async () => {
   await using h = await startInstallation();
   const { accessToken: credential } = await h.login();

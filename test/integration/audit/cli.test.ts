@@ -1,9 +1,11 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { expect, test, vi } from "vitest";
+import type { ClientSettings } from "../../../src/cli/context.ts";
 import { runProgram } from "../../../src/cli/program.ts";
 import { serverCommands } from "../../../src/commands.ts";
+import { ADMIN, startInstallation } from "./audit-harness.ts";
 import { openTrail, startWire, type Trail } from "./trail-harness.ts";
 
 class Text extends Writable {
@@ -14,26 +16,30 @@ class Text extends Writable {
   }
 }
 
-/** The command line in this process, against a server of its own. */
+/** The command line in this process. */
+async function run(settings: ClientSettings, args: readonly string[]) {
+  const [stdout, stderr] = [new Text(), new Text()];
+  // Verifying a file is a command of the server's half, which writes to the process's own output.
+  const own = vi.spyOn(process.stdout, "write").mockImplementation((text) => stdout.write(text));
+  try {
+    const code = await runProgram(["audit", ...args], {
+      ...serverCommands,
+      version: "test",
+      settings: () => settings,
+      io: { stdin: process.stdin, stdout, stderr },
+    });
+    return { code, stdout: stdout.text, stderr: stderr.text };
+  } finally {
+    own.mockRestore();
+  }
+}
+
+/** The same, against a server of its own. */
 async function startCli(trail: Trail) {
   const wire = await startWire(trail, [trail.admin]);
+  const settings = { url: wire.url, apiKey: "0", dataDir: trail.folder, configDir: trail.folder };
   return {
-    async sluice(...args: string[]) {
-      const [stdout, stderr] = [new Text(), new Text()];
-      // Verifying a file is a command of the server's half, which writes to the process's own output.
-      const own = vi.spyOn(process.stdout, "write").mockImplementation((text) => stdout.write(text));
-      try {
-        const code = await runProgram(["audit", ...args], {
-          ...serverCommands,
-          version: "test",
-          settings: () => ({ url: wire.url, apiKey: "0", dataDir: trail.folder, configDir: trail.folder }),
-          io: { stdin: process.stdin, stdout, stderr },
-        });
-        return { code, stdout: stdout.text, stderr: stderr.text };
-      } finally {
-        own.mockRestore();
-      }
-    },
+    sluice: (...args: string[]) => run(settings, args),
     [Symbol.asyncDispose]: wire[Symbol.asyncDispose],
   };
 }
@@ -57,7 +63,8 @@ test("entries are listed in a table or as JSON, by every filter", async () => {
     code: 0,
     stderr: "No entries.\n",
   });
-  expect((await cli.sluice("list", "--since", "yesterday")).code).toBe(2);
+  for (const time of ["yesterday", "5", "2026-13-01"])
+    expect((await cli.sluice("list", "--since", time)).code, time).toBe(2);
 });
 
 test("an export and the key of the server verify each other, without the server; a changed file does not", async () => {
@@ -88,6 +95,35 @@ test("an export and the key of the server verify each other, without the server;
   expect(JSON.parse(stdout)).toMatchObject({ ok: false, fault: "CHANGED", first_broken_sequence: 2 });
   expect(await cli.sluice("verify", join(trail.folder, "none"))).toMatchObject({ code: 1 });
   expect(await cli.sluice("verify", file, "--from", "1")).toMatchObject({ code: 2 });
+});
+
+test("an export takes no other file's place, and says where it cannot be written", async () => {
+  await using trail = await openTrail();
+  await using cli = await startCli(trail);
+  const folder = await mkdtemp(join(trail.folder, "exports-"));
+  const file = join(folder, "a.ndjson");
+  await writeFile(file, "of last month");
+  const refused = `${file} is there already: name another file, or remove it.\n`;
+  expect(await cli.sluice("export", "--output", file)).toEqual({ code: 1, stdout: "", stderr: refused });
+  expect(await readFile(file, "utf8")).toBe("of last month");
+  for (const nowhere of [join(folder, "none", "b"), join(file, "b")]) {
+    const stderr = `${nowhere} cannot be written: there is no such folder.\n`;
+    expect(await cli.sluice("export", "--output", nowhere)).toEqual({ code: 1, stdout: "", stderr });
+  }
+  expect(await readdir(folder)).toEqual(["a.ndjson"]);
+});
+
+test("whose entries are looked for is said by e-mail address too", async () => {
+  await using h = await startInstallation();
+  await h.login();
+  const settings = { url: h.url, dataDir: h.dataDir, configDir: h.dataDir };
+  const of = (user: string) =>
+    run(settings, ["list", "--user", user, "--action", "auth.login", "--succeeded", "--json"]);
+  const { stdout, stderr } = await of(ADMIN.email.toUpperCase());
+  const [admin] = await h.db.sql<{ id: string }[]>`select id from users where email = ${ADMIN.email}`;
+  expect(JSON.parse(stdout), stderr).toMatchObject({ action: "auth.login", userId: admin?.id });
+  const unknown = { code: 1, stdout: "", stderr: "There is no user nobody@example.com.\n" };
+  expect(await of("nobody@example.com")).toEqual(unknown);
 });
 
 test("without a file the server verifies its log, and says what is broken", async () => {

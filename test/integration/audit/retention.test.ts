@@ -5,6 +5,7 @@ import { createAuditor } from "../../../src/audit/auditor.ts";
 import { addAuditMonth } from "../../../src/audit/queries.ts";
 import { createAuditRetention } from "../../../src/audit/retention.ts";
 import { verifyFile } from "../../../src/audit/verify-file.ts";
+import { until } from "../../support/until.ts";
 import { exported, KEY, openTrail, silent, type Trail } from "./trail-harness.ts";
 
 const never = new AbortController().signal;
@@ -83,6 +84,37 @@ test("nothing is removed before it has its place in the chain, nor where nothing
   expect(await retentionOf(trail, 500).sweep()).toEqual([]);
   expect(await actionsOf(trail)).toEqual(before);
   expect(await retentionOf(trail).sweep()).toHaveLength(3);
+});
+
+test("a month to which an entry is being added stays until that has its place in the chain too", async () => {
+  await using trail = await agedTrail();
+  const retention = retentionOf(trail);
+  const waits = async () =>
+    (await trail.db.sql`select from pg_locks where not granted and relation = 'audit_logs'::regclass`)
+      .length > 0;
+  const sweeping = await trail.db.begin(async (tx) => {
+    await createAuditor(() => Date.UTC(2025, 7, 6)).record(tx, trail.admin, { action: "test.later" });
+    const removed = retention.sweep();
+    await until(waits, "retention waits for the entry");
+    return { removed };
+  });
+  expect(await sweeping.removed).toEqual([]);
+  expect(await actionsOf(trail)).toContain("test.later");
+  await trail.sealer.sealAll();
+  expect(await retention.sweep()).toHaveLength(3);
+  await trail.sealer.sealAll();
+  expect((await verify(trail)).broken).toBeNull();
+});
+
+test("a forged checkpoint makes retention remove no numbers of the chain", async () => {
+  await using trail = await agedTrail();
+  await trail.db.sql`insert into audit_checkpoints
+    select number + 1, sequence, hash, 0, time, sequence, hash, now(), number + 1, signature, signature
+    from audit_checkpoints order by number desc limit 1`;
+  const numbers = () => trail.db.sql`select sequence from audit_seals order by sequence`;
+  const before = await numbers();
+  await retentionOf(trail, 500).sweep();
+  expect(await numbers()).toEqual(before);
 });
 
 test("what an intruder removes is not excused by retention", async () => {

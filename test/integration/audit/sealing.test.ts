@@ -49,6 +49,28 @@ test("an entry that says it was written in the future gets its number all the sa
   expect((await numbered(trail)).map(({ action }) => action)).toEqual(["test.future"]);
 });
 
+test("a row that is added past the service cannot hold up the seals of those that follow", async () => {
+  await using trail = await openTrail();
+  await trail.write(["test.act"]);
+  await trail.sealer.sealAll();
+  await trail.db.sql`insert into audit_logs (id, timestamp, action)
+    select id, timestamp + interval '1 ms', 'test.copy' from audit_logs`;
+  await trail.write(["test.next"]);
+  expect(await trail.sealer.sealAll()).toBe(2);
+  expect((await trail.service.verify(trail.admin, { start: 0, end: 0 }, never)).broken).toBeNull();
+  for (const [time, duration] of [
+    ["infinity", 1],
+    ["-infinity", 1],
+    ["12000-01-01", 1],
+    ["2026-11-01", "Infinity"],
+    ["2026-11-01", "NaN"],
+  ]) {
+    const added = trail.db.sql`insert into audit_logs (id, timestamp, action, duration_ms)
+      values (gen_random_uuid(), ${String(time)}::text::timestamptz, 'x', ${String(duration)}::text::float8)`;
+    await expect(added, `${time} ${duration}`).rejects.toThrow("audit_logs_tellable");
+  }
+});
+
 test("one process seals at a time, and the next goes on when it is gone", async () => {
   await using trail = await openTrail();
   const { sealer } = await trail.another();

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { type AuditRow, systemActor } from "../../../src/audit/model.ts";
 import { newKey, toRow } from "../../../src/audit/rows.ts";
 import { createSpill } from "../../../src/audit/spill.ts";
@@ -41,6 +41,7 @@ async function open() {
     });
     const metrics = createMetrics();
     const spill = createSpill({ root, name, maxBytes });
+    const reads = vi.spyOn(spill, "read");
     const made = createAuditWriter({
       pool: db.dedicated({ name: "audit", max: 2, statementTimeoutMs: 2_000 }),
       spill,
@@ -59,7 +60,7 @@ async function open() {
       await db.close();
     });
     const lost = async (): Promise<number> => (await metrics.auditLost.get()).values[0]?.value ?? 0;
-    return { ...made, stop, spill, lost };
+    return { ...made, stop, spill, reads, lost };
   };
   return { db: direct as Database, proxy, root, clock, writer };
 }
@@ -172,6 +173,22 @@ test("what a process that is gone has left is taken over; a torn last line is pa
   expect(await w.lost()).toBe(1);
 });
 
+test("a damaged line is counted once, however often the database does not take the others, and told at the end at the latest", async () => {
+  const { db, proxy, root, writer } = await open();
+  const folder = join(root, "gone-1-abc");
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, "00000001.ndjson"), `not a row\n${JSON.stringify(rowOf("left"))}\n`);
+  proxy.down();
+  const w = await writer("one");
+  await until(async () => w.reads.mock.calls.length > 2, "the segment is tried again");
+  proxy.up();
+  await until(async () => (await readdir(root)).length === 0, "the folder is given back");
+  expect(await countOf(db, "left")).toBe(1);
+  expect(await w.lost()).toBe(1);
+  await w.stop();
+  expect(await countOf(db, "audit.gap")).toBe(1);
+});
+
 test("a row that the database refuses holds up no other", async () => {
   const { db, writer } = await open();
   const w = await writer("one");
@@ -197,4 +214,29 @@ test("stopping brings what is in memory to the database, or else to the disk, fr
   proxy.up();
   await writer("three");
   await until(async () => (await countOf(db, "very last")) === 600, "the next process brings them");
+});
+
+test("stopping brings what went to the disk before to the database, if that is back", async () => {
+  const { db, proxy, root, writer } = await open();
+  const w = await writer("one");
+  proxy.hold();
+  addMany(w, "waiting", 300);
+  await until(async () => w.spill.rows >= 300, "rows are on the disk");
+  addMany(w, "later", 5);
+  proxy.release();
+  await w.stop();
+  expect(await countOf(db, "waiting")).toBe(300);
+  expect(await countOf(db, "later")).toBe(5);
+  expect(await readdir(root)).toEqual([]);
+});
+
+test("a full disk leaves no empty segments behind", async () => {
+  const { root } = await open();
+  const spill = createSpill({ root, name: "one", maxBytes: 1 });
+  for (let turn = 0; turn < 3; turn++) {
+    await expect(spill.append(["a row"])).rejects.toThrow("is full");
+    await spill.segments();
+  }
+  expect(await segmentsIn(root)).toEqual([]);
+  await spill.close();
 });

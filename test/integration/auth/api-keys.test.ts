@@ -8,7 +8,7 @@ const make = (
   h: AuthHarness,
   caller: Caller,
   permissions: string[],
-  more: { expireTime?: Date; requestId?: string } = {},
+  more: { expireTime?: Date; requestId?: string; userId?: string } = {},
 ) =>
   h.auth.service.createApiKey(caller, {
     name: "ci",
@@ -96,13 +96,85 @@ test("a revoked key is out here at once and on every server within five seconds"
   const { key, secret } = await make(h, caller, ["jobs:read"]);
   expect(await h.outcome(h.as(secret, other))).toBe("ACCEPTED");
   const stream = await h.as(secret);
-  const revoked = await h.auth.service.revokeApiKey(caller, key.id);
+  const revoked = await h.auth.service.revokeApiKey(caller, { id: key.id });
   expect(await h.outcome(h.as(secret))).toBe("CREDENTIAL_INVALID");
   expect(await h.outcome(h.auth.revalidate(stream))).toBe("CREDENTIAL_INVALID");
   await expect.poll(() => h.outcome(h.as(secret, other)), { timeout: 5_000 }).toBe("CREDENTIAL_INVALID");
-  expect((await h.auth.service.revokeApiKey(caller, key.id)).revokedAt).toEqual(revoked.revokedAt);
+  expect((await h.auth.service.revokeApiKey(caller, { id: key.id })).revokedAt).toEqual(revoked.revokedAt);
   const rows = await h.db.sql`select 1 from audit_logs where action = 'api_keys.revoke'`;
   expect(rows).toHaveLength(1);
+});
+
+test("a revoked key takes with it what was made with it, in turn and whoever owns it, and nothing else", async () => {
+  await using h = await startAuth();
+  const other = await h.another();
+  const { caller } = await h.userWith("admin", "maker@example.com");
+  const robot = { email: "robot@example.com", roles: ["developer"], isServiceAccount: true };
+  const { user } = await h.auth.admin.createUser(robot);
+  // Its maker sees nobody else's keys, and may make and revoke all the same.
+  const wide = ["api_keys:create:any", "api_keys:delete", "jobs:read"];
+  const [first, beside] = [await make(h, caller, wide), await make(h, caller, wide)];
+  const second = await make(h, await h.as(first.secret), wide);
+  const third = await make(h, await h.as(second.secret), ["jobs:read"], { userId: user.id });
+  const kept = await make(h, await h.as(beside.secret), ["jobs:read"], { userId: user.id });
+  expect([first, second, third].map(({ key }) => key.makerKeyId)).toEqual([
+    null,
+    first.key.id,
+    second.key.id,
+  ]);
+  const secrets = [first, second, third].map(({ secret }) => secret);
+  const outcomes = (by = h.auth) => Promise.all(secrets.map((secret) => h.outcome(h.as(secret, by))));
+  expect(await outcomes(other)).toEqual(secrets.map(() => "ACCEPTED"));
+  await h.auth.service.revokeApiKey(await h.as(beside.secret), { id: first.key.id });
+  expect(await outcomes()).toEqual(secrets.map(() => "CREDENTIAL_INVALID"));
+  await expect
+    .poll(() => outcomes(other), { timeout: 5_000 })
+    .toEqual(secrets.map(() => "CREDENTIAL_INVALID"));
+  expect(await h.outcome(h.as(kept.secret))).toBe("ACCEPTED");
+  const rows = await h.db.sql`
+    select resource_id, request_details as details from audit_logs where action = 'api_keys.revoke'`;
+  const madeWithIt = [second.key.id, third.key.id].sort();
+  expect(rows).toEqual([{ resourceId: first.key.id, details: { made_with_it: madeWithIt } }]);
+});
+
+test("a key that is revoked without those that were made with it leaves them, until it is revoked again with them", async () => {
+  await using h = await startAuth();
+  const { caller } = await h.userWith("developer");
+  const wide = ["api_keys:create", "jobs:read"];
+  const first = await make(h, caller, wide);
+  const second = await make(h, await h.as(first.secret), wide);
+  const third = await make(h, await h.as(second.secret), ["jobs:read"]);
+  const outcomes = () => Promise.all([first, second, third].map(({ secret }) => h.outcome(h.as(secret))));
+  const revoke = (keepMadeKeys: boolean) =>
+    h.auth.service.revokeApiKey(caller, { id: first.key.id, keepMadeKeys });
+  const { revokedAt } = await revoke(true);
+  expect(await outcomes()).toEqual(["CREDENTIAL_INVALID", "ACCEPTED", "ACCEPTED"]);
+  await revoke(true);
+  expect(await revoke(false)).toMatchObject({ revokedAt });
+  expect(await outcomes()).toEqual(Array(3).fill("CREDENTIAL_INVALID"));
+  await revoke(false);
+  const rows = await h.db.sql`
+    select request_details as details from audit_logs where action = 'api_keys.revoke' order by timestamp`;
+  const madeWithIt = [second.key.id, third.key.id].sort();
+  expect(rows).toEqual([{ details: {} }, { details: { made_with_it: madeWithIt } }]);
+});
+
+test("a key that is revoked while it makes keys leaves none that works", async () => {
+  await using h = await startAuth();
+  const other = await h.another();
+  const { caller } = await h.userWith("developer");
+  for (let round = 0; round < 5; round++) {
+    const { key, secret } = await make(h, caller, ["api_keys:create", "jobs:read"]);
+    const makers = [await h.as(secret), await h.as(secret, other)];
+    const making = Array.from({ length: 10 }, (_, i) =>
+      make({ ...h, auth: i % 2 ? other : h.auth }, makers[i % 2]!, ["jobs:read"]).catch(() => null),
+    );
+    await h.auth.service.revokeApiKey(caller, { id: key.id });
+    await Promise.all(making);
+    const left = await h.db
+      .sql`select id from api_keys where maker_key_id = ${key.id} and revoked_at is null`;
+    expect(left).toEqual([]);
+  }
 });
 
 test("somebody else's key is neither seen nor revoked, and an administrator's reach is everybody's", async () => {
@@ -112,13 +184,13 @@ test("somebody else's key is neither seen nor revoked, and an administrator's re
   const { key, secret } = await make(h, owner, ["jobs:read"]);
   const page = { includeInactive: true, userId: null, beforeId: "", limit: 10 };
   expect(await h.auth.service.listApiKeys(stranger, page)).toEqual([]);
-  const foreign = await h.auth.service.revokeApiKey(stranger, key.id).catch((error) => error);
-  const unknown = await h.auth.service.revokeApiKey(stranger, "000000000000").catch((error) => error);
+  const foreign = await h.auth.service.revokeApiKey(stranger, { id: key.id }).catch((error) => error);
+  const unknown = await h.auth.service.revokeApiKey(stranger, { id: "000000000000" }).catch((error) => error);
   expect([foreign.reason, unknown.reason]).toEqual(["API_KEY_NOT_FOUND", "API_KEY_NOT_FOUND"]);
   expect(foreign.message.replace(key.id, "")).toBe(unknown.message.replace("000000000000", ""));
   expect(await h.outcome(h.as(secret))).toBe("ACCEPTED");
   const admin = await h.as((await h.auth.service.login(ADMIN, PEER)).accessToken);
-  expect(await h.outcome(h.auth.service.revokeApiKey(admin, key.id))).toBe("ACCEPTED");
+  expect(await h.outcome(h.auth.service.revokeApiKey(admin, { id: key.id }))).toBe("ACCEPTED");
 });
 
 test("lists go newest first, page by page, and leave out what is over unless asked", async () => {
@@ -126,7 +198,7 @@ test("lists go newest first, page by page, and leave out what is over unless ask
   const { caller } = await h.userWith("developer");
   const ids: string[] = [];
   for (let i = 0; i < 5; i++) ids.unshift((await make(h, caller, ["jobs:read"])).key.id);
-  await h.auth.service.revokeApiKey(caller, ids[1]!);
+  await h.auth.service.revokeApiKey(caller, { id: ids[1]! });
   const list = async (includeInactive: boolean) => {
     const seen: string[] = [];
     for (let beforeId = ""; ; beforeId = seen.at(-1)!) {

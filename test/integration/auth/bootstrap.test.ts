@@ -75,7 +75,7 @@ test("the machine's own key works without a login, survives restarts, and is rep
   await h.another();
   expect(await localCredentials(h.dataDir)).toBe(first);
 
-  await h.auth.service.revokeApiKey(caller, caller.credentialId);
+  await h.auth.service.revokeApiKey(caller, { id: caller.credentialId });
   await h.another();
   const second = await localCredentials(h.dataDir);
   expect(second).not.toBe(first);

@@ -126,3 +126,21 @@ test("roles, service accounts and their keys are kept from the command line", as
   expect((await run("users update robot@example.com --role viewer")).code).toBe(0);
   expect((await run("roles delete watcher")).out).toBe("The role watcher is deleted.\n");
 });
+
+test("a logout leaves the keys that were made after the login; a revocation of the login's key ends them", async () => {
+  await using h = await startAuth();
+  await using commands = await startCommands(h);
+  const run = (line: string, stdin = "") => commands.run(line, stdin, "");
+  const { email, password } = await h.userWith("developer");
+  expect(await run(`login --email ${email}`, `${password}\n`)).toMatchObject({ code: 0 });
+  const made = JSON.parse((await run("api-keys create ci --permission jobs:read --json")).out);
+  const outcome = () => h.outcome(h.as(made.secret));
+  expect((await run("logout")).err).toMatch(/^Logged out at \S+\n$/);
+  expect(await outcome()).toBe("ACCEPTED");
+  expect(await commands.run(`api-keys revoke ${made.makerKeyId} --keep-made-keys`)).toMatchObject({
+    code: 0,
+  });
+  expect(await outcome()).toBe("ACCEPTED");
+  expect(await commands.run(`api-keys revoke ${made.makerKeyId}`)).toMatchObject({ code: 0 });
+  expect(await outcome()).toBe("CREDENTIAL_INVALID");
+});

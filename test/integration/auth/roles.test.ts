@@ -30,6 +30,31 @@ test("a role is made once under its name and request id, sorted and without repe
   expect(await h.outcome(create(h, caller, "admin", ["jobs:read"]))).toBe("ROLE_EXISTS");
 });
 
+test("there are a thousand custom roles at the most, also when the last ones are made at once; one deleted makes room", async () => {
+  await using h = await startAuth();
+  const caller = await admin(h);
+  await h.db
+    .sql`insert into roles (name, permissions) select 'r' || n, '{jobs:read}' from generate_series(1, 997) n`;
+  const made = await Promise.all(
+    Array.from({ length: 8 }, (_, i) => h.outcome(create(h, caller, `last${i}`, ["jobs:read"]))),
+  );
+  expect(made.filter((outcome) => outcome === "ACCEPTED")).toHaveLength(3);
+  const refusal = await create(h, caller, "more", ["jobs:read"]).catch((error) => error);
+  expect(refusal).toMatchObject({ reason: "QUOTA_EXCEEDED", metadata: { quota: "roles", limit: "1000" } });
+  expect(await h.outcome(create(h, caller, "r1", ["jobs:read"]))).toBe("ROLE_EXISTS");
+  await h.auth.service.deleteRole(caller, "r1", 0);
+  expect(await h.outcome(create(h, caller, "more", ["jobs:read"]))).toBe("ACCEPTED");
+});
+
+test("a role that was deleted is made again by a repetition of the request that made it", async () => {
+  await using h = await startAuth();
+  const caller = await admin(h);
+  await create(h, caller, "brief", ["jobs:read"], "r1");
+  await h.auth.service.deleteRole(caller, "brief", 0);
+  expect(await create(h, caller, "brief", ["jobs:read"], "r1")).toMatchObject({ version: 1 });
+  expect(await h.db.sql`select 1 from audit_logs where action = 'roles.create'`).toHaveLength(2);
+});
+
 test("permissions that do not exist are named, each with the one that may be meant", async () => {
   await using h = await startAuth();
   const caller = await admin(h);

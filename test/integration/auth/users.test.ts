@@ -160,6 +160,12 @@ test("the last person who administers can neither be disabled nor lose the role"
   await create(h, caller, "robot@example.com", robot);
   const { id: off } = await create(h, caller, "off@example.com", { roles: ["admin"] });
   await update(h, caller, off, { isActive: false });
+  // Neither of them can log in here.
+  await h.db
+    .sql`insert into users (id, email, roles) values (gen_random_uuid(), 'none@example.com', '{admin}')`;
+  await h.db.sql`
+    insert into users (id, issuer, subject, roles)
+    values (gen_random_uuid(), 'https://login.example.org', 'alice', '{admin}')`;
   expect(await h.outcome(update(h, caller, userId, { isActive: false }))).toBe("LAST_ADMIN");
   expect(await h.outcome(update(h, caller, userId, { roles: ["viewer"] }))).toBe("LAST_ADMIN");
   expect(await h.outcome(update(h, caller, userId, { roles: ["admin", "viewer"] }))).toBe("ACCEPTED");
@@ -222,8 +228,8 @@ test("service accounts get keys from who may make them: no wider than maker and 
   const page = { includeInactive: false, userId: robot.id, beforeId: "", limit: 10 };
   expect(await h.auth.service.listApiKeys(caller, page)).toHaveLength(3);
   expect(await h.auth.service.listApiKeys(developer, page)).toHaveLength(0);
-  expect(await h.outcome(h.auth.service.revokeApiKey(developer, key.id))).toBe("API_KEY_NOT_FOUND");
-  await h.auth.service.revokeApiKey(caller, key.id);
+  expect(await h.outcome(h.auth.service.revokeApiKey(developer, { id: key.id }))).toBe("API_KEY_NOT_FOUND");
+  await h.auth.service.revokeApiKey(caller, { id: key.id });
   expect(await h.outcome(h.as(secret))).toBe("CREDENTIAL_INVALID");
 });
 

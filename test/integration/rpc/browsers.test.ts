@@ -1,7 +1,8 @@
 import https from "node:https";
 import { cors as connectCors } from "@connectrpc/connect";
 import { expect, test } from "vitest";
-import { selfSigned, startEdge } from "./edge-harness.ts";
+import { selfSigned } from "../../support/self-signed.ts";
+import { startEdge } from "./edge-harness.ts";
 
 const APP = "https://app.example.org";
 const CALL = "/sluice.v1.SystemService/GetServerInfo";

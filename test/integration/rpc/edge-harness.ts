@@ -1,7 +1,3 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { JobsService } from "../../../gen/sluice/v1/jobs_pb.ts";
 import { SystemService } from "../../../gen/sluice/v1/system_pb.ts";
 import type { Caller } from "../../../src/lib/caller.ts";
@@ -174,19 +170,5 @@ export async function until(condition: () => boolean, ms = 5_000): Promise<void>
   while (!condition()) {
     if (performance.now() > end) throw new Error(`not within ${ms} ms: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
-/** A certificate for localhost, made by openssl. */
-export function selfSigned(): { cert: string; key: string } {
-  const dir = mkdtempSync(path.join(tmpdir(), "sluice-cert-"));
-  const [cert, key] = [path.join(dir, "cert.pem"), path.join(dir, "key.pem")];
-  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
-  const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
-  try {
-    execFileSync("openssl", ["req", ...kind, ...subject, "-keyout", key, "-out", cert], { stdio: "ignore" });
-    return { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") };
-  } finally {
-    rmSync(dir, { recursive: true });
   }
 }

@@ -14,8 +14,9 @@ import {
 import { JobsService } from "../../../gen/sluice/v1/jobs_pb.ts";
 import { SystemService } from "../../../gen/sluice/v1/system_pb.ts";
 import { SluiceError } from "../../../src/lib/errors.ts";
+import { selfSigned } from "../../support/self-signed.ts";
 import { allClients } from "./clients.ts";
-import { JOB_ID, selfSigned, startEdge, until } from "./edge-harness.ts";
+import { JOB_ID, startEdge, until } from "./edge-harness.ts";
 
 const run = promisify(execFile);
 const headers = { authorization: "Bearer good" };

@@ -24,12 +24,12 @@ const HEAD = `# What calls leave in the audit log
 
 Written by \`npm run generate\` from the contract; never edit it by hand. Each call leaves one row; a server stream that begins
 leaves one more, for its end. Calls of \`grpc.health.v1\` leave none. Of the request everything that is set stands in
-\`request_details\`, under the names of the contract, save for what the last column names: secrets as \`[redacted]\`, bytes as
-their number and SHA-256, maps and free structs as their keys. Texts are cut at 256 characters, URLs lose userinfo and query, and the whole has
-8 KiB at most.
+\`request_details\`, under the names of the contract, save for page tokens and what the last column names: secrets as \`[redacted]\`,
+bytes as their number and SHA-256, maps and free structs as their keys. Texts are cut at 256 characters, lists at 20 items, URLs lose userinfo and
+query, and the whole has 8 KiB at most.
 
 Beside the rows of calls there are \`rpc.unknown\` (a method that the contract does not have), \`rpc.flood\` (the number of further
-calls without a caller in a minute, from one address), \`audit.gap\` (the number of rows that were lost, and when), one row for each job that a batch
+calls in a minute without a caller, from one address, or beyond the rate of one user), \`audit.gap\` (the number of rows that were lost, and when), one row for each job that a batch
 changes, and rows of the service itself, whose \`method\` is empty.
 `;
 

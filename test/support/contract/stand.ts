@@ -5,6 +5,7 @@ import { createAuditor } from "../../../src/audit/auditor.ts";
 import { createAdminVerbs } from "../../../src/auth/admin.ts";
 import { createPasswords } from "../../../src/auth/passwords.ts";
 import { openDatabase } from "../../../src/db/sql.ts";
+import { ADMIN } from "../installation.ts";
 import { createTestDatabase } from "../postgres.ts";
 import { createSite, type Program, type Site, type SiteOptions } from "../processes.ts";
 
@@ -34,8 +35,6 @@ export interface Stand extends AsyncDisposable {
   /** Another session of the person. */
   login(person: Pick<Person, "email" | "password">): Promise<Person>;
 }
-
-const ADMIN = { email: "admin@example.org", password: "seven owls read by lamplight" };
 
 /**
  * A server without a worker unless asked for; `env` and `checkout` as for a site.

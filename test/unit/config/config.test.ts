@@ -12,6 +12,7 @@ import {
   SETTING_NAMES,
 } from "../../../src/config.ts";
 import { DEFAULT_EXTRACT_LIMITS } from "../../../src/extract/extractor.ts";
+import { selfSigned } from "../../support/self-signed.ts";
 
 function faultsOf(environment: Record<string, string>): string {
   try {
@@ -23,12 +24,12 @@ function faultsOf(environment: Record<string, string>): string {
   return "";
 }
 
-async function withFile<T>(content: string, work: (path: string) => T): Promise<T> {
+async function withFile<T>(content: string, work: (path: string) => T | Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-config-"));
   try {
     const path = join(folder, "secret");
     await writeFile(path, content);
-    return work(path);
+    return await work(path);
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -69,6 +70,48 @@ test("every fault is named at once, and no value is shown", () => {
   const message = faultsOf(values);
   for (const name of Object.keys(values)) expect(message).toContain(name);
   expect(message).not.toMatch(/value|hunter2|secret-mail|99999/);
+});
+
+test("whatever a setting is given, its refusal says what it takes instead, once and in plain words", () => {
+  const said: string[] = [];
+  for (const name of SETTING_NAMES.filter((setting) => !setting.endsWith("_FILE"))) {
+    for (const value of [
+      "yes",
+      "-1",
+      "1e20",
+      "9".repeat(30),
+      "x".repeat(2_000),
+      ",",
+      "a:70000",
+      "http://%zz@h",
+    ])
+      said.push(
+        ...faultsOf({ [name]: value })
+          .split("\n")
+          .slice(1),
+      );
+  }
+  expect(said.length).toBeGreaterThan(150);
+  expect(said.filter((line) => /invalid|expected|received|too (big|small)/i.test(line))).toEqual([]);
+  for (const value of ["-1", "1e20", "1000001", "many"])
+    expect(faultsOf({ SLUICE_RATE_PER_USER: value })).toMatch(
+      /:\n {2}SLUICE_RATE_PER_USER: must be a whole number from 0 to 1000000$/,
+    );
+  expect(faultsOf({ SLUICE_BEHIND_PROXY: "yes" })).toMatch(
+    /:\n {2}SLUICE_BEHIND_PROXY: must be true or false$/,
+  );
+});
+
+test("an address whose password cannot be read is refused, since drivers would only say that it is malformed", () => {
+  for (const password of ["50%", "%zz", "%ff"]) {
+    const message = faultsOf({
+      DATABASE_URL: `postgres://u:${password}@h/d`,
+      REDIS_URL: `redis://a,redis://:${password}@h`,
+    });
+    for (const name of ["DATABASE_URL", "REDIS_URL"])
+      expect(message).toContain(`${name}: user and password must be percent-encoded`);
+    expect(message).not.toContain(password);
+  }
 });
 
 test("places that outgoing calls may reach are ranges and names, and what is neither is told by its place in the list", () => {
@@ -130,6 +173,29 @@ test("credentials do not cross a network in plain text unless somebody says that
   expect(faultsOf({ SLUICE_ADDR: "0.0.0.0:80", SLUICE_BEHIND_PROXY: "true" })).toBe("");
   expect(faultsOf({ SLUICE_TLS_CERT: "/cert" })).toContain("SLUICE_TLS_KEY");
   expect(faultsOf({ SLUICE_ADDR: "127.0.0.1:70000" })).toContain("SLUICE_ADDR");
+});
+
+test("a certificate and a key that TLS cannot be spoken with are refused before anything is started", async () => {
+  const [{ cert, key }, other] = [selfSigned(), selfSigned()];
+  const judge = (certificate: string, privateKey: string) =>
+    withFile(certificate, (certFile) =>
+      withFile(privateKey, (keyFile) => {
+        chmodSync(keyFile, 0o600);
+        return faultsOf({ SLUICE_TLS_CERT: certFile, SLUICE_TLS_KEY: keyFile });
+      }),
+    );
+  expect(await judge(cert, key)).toBe("");
+  for (const [certificate, privateKey] of [
+    [cert, other.key],
+    [key, cert],
+    ["", key],
+    [cert, ""],
+    ["planted", "planted"],
+  ] as const) {
+    const message = await judge(certificate, privateKey);
+    expect(message).toContain("SLUICE_TLS_CERT and SLUICE_TLS_KEY: the files must hold");
+    expect(message).not.toContain("planted");
+  }
 });
 
 test("a master key has 32 bytes or more in hex or base64, and nothing else is taken for one", () => {
@@ -278,14 +344,14 @@ test("what would open the service wider than it looks is refused, all of it at o
     SLUICE_BEHIND_PROXY: "true",
     SLUICE_PUBLIC_URL: "http://sluice.example.org",
     SLUICE_CORS_ORIGINS: "https://app.example.org,*,https://app.example.org/path,null,app.example.org",
-    SLUICE_TRUSTED_PROXIES: "10.0.0.0/8,0.0.0.0/0,proxy.example.org",
+    SLUICE_TRUSTED_PROXIES: "10.0.0.0/8,0.0.0.0/0,proxy.example.org,::ffff:0:0/96",
   });
   for (const part of [
     "SLUICE_LEASE_MS: must",
     "SLUICE_AUTH: none",
     "SLUICE_PUBLIC_URL: tokens",
     "SLUICE_CORS_ORIGINS: what stands at place 2, 3, 4, 5 ",
-    "SLUICE_TRUSTED_PROXIES: what stands at place 2, 3 ",
+    "SLUICE_TRUSTED_PROXIES: what stands at place 2, 3, 4 ",
   ])
     expect(message).toContain(part);
 });
@@ -328,7 +394,16 @@ test("the settings in force are shown with where they come from, and secrets are
     expect(of("DATABASE_URL")).toMatchObject({ value: "[redacted]", origin: "environment" });
     expect(of("SLUICE_ADMIN_PASSWORD")).toMatchObject({ value: "[redacted]", origin: "file" });
     expect(of("SLUICE_MASTER_KEY")).toMatchObject({ value: "", origin: "default" });
+    // Defaults that follow from other settings.
+    const { storageUrl, rates } = loadConfig({});
+    expect(of("SLUICE_STORAGE_URL")).toMatchObject({ value: storageUrl, origin: "default" });
+    expect(of("SLUICE_RATE_PER_ADDRESS")).toMatchObject({
+      value: String(rates.perAddress?.perSecond),
+      origin: "default",
+    });
     expect(JSON.stringify(shown)).not.toContain("planted");
   });
+  const behindProxy = effectiveSettings({ SLUICE_BEHIND_PROXY: "true" });
+  expect(behindProxy).toContainEqual({ name: "SLUICE_RATE_PER_ADDRESS", value: "0", origin: "default" });
   expect(() => effectiveSettings({ SLUICE_LEASE_MS: "soon" })).toThrow(ConfigError);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { networkOf } from "../../../src/lib/network.ts";
+import { isLoopback, networkOf } from "../../../src/lib/network.ts";
 
 test("all addresses of a /64 network are one client, however they are written", () => {
   const same = [
@@ -13,4 +13,24 @@ test("all addresses of a /64 network are one client, however they are written", 
   expect(networkOf("::1")).toBe("0:0:0:0::/64");
   expect(networkOf("::ffff:10.0.0.1")).toBe("10.0.0.1");
   expect(networkOf("10.0.0.1")).not.toBe(networkOf("10.0.0.2"));
+});
+
+test("only what can be no other machine is this machine", () => {
+  const here = [
+    "http://localhost:1",
+    "http://127.0.0.1",
+    "http://127.1",
+    "http://0x7f000001",
+    "http://[::1]:1",
+  ];
+  for (const url of here) expect(isLoopback(new URL(url).hostname), url).toBe(true);
+  const elsewhere = [
+    "localhost.example.com",
+    "127.0.0.1.example.com",
+    "x127.0.0.1",
+    "128.0.0.1",
+    "0.0.0.0",
+    "[::]",
+  ];
+  for (const host of elsewhere) expect(isLoopback(host), host).toBe(false);
 });

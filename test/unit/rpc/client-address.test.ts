@@ -45,12 +45,26 @@ test.each([
   ["proto=https; for=198.51.100.7, for=10.0.0.2", "198.51.100.7"],
   ["for=1.1.1.1, for=198.51.100.7", "198.51.100.7"],
   ['for="1.1.1.1, for=198.51.100.7', "198.51.100.7"],
+  // What a client has called the host, as the proxy passes it on.
+  ['for=198.51.100.7;host="a,for=1.1.1.1;x="', "198.51.100.7"],
+  ['host="a;for=1.1.1.1;x=";for=198.51.100.7', "198.51.100.7"],
+  ['for=198.51.100.7;host="a\\",for=1.1.1.1;x=\\\\"', "198.51.100.7"],
+  ['for=1.1.1.1;x=", for="[2001:db8::7]";host="a"', "2001:db8::7"],
+  ["for=1.1.1.1;for=198.51.100.7", "10.0.0.1"],
   ["for=_hidden", "10.0.0.1"],
   ["for=unknown", "10.0.0.1"],
   ["by=198.51.100.7", "10.0.0.1"],
   ["host=for=1.1.1.1", "10.0.0.1"],
 ])("Forwarded of a trusted proxy: %s", (forwarded, address) => {
   expect(addressOf("10.0.0.1", { forwarded })).toBe(address);
+});
+
+test("a proxy that is written as an address mapped into IPv6 is trusted as what it stands for", () => {
+  const mapped = ["::ffff:10.0.0.1", "::ffff:10.1.0.0/112"].map((text) => parseRange(text)!);
+  const headers = { "x-forwarded-for": "198.51.100.7" };
+  for (const proxy of ["10.0.0.1", "::ffff:10.0.0.1", "10.1.0.9"])
+    expect(addressOf(proxy, headers, mapped)).toBe("198.51.100.7");
+  for (const other of ["10.0.0.2", "10.2.0.9"]) expect(addressOf(other, headers, mapped)).toBe(other);
 });
 
 test("of two headers that disagree one is the client's, and neither is believed", () => {

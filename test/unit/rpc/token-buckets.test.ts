@@ -56,6 +56,17 @@ test("a key that is used now and then is not settled; one that is used much is, 
   expect(passed(buckets, "often", 100)).toBe(35);
 });
 
+test("a key that was forgotten while it was settled gets no more than all have left", () => {
+  const { buckets } = clocked(1);
+  passed(buckets, "a", 30);
+  const [spending] = buckets.due(1);
+  passed(buckets, "another", 1);
+  passed(buckets, "a", 1);
+  buckets.settled(spending!, 70);
+  expect(passed(buckets, "a", 100)).toBe(70);
+  expect(buckets.due(1)).toEqual([{ key: "a", spent: 70 }]);
+});
+
 test("processes that share a bucket let through a burst each at most, and in the long run the rate", () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 60 }), (processes, perTick) => {

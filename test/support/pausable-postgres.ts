@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startEmbeddedPostgres } from "../../../src/db/embedded.ts";
+import { startEmbeddedPostgres } from "../../src/db/embedded.ts";
 
 /** A Postgres that can stand still as a whole, as one does whose disk has stopped. */
 export interface PausablePostgres extends AsyncDisposable {
@@ -12,23 +12,37 @@ export interface PausablePostgres extends AsyncDisposable {
 }
 
 export async function startPausablePostgres(): Promise<PausablePostgres> {
-  const dataDir = await mkdtemp(join(tmpdir(), "sluice-audit-proof-"));
+  const dataDir = await mkdtemp(join(tmpdir(), "sluice-pausable-pg-"));
   const server = await startEmbeddedPostgres({ dataDir });
   const signal = (name: NodeJS.Signals): void => {
+    // The server before its children: while it stands still it has no new ones.
+    send(server.pid, name);
     const all = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" })
       .split("\n")
       .map((line) => line.trim().split(/\s+/).map(Number));
-    for (const [pid = 0, parent] of all)
-      if (pid === server.pid || parent === server.pid) process.kill(pid, name);
+    for (const [pid = 0, parent] of all) if (parent === server.pid) send(pid, name);
   };
+  const resume = (): void => signal("SIGCONT");
+  // One that stands still would outlive this process: it does not see that its owner has ended.
+  process.once("exit", resume);
   return {
     url: server.url,
     pause: () => signal("SIGSTOP"),
-    resume: () => signal("SIGCONT"),
+    resume,
     async [Symbol.asyncDispose]() {
-      signal("SIGCONT");
+      resume();
       await server.stop();
+      process.off("exit", resume);
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** To a process that may have ended since it was seen. */
+function send(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }
