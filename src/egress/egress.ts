@@ -11,6 +11,8 @@ export interface EgressDeps {
   readonly own: () => readonly OwnAddress[];
   /** Every address that a name stands for; the system's resolver unless given. */
   readonly resolve?: (host: string) => Promise<readonly string[]>;
+  /** How long a connection may take, 5 s unless given. */
+  readonly connectMs?: number;
 }
 
 export interface EgressRequest {
@@ -57,8 +59,9 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 /** The only door out of the process for addresses that users name. */
-export function createEgress({ policy, own, resolve = resolveBySystem }: EgressDeps): Egress {
-  const dial = buildConnector({ timeout: CONNECT_MS, allowH2: false });
+export function createEgress(deps: EgressDeps): Egress {
+  const { policy, own, resolve = resolveBySystem, connectMs = CONNECT_MS } = deps;
+  const dial = buildConnector({ timeout: connectMs, allowH2: false });
 
   /** Addresses of the host, all of them allowed. */
   const vetted = async (url: URL): Promise<string> => {

@@ -1,13 +1,13 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type DescField, type DescMessage, type MessageInitShape, ScalarType } from "@bufbuild/protobuf";
 import {
   type DeliveryAttemptSchema,
   type DeliverySchema,
   DeliveryStatus as DeliveryStatusMessage,
   type EventTypeSchema,
+  WebhookEventSchema,
   type WebhookSchema,
 } from "../../gen/sluice/v1/webhooks_pb.ts";
 import { durationOf, timestampOf } from "../lib/wire-time.ts";
-import { bodySchema } from "./body-schema.ts";
 import type { EventType } from "./event-types.ts";
 import type { Attempt, Delivery, DeliveryStatus, Webhook } from "./model.ts";
 
@@ -85,9 +85,43 @@ function attemptToMessage(attempt: Attempt): MessageInitShape<typeof DeliveryAtt
   };
 }
 
-export function eventTypeToMessage({ name, description, example }: EventType): MessageInitShape<
-  typeof EventTypeSchema
-> {
+export function eventTypeToMessage({
+  name,
+  description,
+  example,
+}: EventType): MessageInitShape<typeof EventTypeSchema> {
   // As JSON, since a message of fixed fields is no `Struct` by its type.
   return { name, description, example: JSON.parse(JSON.stringify(example)), schema: bodySchema(name) };
+}
+
+type Schema = { [key: string]: Json };
+type Json = string | number | boolean | null | Json[] | Schema;
+
+/** JSON Schema (2020-12) of a body with this type of event, from its message and the rules of JSON in Protobuf. */
+function bodySchema(eventType: string): Schema {
+  const subject = eventType.startsWith("job.") ? "job" : "webhook";
+  const properties = propertiesOf(WebhookEventSchema);
+  delete properties[subject === "job" ? "webhook" : "job"];
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: eventType,
+    type: "object",
+    properties: { ...properties, type: { const: eventType }, version: { const: "v1" } },
+    required: ["type", "version", "time", subject],
+  };
+}
+
+function propertiesOf(message: DescMessage): Schema {
+  return Object.fromEntries(message.fields.map((field) => [field.jsonName, schemaOf(field)]));
+}
+
+function schemaOf(field: DescField): Schema {
+  if (field.fieldKind === "enum") return { type: "string", enum: field.enum.values.map(({ name }) => name) };
+  if (field.fieldKind === "message") {
+    if (field.message.typeName === "google.protobuf.Timestamp")
+      return { type: "string", format: "date-time" };
+    return { type: "object", properties: propertiesOf(field.message) };
+  }
+  if (field.fieldKind === "scalar" && field.scalar === ScalarType.INT32) return { type: "integer" };
+  return { type: "string" };
 }

@@ -225,15 +225,23 @@ export async function deleteOldDeliveries(sql: Sql, before: Date, limit: number)
   return count;
 }
 
-/** What waits, for the metrics. */
-export async function readBacklog(sql: Sql, now: Date): Promise<{ due: number; oldestDueSeconds: number }> {
+/** What is due. */
+export interface Backlog {
+  /** Up to 100,000. */
+  readonly due: number;
+  /** How long the longest due delivery has been so, of endpoints without failures; 0 when none is. */
+  readonly oldestHealthySeconds: number;
+}
+
+export async function readBacklog(sql: Sql, now: Date): Promise<Backlog> {
   const [row] = await sql<[{ due: number; oldest: Date | null }]>`
-    select count(*)::int as due, min(oldest) as oldest from (
-      select d.next_attempt_at as oldest from webhook_subscriptions s cross join lateral (
+    select count(*)::int as due, min(next_attempt_at) filter (where failures = 0) as oldest from (
+      select d.next_attempt_at, e.failures
+      from webhook_subscriptions s join webhook_endpoints e on e.subscription_id = s.id cross join lateral (
         select next_attempt_at from webhook_deliveries d
         where d.subscription_id = s.id and d.status = 'PENDING' and d.next_attempt_at <= ${now}
         order by next_attempt_at limit 10000) d
       where s.is_active limit 100000) as waiting`;
   const oldestMs = row.oldest ? now.getTime() - row.oldest.getTime() : 0;
-  return { due: row.due, oldestDueSeconds: Math.max(0, oldestMs / 1_000) };
+  return { due: row.due, oldestHealthySeconds: Math.max(0, oldestMs / 1_000) };
 }

@@ -1,4 +1,11 @@
-import { array, type Fragment, inScope, type ScopedSql, type ScopedTransaction, type Sql } from "../db/sql.ts";
+import {
+  array,
+  type Fragment,
+  inScope,
+  type ScopedSql,
+  type ScopedTransaction,
+  type Sql,
+} from "../db/sql.ts";
 import { storable } from "../lib/storable.ts";
 import type { Webhook } from "./model.ts";
 

@@ -4,12 +4,7 @@ import { callerOf } from "../rpc/context.ts";
 import { idCursor } from "../rpc/id-cursor.ts";
 import { type PageTokens, pageSize } from "../rpc/pages.ts";
 import { registerService } from "../rpc/service.ts";
-import {
-  deliveryToMessage,
-  eventTypeToMessage,
-  statusFromMessage,
-  webhookToMessage,
-} from "./convert.ts";
+import { deliveryToMessage, eventTypeToMessage, statusFromMessage, webhookToMessage } from "./convert.ts";
 import { EVENT_TYPES } from "./event-types.ts";
 import type { WebhooksService } from "./service.ts";
 

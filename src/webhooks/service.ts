@@ -138,11 +138,13 @@ export function createWebhooksService(deps: WebhooksDeps) {
         });
         if (!made) {
           const first = await findWebhookByRequest(tx, caller.userId, requestId);
-          if (first?.requestHash !== hash || !first) throw new WebhookRequestReusedError(requestId, first?.id ?? "");
+          if (first?.requestHash !== hash || !first)
+            throw new WebhookRequestReusedError(requestId, first?.id ?? "");
           const { requestHash: _, secret: itsSecret, ...webhook } = first;
           return { webhook, secret: unseal(secrets, webhook.id, "secret", itsSecret) };
         }
-        if ((await countWebhooks(tx, caller.userId)) > MAX_WEBHOOKS) throw new TooManyWebhooksError(MAX_WEBHOOKS);
+        if ((await countWebhooks(tx, caller.userId)) > MAX_WEBHOOKS)
+          throw new TooManyWebhooksError(MAX_WEBHOOKS);
         await record(tx, caller, "webhooks.create", id, { url: made.shownUrl, events: made.events });
         return { webhook: made, secret };
       });
@@ -151,7 +153,10 @@ export function createWebhooksService(deps: WebhooksDeps) {
     /** With the number of deliveries that wait, up to 10,000. @throws WebhookNotFoundError */
     async get(caller: Caller, id: string): Promise<{ webhook: Webhook; pendingCount: number }> {
       const sql = db.scoped(scopeOf(caller, "webhooks:read"));
-      const [webhook, pendingCount] = await Promise.all([findWebhook(sql, id), countPending(sql, id, MAX_COUNTED)]);
+      const [webhook, pendingCount] = await Promise.all([
+        findWebhook(sql, id),
+        countPending(sql, id, MAX_COUNTED),
+      ]);
       if (!webhook) throw new WebhookNotFoundError(id);
       return { webhook, pendingCount };
     },
@@ -226,7 +231,9 @@ export function createWebhooksService(deps: WebhooksDeps) {
       return await db.beginScoped(scopeOf(caller, "webhooks:update"), async (tx) => {
         await forChange(tx, id, 0);
         const webhook = await rotateSecret(tx, id, seal(secrets, id, "secret", secret), overlap);
-        await record(tx, caller, "webhooks.rotate_secret", id, { overlap_seconds: Math.round(overlap / 1_000) });
+        await record(tx, caller, "webhooks.rotate_secret", id, {
+          overlap_seconds: Math.round(overlap / 1_000),
+        });
         return { webhook, secret };
       });
     },
@@ -238,7 +245,13 @@ export function createWebhooksService(deps: WebhooksDeps) {
         if (!webhook.isActive) throw new WebhookDisabledError(id);
         const payload = testPayload(id, new Date(now()));
         const { userId } = webhook;
-        const made = await insertDelivery(tx, { id: newId(), webhookId: id, userId, eventType: TEST_EVENT, payload });
+        const made = await insertDelivery(tx, {
+          id: newId(),
+          webhookId: id,
+          userId,
+          eventType: TEST_EVENT,
+          payload,
+        });
         await record(tx, caller, "webhooks.send_test", id, { delivery_id: made.id });
         return made;
       });
@@ -318,7 +331,10 @@ export function createWebhooksService(deps: WebhooksDeps) {
 }
 
 /** Keyed, since headers may be secrets: without the key they cannot be guessed from the hash. */
-function hashOf(key: Uint8Array, { url, events, description, headers, isOrdered }: Settings & { isOrdered: boolean }) {
+function hashOf(
+  key: Uint8Array,
+  { url, events, description, headers, isOrdered }: Settings & { isOrdered: boolean },
+) {
   const request = { url, events: [...events].sort(), description, headers, isOrdered };
   return createHmac("sha256", key).update(canonicalJson(request)).digest("hex");
 }
