@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Auditor } from "../audit/auditor.ts";
 import { systemActor } from "../audit/model.ts";
 import type { Database, DedicatedPool } from "../db/sql.ts";
@@ -10,7 +11,6 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import {
   type AttemptRecord,
-  type ClaimedEndpoint,
   claimEndpoints,
   type DueDelivery,
   disableWebhook,
@@ -22,8 +22,8 @@ import {
   saveEndpointStates,
 } from "./dispatch-queries.ts";
 import { disabledPayload } from "./event-types.ts";
-import { canBegin, type HeldEndpoint, holdEndpoint, targetOf, wantOf, wishOf } from "./held-endpoint.ts";
-import { type Outcome, type Post, post } from "./post.ts";
+import { canBegin, type HeldEndpoint, holdEndpoint, secretsAt, wantOf, wishOf } from "./held-endpoint.ts";
+import { type Outcome, post } from "./post.ts";
 import { afterFailure, HEALTHY, isGivenUp, nextWaitMs } from "./schedule.ts";
 
 /** Attempts on their way at once, to all endpoints together. */
@@ -70,12 +70,13 @@ export interface DispatcherDeps {
 export function createDispatcher(deps: DispatcherDeps): Lifecycle {
   const { db, pool, bus, egress, secrets, audit, processId, now, random, logger, metrics } = deps;
   const held = new Map<string, HeldEndpoint>();
-  const targets = new Map<string, ClaimedEndpoint>();
   const inFlightOf = new Map<string, number>();
   const flights = new Set<Promise<void>>();
   const unrecorded: AttemptRecord[] = [];
   const changed = new Set<HeldEndpoint>();
   const over = new AbortController();
+  // Every attempt on its way listens.
+  setMaxListeners(0, over.signal);
   let stopping = false;
   let wake = (): void => {};
   let woken = false;
@@ -103,13 +104,12 @@ export function createDispatcher(deps: DispatcherDeps): Lifecycle {
   /** Its place in the row changes too: who was served stands last. */
   const begin = (endpoint: HeldEndpoint): void => {
     const delivery = endpoint.waiting.shift();
-    const claimed = targets.get(endpoint.id);
-    if (!delivery || !claimed) return;
+    if (!delivery) return;
     held.delete(endpoint.id);
     held.set(endpoint.id, endpoint);
     endpoint.inFlight++;
     inFlightOf.set(endpoint.userId, ownerHas(endpoint.userId) + 1);
-    const flight = attempt(endpoint, claimed, delivery).finally(() => {
+    const flight = attempt(endpoint, delivery).finally(() => {
       flights.delete(flight);
       endpoint.inFlight--;
       const left = ownerHas(endpoint.userId) - 1;
@@ -135,22 +135,10 @@ export function createDispatcher(deps: DispatcherDeps): Lifecycle {
     if ([...held.values()].some((endpoint) => endpoint.mayHaveMore && wantOf(endpoint) > 0)) awaken();
   };
 
-  const attempt = async (endpoint: HeldEndpoint, claimed: ClaimedEndpoint, delivery: DueDelivery) => {
-    let target: Pick<Post, "url" | "headers" | "secrets">;
-    try {
-      target = targetOf(secrets, claimed, now());
-    } catch (error) {
-      logger.error(
-        { webhook: endpoint.id, error: messageOf(error) },
-        "the secrets of a webhook cannot be read",
-      );
-      leave(endpoint);
-      return;
-    }
-    const outcome = await post(
-      { ...target, id: delivery.id, body: delivery.payload },
-      { egress, now, stop: over.signal },
-    );
+  const attempt = async (endpoint: HeldEndpoint, delivery: DueDelivery): Promise<void> => {
+    const { url, headers } = endpoint.target;
+    const message = { url, headers, secrets: secretsAt(endpoint.target, now()), id: delivery.id };
+    const outcome = await post({ ...message, body: delivery.payload }, { egress, now, stop: over.signal });
     // Cut off by the end of this process: nobody knows what became of it, and another process attempts it again.
     if (over.signal.aborted && !outcome.succeeded) return;
     take(endpoint, delivery, outcome);
@@ -255,8 +243,15 @@ export function createDispatcher(deps: DispatcherDeps): Lifecycle {
       busyOwners,
     });
     for (const endpoint of claimed) {
-      held.set(endpoint.id, holdEndpoint(endpoint));
-      targets.set(endpoint.id, endpoint);
+      try {
+        held.set(endpoint.id, holdEndpoint(secrets, endpoint));
+      } catch (error) {
+        // Held by nobody for half a minute; another process may have the right key.
+        logger.error(
+          { webhook: endpoint.id, error: messageOf(error) },
+          "the secrets of a webhook cannot be read: is SLUICE_MASTER_KEY the one that it was made with?",
+        );
+      }
     }
   };
 
@@ -286,14 +281,7 @@ export function createDispatcher(deps: DispatcherDeps): Lifecycle {
     );
     if (gone.length === 0) return;
     await releaseEndpoints(pool.sql, gone);
-    forget(gone);
-  };
-
-  const forget = (endpoints: readonly HeldEndpoint[]): void => {
-    for (const { id } of endpoints) {
-      held.delete(id);
-      targets.delete(id);
-    }
+    for (const { id } of gone) held.delete(id);
   };
 
   let renewed = performance.now();

@@ -1,11 +1,19 @@
 import type { SecretBox } from "../lib/secret-box.ts";
 import type { ClaimedEndpoint, DueDelivery, Wish } from "./dispatch-queries.ts";
-import type { Post } from "./post.ts";
 import { type EndpointState, slotsOf } from "./schedule.ts";
 import { unseal } from "./secrets.ts";
 
 /** Deliveries that are read ahead for each place of an endpoint. */
 const AHEAD = 25;
+
+/** Where an endpoint is and what its deliveries are sent and signed with. */
+export interface Target {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly secret: string;
+  readonly oldSecret: string | null;
+  readonly oldSecretExpiresMs: number;
+}
 
 /** An endpoint that this process delivers to. */
 export interface HeldEndpoint {
@@ -14,6 +22,7 @@ export interface HeldEndpoint {
   readonly fence: string;
   readonly version: number;
   readonly isOrdered: boolean;
+  readonly target: Target;
   state: EndpointState;
   /** Read and not begun. */
   readonly waiting: DueDelivery[];
@@ -27,7 +36,8 @@ export interface HeldEndpoint {
   isLeaving: boolean;
 }
 
-export function holdEndpoint(endpoint: ClaimedEndpoint): HeldEndpoint {
+/** @throws Error when the master key is not the one that it was kept with */
+export function holdEndpoint(box: SecretBox, endpoint: ClaimedEndpoint): HeldEndpoint {
   const { id, userId, fence, version, isOrdered, failures, failingSince } = endpoint;
   return {
     id,
@@ -35,6 +45,7 @@ export function holdEndpoint(endpoint: ClaimedEndpoint): HeldEndpoint {
     fence,
     version,
     isOrdered,
+    target: targetOf(box, endpoint),
     state: { failures, failingSince: failingSince?.getTime() ?? null, pausedUntil: 0 },
     waiting: [],
     inHand: new Set(),
@@ -60,19 +71,19 @@ export function wishOf(held: HeldEndpoint): Wish {
   return { id, fence, version, isOrdered, limit: wantOf(held), except: [...inHand] };
 }
 
-/** Where and with what its deliveries are posted. @throws Error when the master key is not the one it was kept with */
-export function targetOf(
-  box: SecretBox,
-  endpoint: ClaimedEndpoint,
-  nowMs: number,
-): Pick<Post, "url" | "headers" | "secrets"> {
+function targetOf(box: SecretBox, endpoint: ClaimedEndpoint): Target {
   const { id, url, headers, secret, oldSecret, oldSecretExpiresAt } = endpoint;
-  const secrets = [unseal(box, id, "secret", secret)];
-  if (oldSecret && oldSecretExpiresAt && oldSecretExpiresAt.getTime() > nowMs)
-    secrets.push(unseal(box, id, "secret", oldSecret));
+  const newest = unseal(box, id, "secret", secret);
   return {
     url: unseal(box, id, "url", url),
     headers: headers ? JSON.parse(unseal(box, id, "headers", headers)) : {},
-    secrets,
+    secret: newest,
+    oldSecret: oldSecret ? unseal(box, id, "secret", oldSecret) : null,
+    oldSecretExpiresMs: oldSecretExpiresAt?.getTime() ?? 0,
   };
+}
+
+/** What signs at `nowMs`: during a rotation the new secret and the old one. */
+export function secretsAt({ secret, oldSecret, oldSecretExpiresMs }: Target, nowMs: number): string[] {
+  return oldSecret !== null && oldSecretExpiresMs > nowMs ? [secret, oldSecret] : [secret];
 }

@@ -39,7 +39,9 @@ export async function post(
   const startMs = deps.now();
   const started = performance.now();
   const end = new AbortController();
-  const signal = AbortSignal.any([end.signal, AbortSignal.timeout(TIMEOUT_MS), deps.stop]);
+  const cutOff = (): void => end.abort(new CutOffError());
+  const timer = setTimeout(cutOff, TIMEOUT_MS);
+  deps.stop.addEventListener("abort", cutOff, { once: true });
   const ended = (rest: Partial<Outcome>): Outcome => ({
     startTime: new Date(startMs),
     durationMs: Math.round(performance.now() - started),
@@ -70,13 +72,13 @@ export async function post(
       },
       body,
       idleMs: TIMEOUT_MS,
-      signal,
+      signal: end.signal,
     });
     const { status } = answer;
     const succeeded = status >= 200 && status <= 299;
-    const timer = succeeded ? setTimeout(() => end.abort(), ANSWER_AFTER_SUCCESS_MS) : undefined;
+    const impatience = succeeded ? setTimeout(cutOff, ANSWER_AFTER_SUCCESS_MS) : undefined;
     const response = await firstBytes(answer.body);
-    clearTimeout(timer);
+    clearTimeout(impatience);
     return ended({
       httpStatus: status,
       response,
@@ -88,9 +90,13 @@ export async function post(
   } catch (error) {
     return ended(failureOf(error));
   } finally {
-    end.abort();
+    clearTimeout(timer);
+    deps.stop.removeEventListener("abort", cutOff);
   }
 }
+
+/** The attempt took too long, or the process ends. */
+class CutOffError extends Error {}
 
 /** What came until it broke off, was enough, or took too long. */
 async function firstBytes(body: EgressResponse["body"]): Promise<Uint8Array> {
@@ -123,7 +129,7 @@ function failureOf(error: unknown): { errorClass: AttemptErrorClass; errorMessag
     const { fault, message } = error;
     return { errorClass: fault === "redirect" ? "protocol" : fault, errorMessage: message };
   }
-  if (error instanceof Error && error.name === "TimeoutError")
+  if (error instanceof CutOffError)
     return {
       errorClass: "timeout",
       errorMessage: `It was not done within ${TIMEOUT_MS / 1_000} s. Answer first, and work after that.`,
