@@ -149,7 +149,9 @@ function bytesOf(body: string | Uint8Array | ArrayBuffer): Uint8Array {
   if (typeof body === "string") return new TextEncoder().encode(body);
   if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength);
   if (Object.prototype.toString.call(body) === "[object ArrayBuffer]") return new Uint8Array(body);
-  throw new TypeError("Give the body as it came, as text or bytes: parsed, its signature cannot be verified.");
+  throw new TypeError(
+    "Give the body as it came, as text or bytes: parsed, its signature cannot be verified.",
+  );
 }
 
 function headerOf(headers: WebhookHeaders, name: string, form: RegExp): string {

@@ -32,7 +32,7 @@ export type Webhook = Message<"sluice.v1.Webhook"> & {
   id: string;
 
   /**
-   * Where events are posted; userinfo and query are kept and not shown.
+   * Where events are posted; a query is kept and not shown.
    *
    * @generated from field: string url = 2;
    */
@@ -752,7 +752,7 @@ export type UpdateWebhookRequest = Message<"sluice.v1.UpdateWebhookRequest"> & {
   expectedVersion: number;
 
   /**
-   * Where to post events, as in `CreateWebhookRequest`.
+   * Where to post events, as in `CreateWebhookRequest`; as `Webhook.url` shows it, it keeps the query that it has.
    *
    * @generated from field: string url = 3;
    */
@@ -774,7 +774,7 @@ export type UpdateWebhookRequest = Message<"sluice.v1.UpdateWebhookRequest"> & {
   description: string;
 
   /**
-   * Headers to send along, at most 20; a name with an empty value keeps the value it has.
+   * Headers to send along, at most 20; a name with an empty value keeps the value it has, as long as the URL stays.
    *
    * @generated from field: map<string, string> headers = 6;
    */

@@ -3,7 +3,11 @@ import { createContext, runInContext } from "node:vm";
 import { build } from "esbuild";
 import { Webhook } from "standardwebhooks";
 import { expect, test } from "vitest";
-import { type VerifyWebhookOptions, verifyWebhook, WebhookVerificationError } from "../../../sdk/src/webhooks.ts";
+import {
+  type VerifyWebhookOptions,
+  verifyWebhook,
+  WebhookVerificationError,
+} from "../../../sdk/src/webhooks.ts";
 import { beginSignature, signatureOf } from "../../../src/lib/standard-webhooks.ts";
 import { EVENT_TYPES } from "../../../src/webhooks/event-types.ts";
 import { newSecret } from "../../../src/webhooks/secrets.ts";
@@ -86,7 +90,10 @@ test("the official package and this one refuse the same altered calls", async ()
     [{ ...good, "webhook-timestamp": String(seconds - 1) }, BODY],
     [{ ...good, "webhook-signature": good["webhook-signature"].slice(0, -1) }, BODY],
     [{ ...good, "webhook-signature": good["webhook-signature"].replace("v1,", "v2,") }, BODY],
-    [{ ...good, "webhook-signature": signed(BODY, { atMs, secrets: [newSecret()] })["webhook-signature"] }, BODY],
+    [
+      { ...good, "webhook-signature": signed(BODY, { atMs, secrets: [newSecret()] })["webhook-signature"] },
+      BODY,
+    ],
     [signed(BODY, { atMs: atMs - 400_000 }), BODY],
     [signed(BODY, { atMs: atMs + 400_000 }), BODY],
   ];
@@ -126,9 +133,15 @@ test("headers that are missing, there twice or of another form are refused", asy
     ...Object.keys(good).map((name) => ({ ...good, [name]: "" })),
     ...Object.entries(good).map(([name, value]) => ({ ...good, [name]: [value, value] })),
     ...Object.entries(good).map(([name, value]) => ({ ...good, [name.toUpperCase()]: value })),
-    ...["1e9", "-1", " 1800000000", "1800000000.5", "0x6b49d200", "1800000000, 1800000000", "9".repeat(40)].map(
-      (timestamp) => ({ ...good, "webhook-timestamp": timestamp }),
-    ),
+    ...[
+      "1e9",
+      "-1",
+      " 1800000000",
+      "1800000000.5",
+      "0x6b49d200",
+      "1800000000, 1800000000",
+      "9".repeat(40),
+    ].map((timestamp) => ({ ...good, "webhook-timestamp": timestamp })),
     { ...good, "webhook-id": `${ID}.1800000000` },
   ];
   for (const headers of wrong) expect(await refusal(verify(headers))).toBe("HEADERS_INVALID");
@@ -136,7 +149,16 @@ test("headers that are missing, there twice or of another form are refused", asy
 });
 
 test("a body that is signed and no event is refused as such", async () => {
-  const bodies = ["", "null", "1", "[]", "{}", '{"type":1,"version":"v1","time":""}', "{", Buffer.from([0xff])];
+  const bodies = [
+    "",
+    "null",
+    "1",
+    "[]",
+    "{}",
+    '{"type":1,"version":"v1","time":""}',
+    "{",
+    Buffer.from([0xff]),
+  ];
   for (const body of bodies) expect(await refusal(verify(signed(body), body))).toBe("PAYLOAD_INVALID");
 });
 
