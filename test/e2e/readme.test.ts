@@ -323,11 +323,3 @@ test("every link leads to a file or a heading that is there", () => {
     if (heading) expect(headings(readFileSync(file, "utf8")), link).toContain(heading);
   }
 });
-
-test("the RPCs that the page calls missing are those that the contract's list names", async () => {
-  const missing = ["CreateWebhook"];
-  const list = readFileSync(join(ROOT, "proto/README.md"), "utf8").split("## Not built yet")[1] ?? "";
-  for (const name of missing) expect(list).toContain(name);
-  const client = site.client();
-  await expect(client.webhooks.listWebhooks({})).rejects.toMatchObject({ reason: "UNIMPLEMENTED" });
-});
