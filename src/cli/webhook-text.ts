@@ -14,7 +14,7 @@ export function stateOf({ isActive, disabledReason, health }: Webhook, nowMs: nu
   if (!isActive) return disabledReason ? "disabled by server" : "disabled";
   const pausedUntil = health?.pausedUntilTime;
   if (pausedUntil && timestampDate(pausedUntil).getTime() > nowMs) return "paused";
-  return health?.failingSince ? "failing" : "active";
+  return health?.failingSinceTime ? "failing" : "active";
 }
 
 /** Line by line with its heading; what is empty is left out. Not cleaned. */
@@ -30,7 +30,10 @@ export function webhookLines(webhook: Webhook, nowMs: number): [heading: string,
     ["Order", webhook.ordered ? "events of a job one after the other" : ""],
     ["State", stateOf(webhook, nowMs)],
     ["Disabled because", webhook.disabledReason],
-    ["Failing since", failures > 0 ? `${timeOf(health?.failingSince)}, ${counted(failures, "attempt")}` : ""],
+    [
+      "Failing since",
+      failures > 0 ? `${timeOf(health?.failingSinceTime)}, ${counted(failures, "attempt")}` : "",
+    ],
     ["Next attempt", timeOf(health?.pausedUntilTime)],
     ["Waiting", counted(health?.pendingCount ?? 0, "delivery", "deliveries")],
     ["Old secret until", timeOf(webhook.oldSecretExpireTime)],
