@@ -280,6 +280,13 @@ test("the table of limits says what the code holds to", async () => {
     "Body of a request": [`${edge.bodyMinBytesPerSecond / 1024} KiB/s`, `after ${edge.bodyIdleMs / 1000} s`],
     "Answer that its reader does not take": [minutes(edge.unreadMs)],
     "Resets of an HTTP/2 session": [`${edge.maxResets} in 10 s`],
+    "Webhooks of one user": [`${constantOf("src/webhooks/service.ts", "MAX_WEBHOOKS")}`],
+    "Attempt to deliver an event": [
+      `${constantOf("src/webhooks/post.ts", "TIMEOUT_MS") / 1000} s`,
+      `${constantOf("src/webhooks/post.ts", "MAX_ANSWER_BYTES") / 1024} KiB`,
+    ],
+    "Deliveries of one `ReplayDeliveries`": [`${constantOf("src/webhooks/service.ts", "MAX_REPLAYED")}`],
+    "Ended deliveries": [days(constantOf("src/app/webhooks.ts", "RETENTION_MS"))],
     "Upload link": [hours(constantOf("src/jobs/documents/service.ts", "UPLOAD_SECONDS") * 1000)],
     "Download link": [minutes(constantOf("src/jobs/service.ts", "DOWNLOAD_SECONDS") * 1000)],
     "Access token": [minutes(ACCESS_TOKEN_MS)],
