@@ -21,6 +21,7 @@ export function stateOf({ isActive, disabledReason, health }: Webhook, nowMs: nu
 export function webhookLines(webhook: Webhook, nowMs: number): [heading: string, text: string][] {
   const { health } = webhook;
   const failures = health?.consecutiveFailures ?? 0;
+  const waiting = health?.pendingCount ?? 0;
   const lines: [string, string][] = [
     ["Webhook", webhook.id],
     ["URL", webhook.url],
@@ -34,8 +35,8 @@ export function webhookLines(webhook: Webhook, nowMs: number): [heading: string,
       "Failing since",
       failures > 0 ? `${timeOf(health?.failingSinceTime)}, ${counted(failures, "attempt")}` : "",
     ],
-    ["Next attempt", timeOf(health?.pausedUntilTime)],
-    ["Waiting", counted(health?.pendingCount ?? 0, "delivery", "deliveries")],
+    ["No attempt before", timeOf(health?.pausedUntilTime)],
+    ["Waiting", waiting > 0 ? counted(waiting, "delivery", "deliveries") : ""],
     ["Old secret until", timeOf(webhook.oldSecretExpireTime)],
     ["Version", String(webhook.version)],
     ["Created", timeOf(webhook.createTime)],

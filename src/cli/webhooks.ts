@@ -200,7 +200,7 @@ async function show(stdout: Output, webhook: Webhook | undefined, json?: boolean
     return 0;
   }
   const lines = webhookLines(webhook, Date.now());
-  await write(stdout, lines.map(([name, text]) => `${name.padEnd(18)}${clean(text)}\n`).join(""));
+  await write(stdout, lines.map(([name, text]) => `${name.padEnd(19)}${clean(text)}\n`).join(""));
   return 0;
 }
 
