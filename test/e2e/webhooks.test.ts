@@ -31,8 +31,8 @@ afterAll(async () => {
 
 /** Runs `sluice webhooks …` as the command line does, in this process: a start takes longer than all that they do. */
 async function run(...args: string[]): Promise<Finished> {
-  const stdout = new PassThrough();
-  const stderr = new PassThrough();
+  const stdout = new PassThrough({ highWaterMark: 1_000_000 });
+  const stderr = new PassThrough({ highWaterMark: 1_000_000 });
   const none = async () => 0;
   const settings = () => ({ url: site.url, dataDir: site.dataDir, configDir: site.folder });
   const code = await runProgram(["webhooks", ...args], {
