@@ -22,7 +22,7 @@ const NOBODYS = "0199d2a4-7c1e-7b3a-9f52-6d1c0e8a4b17";
 let site: Site;
 
 beforeAll(async () => {
-  site = await createSite({ env: { SLUICE_EGRESS_ALLOW: "127.0.0.1", SLUICE_EGRESS_ALLOW_HTTP: "true" } });
+  site = await createSite({ env: { SLUICE_EGRESS_ALLOW: "127.0.0.1" } });
   await site.serve();
 });
 afterAll(async () => {
