@@ -288,7 +288,7 @@ test("the table of limits says what the code holds to", async () => {
     "Deliveries of one `ReplayDeliveries`": [`${constantOf("src/webhooks/service.ts", "MAX_REPLAYED")}`],
     "Ended deliveries": [days(constantOf("src/app/webhooks.ts", "RETENTION_MS"))],
     "Upload link": [hours(constantOf("src/jobs/documents/service.ts", "UPLOAD_SECONDS") * 1000)],
-    "Download link": [minutes(constantOf("src/jobs/service.ts", "DOWNLOAD_SECONDS") * 1000)],
+    "Download link": [minutes(constantOf("src/jobs/results.ts", "DOWNLOAD_SECONDS") * 1000)],
     "Access token": [minutes(ACCESS_TOKEN_MS)],
     "Token of an external issuer": [
       hours(constantOf("src/auth/external/external-tokens.ts", "MAX_LIFETIME_SECONDS") * 1000),
