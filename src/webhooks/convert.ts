@@ -42,7 +42,7 @@ export function webhookToMessage(webhook: Webhook, pendingCount = 0): MessageIni
     ordered: webhook.isOrdered,
     health: {
       consecutiveFailures: health.failures,
-      failingSince: timestampOf(health.failingSince),
+      failingSinceTime: timestampOf(health.failingSince),
       pausedUntilTime: timestampOf(health.pausedUntil),
       pendingCount,
     },

@@ -167,8 +167,8 @@ export function createWebhooksService(deps: WebhooksDeps) {
     },
 
     /**
-     * Replaces the settings. A header with an empty value keeps the one it has, unless the URL changes: what was meant for
-     * one place is not sent to another.
+     * Replaces the settings. The URL as it is shown keeps the one it has, with its query; a header with an empty value keeps
+     * that, unless the URL changes: what was meant for one place is not sent to another.
      * @throws InvalidRequestError, EgressDeniedError, WebhookNotFoundError, WebhookVersionConflictError
      */
     async update(
@@ -180,7 +180,10 @@ export function createWebhooksService(deps: WebhooksDeps) {
       assertSettings(request, egress);
       return await db.beginScoped(scopeOf(caller, "webhooks:update"), async (tx) => {
         const before = await forChange(tx, id, expectedVersion);
-        const isSamePlace = unseal(secrets, id, "url", before.url) === request.url;
+        const known = unseal(secrets, id, "url", before.url);
+        // Who has read it knows no query, and does not mean to take it away.
+        const url = request.url === before.shownUrl ? known : request.url;
+        const isSamePlace = url === known;
         const old: Record<string, string> =
           isSamePlace && before.headers ? JSON.parse(unseal(secrets, id, "headers", before.headers)) : {};
         const headers = keptHeaders(request.headers, old);
@@ -196,11 +199,12 @@ export function createWebhooksService(deps: WebhooksDeps) {
           );
         }
         const webhook = await updateWebhook(tx, id, {
-          ...sealed(id, { ...request, headers }, request.isOrdered ?? before.isOrdered),
+          ...sealed(id, { ...request, url, headers }, request.isOrdered ?? before.isOrdered),
           isActive: request.isActive ?? before.isActive,
         });
-        const { shownUrl: url, events, isActive, version } = webhook;
-        await record(tx, caller, "webhooks.update", id, { url, events, is_active: isActive, version });
+        const { shownUrl, events, isActive, version } = webhook;
+        const details = { url: shownUrl, events, is_active: isActive, version };
+        await record(tx, caller, "webhooks.update", id, details);
         return webhook;
       });
     },
