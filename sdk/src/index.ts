@@ -29,3 +29,15 @@ export * from "./types.ts";
 export type { UploadOptions, UploadProgress, Uploads } from "./uploads.ts";
 export { VERSION } from "./version.ts";
 export { isFinal, type WatchOptions } from "./watch.ts";
+export {
+  type VerifiedWebhook,
+  type VerifyWebhookOptions,
+  verifyWebhook,
+  type WebhookEndpoint,
+  type WebhookEventType,
+  type WebhookFault,
+  type WebhookHeaders,
+  type WebhookJob,
+  type WebhookPayload,
+  WebhookVerificationError,
+} from "./webhooks.ts";

@@ -9,11 +9,12 @@ import { createSecretBox, deriveKey } from "../lib/secret-box.ts";
 import { configToMessage } from "../pipelines/convert.ts";
 import { pipelineRoutes } from "../pipelines/rpc.ts";
 import { createPageTokens, MAX_PAGE_SIZE } from "../rpc/pages.ts";
-import { unbuiltServices } from "../rpc/unbuilt.ts";
 import { createRequestValidator } from "../rpc/validation.ts";
 import { systemRoutes } from "../system/rpc.ts";
 import { createSystemService } from "../system/service.ts";
 import { VERSION } from "../version.ts";
+import { webhookRoutes } from "../webhooks/rpc.ts";
+import type { WebhooksService } from "../webhooks/service.ts";
 import type { Core } from "./core.ts";
 
 const MAX_JOB_TIMEOUT_MS = 24 * 60 * 60_000;
@@ -21,7 +22,7 @@ const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const MAX_BATCH_SIZE = 1_000;
 
 /** Every service of the contract over its rooms, and the verbs of operators that other routes and checks need too. */
-export function routesOf(core: Core, auth: Auth, record: Audit, startTime: Date) {
+export function routesOf(core: Core, auth: Auth, record: Audit, webhooks: WebhooksService, startTime: Date) {
   const { config, db, audit, bus, queue, store, metrics, pipelines, documents, logger } = core;
   const { now } = core.clock;
   const pages = createPageTokens(deriveKey(core.masterKey, "page tokens"));
@@ -87,7 +88,7 @@ export function routesOf(core: Core, auth: Auth, record: Audit, startTime: Date)
       systemRoutes(system, pages),
       ...auth.routes(pages),
       record.routes(pages),
-      ...unbuiltServices,
+      webhookRoutes({ webhooks, pages }),
     ],
   };
 }

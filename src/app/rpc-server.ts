@@ -9,6 +9,7 @@ import type { Core } from "./core.ts";
 import { checksOf } from "./health.ts";
 import { startRateLimits } from "./rate-limits.ts";
 import { routesOf } from "./routes.ts";
+import { startWebhooks } from "./webhooks.ts";
 
 /** Starts to serve calls, each limited in rate and recorded; the public address is known from then on. */
 export async function startRpc(
@@ -20,7 +21,8 @@ export async function startRpc(
 ): Promise<RpcServer> {
   const { config, logger, metrics, documents } = core;
   const record = await startAudit(core, cleanup);
-  const { services, system } = routesOf(core, auth, record, new Date(core.clock.now()));
+  const webhooks = await startWebhooks(core, cleanup);
+  const { services, system } = routesOf(core, auth, record, webhooks.service, new Date(core.clock.now()));
   const rates = await startRateLimits(core, cleanup);
   const server = createRpcServer({
     addr: { host: config.host, port: config.port },
@@ -35,6 +37,7 @@ export async function startRpc(
         await system.checkWorkers();
       }),
       { name: "audit", critical: false, check: writer.check },
+      { name: "webhooks", critical: false, check: webhooks.check },
     ],
     onCallFinished: recorder.finished,
     assertChangeable: writer.assertAvailable,

@@ -9,12 +9,12 @@ import {
   type Sluice,
   VerifyAuditLogResponseSchema,
 } from "@sluice/sdk";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { withSluice } from "./connect.ts";
 import { type CliContext, CliError, type Output } from "./context.ts";
 import { isThere, problemOf, save } from "./files.ts";
 import { timeOf } from "./job-text.ts";
-import { integer, jsonOption } from "./options.ts";
+import { instant, integer, jsonOption } from "./options.ts";
 import { write, writeJson } from "./output.ts";
 import type { ServerCommands } from "./server-commands.ts";
 import { clean, table } from "./text.ts";
@@ -125,14 +125,6 @@ function withFilter(command: Command): Command {
     .addOption(new Option("--failed", "only what was refused or failed").conflicts("succeeded"))
     .option("--succeeded", "only what was done")
     .option("--ip <address>", "from this address");
-}
-
-function instant(text: string): Date {
-  const time = new Date(text);
-  // By itself Date reads "5" as a month of 2001.
-  if (!/^\d{4}-\d\d-\d\d/.test(text) || Number.isNaN(time.getTime()))
-    throw new InvalidArgumentError("Write it as 2026-11-01T12:00:00Z.");
-  return time;
 }
 
 async function filterOf(sluice: Sluice, options: FilterOptions): Promise<AuditFilter> {

@@ -53,7 +53,8 @@ async function findCredentials(
   return isLocal && local.apiKey ? { apiKey: local.apiKey } : {};
 }
 
-function isLoopback(host: string): boolean {
+/** Whether a host of a URL is this machine for sure. */
+export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 

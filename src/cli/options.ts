@@ -32,21 +32,30 @@ export function label(value: string, before: Record<string, string> = {}): Recor
   return { ...before, [value.slice(0, at)]: value.slice(at + 1) };
 }
 
-/** Reads the id of a job, before any call: a name or a file is not one. */
-export function jobId(programName: string): (text: string) => string {
+/** Reads an id, before any call: a name or a file is not one. `listing` is the command that shows those there are. */
+export function idOf(kind: string, listing: string): (text: string) => string {
   return (text) => {
     if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) {
-      throw new CliError(
-        `${text || "An empty word"} is no job id; \`${programName} jobs list\` shows them.`,
-        2,
-      );
+      throw new CliError(`${text || "An empty word"} is no ${kind} id; \`${listing}\` shows them.`, 2);
     }
     return text.toLowerCase();
   };
 }
 
+/** Reads the id of a job. */
+export const jobId = (programName: string) => idOf("job", `${programName} jobs list`);
+
 /** Reads the ids of several jobs. */
 export function jobIds(programName: string): (text: string, before?: readonly string[]) => string[] {
   const read = jobId(programName);
   return (text, before = []) => [...before, read(text)];
+}
+
+/** Reads an instant: a day, or a day with a time. */
+export function instant(text: string): Date {
+  const time = new Date(text);
+  // By itself Date reads "5" as a month of 2001.
+  if (!/^\d{4}-\d\d-\d\d/.test(text) || Number.isNaN(time.getTime()))
+    throw new InvalidArgumentError("Write it as 2026-11-01T12:00:00Z.");
+  return time;
 }

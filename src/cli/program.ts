@@ -14,6 +14,7 @@ import { registerSubmit } from "./submit.ts";
 import { registerSystem } from "./system.ts";
 import { clean } from "./text.ts";
 import { registerUsers } from "./users.ts";
+import { registerWebhooks } from "./webhooks.ts";
 
 /** What shells show for a command whose reader has gone: the end was not seen, so it is no success. */
 const PIPE_CLOSED = 141;
@@ -85,6 +86,7 @@ Environment: SLUICE_URL, SLUICE_API_KEY, SLUICE_DATA_DIR.`,
   registerUsers(program, context, run);
   registerRoles(program, context, run);
   registerApiKeys(program, context, run);
+  registerWebhooks(program, context, run);
   registerSystem(program, context, run);
   registerAudit(program, context, deps, run);
   for (const command of program.commands) takeUrl(command);

@@ -8,17 +8,21 @@ const MAX_BYTES = 8_192;
 type Prompts = ReturnType<typeof createPrompts>;
 
 /**
- * A password that does not stand on the command line, where everybody on the machine can read it: the first line of
- * `file`, or of stdin if that is `-`; on a terminal `-` asks for it.
+ * A password, or what `what` names, that does not stand on the command line, where everybody on the machine can read
+ * it: the first line of `file`, or of stdin if that is `-`; on a terminal `-` asks for it.
  * @throws CliError with exit code 2 if there is none
  */
-export async function readSecret(file: string, prompts: Prompts, question = "Password: "): Promise<string> {
+export async function readSecret(
+  file: string,
+  prompts: Prompts,
+  question = "Password: ",
+  what = "password",
+): Promise<string> {
   const [line = ""] = (file === "-" ? await prompts.askHidden(question) : await readFile(file)).split(
     /\r?\n/,
     1,
   );
-  if (line === "")
-    throw new CliError(`${file === "-" ? "stdin" : file}: its first line holds no password`, 2);
+  if (line === "") throw new CliError(`${file === "-" ? "stdin" : file}: its first line holds no ${what}`, 2);
   return line;
 }
 

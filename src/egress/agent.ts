@@ -1,7 +1,6 @@
 import { Agent, buildConnector, type Dispatcher, request } from "undici";
 import { hostOf } from "./policy.ts";
 
-const CONNECT_MS = 5_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 
 /** Connections that go to vetted addresses only. */
@@ -10,9 +9,12 @@ export interface VettedAgent {
   close(): Promise<void>;
 }
 
-/** @param vetted answers the address that a connection goes to, or throws; it is asked for each connection */
-export function openAgent(vetted: (url: URL) => Promise<string>): VettedAgent {
-  const dial = buildConnector({ timeout: CONNECT_MS, allowH2: false });
+/**
+ * @param vetted answers the address that a connection goes to, or throws; it is asked for each connection
+ * @param connectMs how long a connection may take
+ */
+export function openAgent(vetted: (url: URL) => Promise<string>, connectMs: number): VettedAgent {
+  const dial = buildConnector({ timeout: connectMs, allowH2: false });
   const agent = new Agent({
     maxHeaderSize: MAX_HEADER_BYTES,
     connections: 64,

@@ -12,6 +12,8 @@ export interface EgressDeps {
   readonly own: () => readonly OwnAddress[];
   /** Every address that a name stands for; the system's resolver unless given. */
   readonly resolve?: (host: string) => Promise<readonly string[]>;
+  /** How long a connection may take, 5 s unless given. */
+  readonly connectMs?: number;
 }
 
 export interface EgressRequest {
@@ -51,12 +53,15 @@ export interface Egress {
 }
 
 const DNS_MS = 5_000;
+const CONNECT_MS = 5_000;
 /** The beginning and each pause of an answer; the whole is bounded by the caller's signal. */
 const IDLE_MS = 60_000;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 /** The only door out of the process for addresses that users name. */
-export function createEgress({ policy, own, resolve = resolveBySystem }: EgressDeps): Egress {
+export function createEgress(deps: EgressDeps): Egress {
+  const { policy, own, resolve = resolveBySystem, connectMs = CONNECT_MS } = deps;
+
   /** Addresses of the host, all of them allowed. */
   const vetted = async (url: URL): Promise<string> => {
     const host = hostOf(url);
@@ -75,7 +80,7 @@ export function createEgress({ policy, own, resolve = resolveBySystem }: EgressD
   let opening: Promise<VettedAgent> | undefined;
   /** Loaded with the first call: many processes make none. */
   const agent = (): Promise<VettedAgent> => {
-    opening ??= import("./agent.ts").then(({ openAgent }) => openAgent(vetted));
+    opening ??= import("./agent.ts").then(({ openAgent }) => openAgent(vetted, connectMs));
     return opening;
   };
 

@@ -44,8 +44,10 @@ export function checkUrl(text: string, policy: EgressPolicy): URL {
   const host = hostOf(url);
   if (host === "") throw new EgressDeniedError(place, "it names no host");
   if (parseRange(host)) checkAddress(url, host, policy, []);
-  else if (!policy.hosts.has(host) && policy.ranges.length === 0 && !isResolvable(host)) {
-    throw new EgressDeniedError(place, "it names a host of the local network");
+  else if (!policy.hosts.has(host) && policy.ranges.length === 0) {
+    // Whatever it stands for, no range lets it through.
+    if (!isResolvable(host)) throw new EgressDeniedError(place, "it names a host of the local network");
+    assertWeb(url, policy);
   }
   return url;
 }
@@ -68,7 +70,14 @@ export function checkAddress(
   if (isOwn) throw new EgressDeniedError(place, "it is the server itself");
   if (policy.hosts.has(hostOf(url)) || isIn(address, policy.ranges)) return;
   if (!isPublicAddress(address)) throw new EgressDeniedError(place, "it is not a public address");
-  if (url.protocol === "http:" && !policy.allowHttp) {
+  assertWeb(url, policy);
+}
+
+/** What holds for all public addresses. @throws EgressDeniedError */
+function assertWeb(url: URL, { allowHttp }: EgressPolicy): void {
+  const place = placeOf(url);
+  const port = portOf(url);
+  if (url.protocol === "http:" && !allowHttp) {
     throw new EgressDeniedError(place, "it is not protected by TLS; use https");
   }
   if (port < 1024 ? !WEB_PORTS.has(port) : SERVICE_PORTS.has(port)) {

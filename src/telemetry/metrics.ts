@@ -49,6 +49,25 @@ export function createMetrics() {
       buckets: seconds,
       registers,
     }),
+    webhookAttempts: counter("sluice_webhook_attempts_total", "Attempts to deliver events to webhooks.", [
+      "outcome",
+    ]),
+    webhookSeconds: new Histogram({
+      name: "sluice_webhook_duration_seconds",
+      help: "Time an attempt to deliver an event took.",
+      buckets: seconds,
+      registers,
+    }),
+    webhookBacklog: new Gauge({
+      name: "sluice_webhook_backlog",
+      help: "Deliveries of webhooks that are due, up to 100,000.",
+      registers,
+    }),
+    webhookOldestSeconds: new Gauge({
+      name: "sluice_webhook_oldest_due_seconds",
+      help: "How long the delivery that waits longest at an endpoint without failures has been due.",
+      registers,
+    }),
     pickupSeconds: new Histogram({
       name: "sluice_job_pickup_seconds",
       help: "Time from when a job could run to when a worker claimed it.",

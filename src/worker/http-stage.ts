@@ -5,6 +5,7 @@ import type { Egress, EgressResponse } from "../egress/egress.ts";
 import { EgressDeniedError, EgressFailedError } from "../egress/errors.ts";
 import { mayPass } from "../egress/passing.ts";
 import type { ExtractLimits } from "../extract/extractor.ts";
+import { retryAfterMs } from "../lib/retry-after.ts";
 import { beginSignature, signatureOf } from "../lib/standard-webhooks.ts";
 import type { StagePool } from "../stages/host/pool.ts";
 import type { TaskInput } from "../stages/host/protocol.ts";
@@ -29,8 +30,6 @@ export interface HttpRun extends TaskInput {
   readonly onPeak: (bytes: number) => void;
   readonly signal: AbortSignal;
 }
-
-const LONGEST_RETRY_AFTER_MS = 24 * 3_600_000;
 
 /**
  * Runs http stages: a document process writes the request, this process sends it and stores the answer, piece by piece,
@@ -139,13 +138,6 @@ function refusal(stage: string, { status, headers }: EgressResponse, nowMs: numb
       `${said}, and redirects are not followed. Give the stage the address that it leads to`,
     );
   return unusable(stage, `${said}. Its log should tell why`);
-}
-
-/** Seconds or a date, RFC 9110; undefined when there is none. */
-function retryAfterMs(value: unknown, nowMs: number): number | undefined {
-  if (typeof value !== "string") return undefined;
-  const ms = /^\d{1,9}$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - nowMs;
-  return Number.isFinite(ms) ? Math.min(Math.max(0, ms), LONGEST_RETRY_AFTER_MS) : undefined;
 }
 
 function unavailable(stage: string, why: string, retryAfter?: number): StageFailure {

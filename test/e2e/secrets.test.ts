@@ -21,7 +21,7 @@ type Ids = ReadonlyMap<Resource, string>;
 async function idsOf(person: Person): Promise<Ids> {
   const kinds = [...new Set(METHODS.flatMap(idFieldsOf).map(({ resource }) => resource))];
   const made = await Promise.all(kinds.map(async (kind) => [kind, await make(kind, person)] as const));
-  return new Map(made.filter((pair): pair is readonly [Resource, string] => pair[1] !== null));
+  return new Map(made);
 }
 
 /** Every string and bytes field of the method's request is a word of its own. */

@@ -8,13 +8,15 @@ import { file_buf_validate_validate } from "../../buf/validate/validate_pb.ts";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_sluice_v1_access } from "./access_pb.ts";
+import type { JobStatus } from "./jobs_pb.ts";
+import { file_sluice_v1_jobs } from "./jobs_pb.ts";
 import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file sluice/v1/webhooks.proto.
  */
 export const file_sluice_v1_webhooks: GenFile = /*@__PURE__*/
-  fileDesc("ChhzbHVpY2UvdjEvd2ViaG9va3MucHJvdG8SCXNsdWljZS52MSKdAwoHV2ViaG9vaxIKCgJpZBgBIAEoCRILCgN1cmwYAiABKAkSDgoGZXZlbnRzGAMgAygJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEjUKB2hlYWRlcnMYBSADKAsyHy5zbHVpY2UudjEuV2ViaG9vay5IZWFkZXJzRW50cnlCA4ABARIRCglpc19hY3RpdmUYBiABKAgSFwoPZGlzYWJsZWRfcmVhc29uGAcgASgJEg8KB3ZlcnNpb24YCCABKAUSEgoKY3JlYXRlZF9ieRgJIAEoCRIvCgtjcmVhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjoKFm9sZF9zZWNyZXRfZXhwaXJlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGi4KDEhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIu8CCghEZWxpdmVyeRIKCgJpZBgBIAEoCRISCgp3ZWJob29rX2lkGAIgASgJEhIKCmV2ZW50X3R5cGUYAyABKAkSKQoGc3RhdHVzGAQgASgOMhkuc2x1aWNlLnYxLkRlbGl2ZXJ5U3RhdHVzEhUKDWF0dGVtcHRfY291bnQYBSABKAUSEgoKbGFzdF9lcnJvchgGIAEoCRIvCgtjcmVhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOZGVsaXZlcmVkX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjUKEW5leHRfYXR0ZW1wdF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdwYXlsb2FkGAogASgJEiwKCGF0dGVtcHRzGAsgAygLMhouc2x1aWNlLnYxLkRlbGl2ZXJ5QXR0ZW1wdCLWAQoPRGVsaXZlcnlBdHRlbXB0Eg4KBm51bWJlchgBIAEoBRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCghkdXJhdGlvbhgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgtodHRwX3N0YXR1cxgEIAEoBRITCgtlcnJvcl9jbGFzcxgFIAEoCRIVCg1lcnJvcl9tZXNzYWdlGAYgASgJEhUKDXJlc3BvbnNlX2JvZHkYByABKAwiWAoJRXZlbnRUeXBlEgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSKAoHZXhhbXBsZRgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3Qi6AIKFENyZWF0ZVdlYmhvb2tSZXF1ZXN0EigKA3VybBgBIAEoCUIbukgYchYYgBAyEV5odHRwcz86Ly9bXlxzXSskEjwKBmV2ZW50cxgCIAMoCUIsukgpkgEmCAEQFBgBIh5yHDIaXlthLXpdezEsMzB9XC5bYS16XXsxLDMwfSQSHQoLZGVzY3JpcHRpb24YAyABKAlCCLpIBXIDGPQDEnwKB2hlYWRlcnMYBCADKAsyLC5zbHVpY2UudjEuQ3JlYXRlV2ViaG9va1JlcXVlc3QuSGVhZGVyc0VudHJ5Qj2AAQG6SDeaATQQFCIZchcyFV5bQS1aYS16MC05LV17MSwxMDB9JCoVchMYgAgyDl5bXHgyMC1ceDdlXSokEhsKCnJlcXVlc3RfaWQYBSABKAlCB7pIBHICGEAaLgoMSGVhZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUQoVQ3JlYXRlV2ViaG9va1Jlc3BvbnNlEiMKB3dlYmhvb2sYASABKAsyEi5zbHVpY2UudjEuV2ViaG9vaxITCgZzZWNyZXQYAiABKAlCA4ABASIpChFHZXRXZWJob29rUmVxdWVzdBIUCgJpZBgBIAEoCUIIukgFcgOwAQEiOQoSR2V0V2ViaG9va1Jlc3BvbnNlEiMKB3dlYmhvb2sYASABKAsyEi5zbHVpY2UudjEuV2ViaG9vayJ4ChNMaXN0V2ViaG9va3NSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY9AMoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACBIWCglpc19hY3RpdmUYAyABKAhIAIgBAUIMCgpfaXNfYWN0aXZlIlUKFExpc3RXZWJob29rc1Jlc3BvbnNlEiQKCHdlYmhvb2tzGAEgAygLMhIuc2x1aWNlLnYxLldlYmhvb2sSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIqoDChRVcGRhdGVXZWJob29rUmVxdWVzdBIUCgJpZBgBIAEoCUIIukgFcgOwAQESIQoQZXhwZWN0ZWRfdmVyc2lvbhgCIAEoBUIHukgEGgIoABIoCgN1cmwYAyABKAlCG7pIGHIWGIAQMhFeaHR0cHM/Oi8vW15cc10rJBI8CgZldmVudHMYBCADKAlCLLpIKZIBJggBEBQYASIechwyGl5bYS16XXsxLDMwfVwuW2Etel17MSwzMH0kEh0KC2Rlc2NyaXB0aW9uGAUgASgJQgi6SAVyAxj0AxJ8CgdoZWFkZXJzGAYgAygLMiwuc2x1aWNlLnYxLlVwZGF0ZVdlYmhvb2tSZXF1ZXN0LkhlYWRlcnNFbnRyeUI9gAEBukg3mgE0EBQiGXIXMhVeW0EtWmEtejAtOS1dezEsMTAwfSQqFXITGIAIMg5eW1x4MjAtXHg3ZV0qJBIWCglpc19hY3RpdmUYByABKAhIAIgBARouCgxIZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIMCgpfaXNfYWN0aXZlIjwKFVVwZGF0ZVdlYmhvb2tSZXNwb25zZRIjCgd3ZWJob29rGAEgASgLMhIuc2x1aWNlLnYxLldlYmhvb2siTwoURGVsZXRlV2ViaG9va1JlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBEiEKEGV4cGVjdGVkX3ZlcnNpb24YAiABKAVCB7pIBBoCKAAiFwoVRGVsZXRlV2ViaG9va1Jlc3BvbnNlIl4KGlJvdGF0ZVdlYmhvb2tTZWNyZXRSZXF1ZXN0EhQKAmlkGAEgASgJQgi6SAVyA7ABARIqCgdvdmVybGFwGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIlcKG1JvdGF0ZVdlYmhvb2tTZWNyZXRSZXNwb25zZRIjCgd3ZWJob29rGAEgASgLMhIuc2x1aWNlLnYxLldlYmhvb2sSEwoGc2VjcmV0GAIgASgJQgOAAQEiNAoUU2VuZFRlc3RFdmVudFJlcXVlc3QSHAoKd2ViaG9va19pZBgBIAEoCUIIukgFcgOwAQEiPgoVU2VuZFRlc3RFdmVudFJlc3BvbnNlEiUKCGRlbGl2ZXJ5GAEgASgLMhMuc2x1aWNlLnYxLkRlbGl2ZXJ5IscBChVMaXN0RGVsaXZlcmllc1JlcXVlc3QSHwoKd2ViaG9va19pZBgBIAEoCUILukgI2AEBcgOwAQESMwoGc3RhdHVzGAIgASgOMhkuc2x1aWNlLnYxLkRlbGl2ZXJ5U3RhdHVzQgi6SAWCAQIQARIbCgpldmVudF90eXBlGAMgASgJQge6SARyAhg/Eh0KCXBhZ2Vfc2l6ZRgEIAEoBUIKukgHGgUY9AMoABIcCgpwYWdlX3Rva2VuGAUgASgJQgi6SAVyAxiACCJaChZMaXN0RGVsaXZlcmllc1Jlc3BvbnNlEicKCmRlbGl2ZXJpZXMYASADKAsyEy5zbHVpY2UudjEuRGVsaXZlcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIioKEkdldERlbGl2ZXJ5UmVxdWVzdBIUCgJpZBgBIAEoCUIIukgFcgOwAQEiPAoTR2V0RGVsaXZlcnlSZXNwb25zZRIlCghkZWxpdmVyeRgBIAEoCzITLnNsdWljZS52MS5EZWxpdmVyeSIoChBSZWRlbGl2ZXJSZXF1ZXN0EhQKAmlkGAEgASgJQgi6SAVyA7ABASI6ChFSZWRlbGl2ZXJSZXNwb25zZRIlCghkZWxpdmVyeRgBIAEoCzITLnNsdWljZS52MS5EZWxpdmVyeSKqAQoXUmVwbGF5RGVsaXZlcmllc1JlcXVlc3QSHAoKd2ViaG9va19pZBgBIAEoCUIIukgFcgOwAQESMQoFc2luY2UYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQESKQoFdW50aWwYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC29ubHlfZmFpbGVkGAQgASgIIikKGFJlcGxheURlbGl2ZXJpZXNSZXNwb25zZRINCgVjb3VudBgBIAEoAyIXChVMaXN0RXZlbnRUeXBlc1JlcXVlc3QiQwoWTGlzdEV2ZW50VHlwZXNSZXNwb25zZRIpCgtldmVudF90eXBlcxgBIAMoCzIULnNsdWljZS52MS5FdmVudFR5cGUqpgEKDkRlbGl2ZXJ5U3RhdHVzEh8KG0RFTElWRVJZX1NUQVRVU19VTlNQRUNJRklFRBAAEhsKF0RFTElWRVJZX1NUQVRVU19QRU5ESU5HEAESHQoZREVMSVZFUllfU1RBVFVTX0RFTElWRVJFRBACEhoKFkRFTElWRVJZX1NUQVRVU19GQUlMRUQQAxIbChdERUxJVkVSWV9TVEFUVVNfU0tJUFBFRBAEMukKCg9XZWJob29rc1NlcnZpY2USaQoNQ3JlYXRlV2ViaG9vaxIfLnNsdWljZS52MS5DcmVhdGVXZWJob29rUmVxdWVzdBogLnNsdWljZS52MS5DcmVhdGVXZWJob29rUmVzcG9uc2UiFYq1GBEKD3dlYmhvb2tzOmNyZWF0ZRJhCgpHZXRXZWJob29rEhwuc2x1aWNlLnYxLkdldFdlYmhvb2tSZXF1ZXN0Gh0uc2x1aWNlLnYxLkdldFdlYmhvb2tSZXNwb25zZSIWkAIBirUYDwoNd2ViaG9va3M6cmVhZBJnCgxMaXN0V2ViaG9va3MSHi5zbHVpY2UudjEuTGlzdFdlYmhvb2tzUmVxdWVzdBofLnNsdWljZS52MS5MaXN0V2ViaG9va3NSZXNwb25zZSIWkAIBirUYDwoNd2ViaG9va3M6cmVhZBJpCg1VcGRhdGVXZWJob29rEh8uc2x1aWNlLnYxLlVwZGF0ZVdlYmhvb2tSZXF1ZXN0GiAuc2x1aWNlLnYxLlVwZGF0ZVdlYmhvb2tSZXNwb25zZSIVirUYEQoPd2ViaG9va3M6dXBkYXRlEmkKDURlbGV0ZVdlYmhvb2sSHy5zbHVpY2UudjEuRGVsZXRlV2ViaG9va1JlcXVlc3QaIC5zbHVpY2UudjEuRGVsZXRlV2ViaG9va1Jlc3BvbnNlIhWKtRgRCg93ZWJob29rczpkZWxldGUSkwEKE1JvdGF0ZVdlYmhvb2tTZWNyZXQSJS5zbHVpY2UudjEuUm90YXRlV2ViaG9va1NlY3JldFJlcXVlc3QaJi5zbHVpY2UudjEuUm90YXRlV2ViaG9va1NlY3JldFJlc3BvbnNlIi2KtRgpGhZ3ZWJob29rcy5yb3RhdGVfc2VjcmV0Cg93ZWJob29rczp1cGRhdGUSfQoNU2VuZFRlc3RFdmVudBIfLnNsdWljZS52MS5TZW5kVGVzdEV2ZW50UmVxdWVzdBogLnNsdWljZS52MS5TZW5kVGVzdEV2ZW50UmVzcG9uc2UiKYq1GCUaEndlYmhvb2tzLnNlbmRfdGVzdAoPd2ViaG9va3M6dXBkYXRlEm0KDkxpc3REZWxpdmVyaWVzEiAuc2x1aWNlLnYxLkxpc3REZWxpdmVyaWVzUmVxdWVzdBohLnNsdWljZS52MS5MaXN0RGVsaXZlcmllc1Jlc3BvbnNlIhaQAgGKtRgPCg13ZWJob29rczpyZWFkEmQKC0dldERlbGl2ZXJ5Eh0uc2x1aWNlLnYxLkdldERlbGl2ZXJ5UmVxdWVzdBoeLnNsdWljZS52MS5HZXREZWxpdmVyeVJlc3BvbnNlIhaQAgGKtRgPCg13ZWJob29rczpyZWFkEnMKCVJlZGVsaXZlchIbLnNsdWljZS52MS5SZWRlbGl2ZXJSZXF1ZXN0Ghwuc2x1aWNlLnYxLlJlZGVsaXZlclJlc3BvbnNlIiuKtRgnGhRkZWxpdmVyaWVzLnJlZGVsaXZlcgoPd2ViaG9va3M6dXBkYXRlEnsKEFJlcGxheURlbGl2ZXJpZXMSIi5zbHVpY2UudjEuUmVwbGF5RGVsaXZlcmllc1JlcXVlc3QaIy5zbHVpY2UudjEuUmVwbGF5RGVsaXZlcmllc1Jlc3BvbnNlIh6KtRgaIgd3ZWJob29rCg93ZWJob29rczp1cGRhdGUSbQoOTGlzdEV2ZW50VHlwZXMSIC5zbHVpY2UudjEuTGlzdEV2ZW50VHlwZXNSZXF1ZXN0GiEuc2x1aWNlLnYxLkxpc3RFdmVudFR5cGVzUmVzcG9uc2UiFpACAYq1GA8KDXdlYmhvb2tzOnJlYWRiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_sluice_v1_access]);
+  fileDesc("ChhzbHVpY2UvdjEvd2ViaG9va3MucHJvdG8SCXNsdWljZS52MSLZAwoHV2ViaG9vaxIKCgJpZBgBIAEoCRILCgN1cmwYAiABKAkSDgoGZXZlbnRzGAMgAygJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEjUKB2hlYWRlcnMYBSADKAsyHy5zbHVpY2UudjEuV2ViaG9vay5IZWFkZXJzRW50cnlCA4ABARIRCglpc19hY3RpdmUYBiABKAgSFwoPZGlzYWJsZWRfcmVhc29uGAcgASgJEg8KB3ZlcnNpb24YCCABKAUSEgoKY3JlYXRlZF9ieRgJIAEoCRIvCgtjcmVhdGVfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjoKFm9sZF9zZWNyZXRfZXhwaXJlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB29yZGVyZWQYDSABKAgSKQoGaGVhbHRoGA4gASgLMhkuc2x1aWNlLnYxLkVuZHBvaW50SGVhbHRoGi4KDEhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIrQBCg5FbmRwb2ludEhlYWx0aBIcChRjb25zZWN1dGl2ZV9mYWlsdXJlcxgBIAEoBRI2ChJmYWlsaW5nX3NpbmNlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjUKEXBhdXNlZF91bnRpbF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1wZW5kaW5nX2NvdW50GAQgASgFIpEDCghEZWxpdmVyeRIKCgJpZBgBIAEoCRISCgp3ZWJob29rX2lkGAIgASgJEhIKCmV2ZW50X3R5cGUYAyABKAkSKQoGc3RhdHVzGAQgASgOMhkuc2x1aWNlLnYxLkRlbGl2ZXJ5U3RhdHVzEhUKDWF0dGVtcHRfY291bnQYBSABKAUSEgoKbGFzdF9lcnJvchgGIAEoCRIvCgtjcmVhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOZGVsaXZlcmVkX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjUKEW5leHRfYXR0ZW1wdF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdwYXlsb2FkGAogASgJEiwKCGF0dGVtcHRzGAsgAygLMhouc2x1aWNlLnYxLkRlbGl2ZXJ5QXR0ZW1wdBIOCgZqb2JfaWQYDCABKAkSEAoIc2VxdWVuY2UYDSABKAMi1gEKD0RlbGl2ZXJ5QXR0ZW1wdBIOCgZudW1iZXIYASABKAUSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoIZHVyYXRpb24YAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoLaHR0cF9zdGF0dXMYBCABKAUSEwoLZXJyb3JfY2xhc3MYBSABKAkSFQoNZXJyb3JfbWVzc2FnZRgGIAEoCRIVCg1yZXNwb25zZV9ib2R5GAcgASgMIoEBCglFdmVudFR5cGUSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIoCgdleGFtcGxlGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBInCgZzY2hlbWEYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IsEBCgxXZWJob29rRXZlbnQSDAoEdHlwZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEigKBHRpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKA2pvYhgEIAEoCzIaLnNsdWljZS52MS5XZWJob29rSm9iRXZlbnRIABIyCgd3ZWJob29rGAUgASgLMh8uc2x1aWNlLnYxLldlYmhvb2tFbmRwb2ludEV2ZW50SABCCQoHc3ViamVjdCLCAQoPV2ViaG9va0pvYkV2ZW50EgoKAmlkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgFEiQKBnN0YXR1cxgDIAEoDjIULnNsdWljZS52MS5Kb2JTdGF0dXMSDwoHYXR0ZW1wdBgEIAEoBRIVCg1waXBlbGluZV9uYW1lGAUgASgJEhgKEHBpcGVsaW5lX3ZlcnNpb24YBiABKAUSFAoMZXJyb3JfcmVhc29uGAcgASgJEhMKC2Vycm9yX3N0YWdlGAggASgJIjIKFFdlYmhvb2tFbmRwb2ludEV2ZW50EgoKAmlkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSKDAwoUQ3JlYXRlV2ViaG9va1JlcXVlc3QSKAoDdXJsGAEgASgJQhu6SBhyFhiAEDIRXmh0dHBzPzovL1teXHNdKyQSRgoGZXZlbnRzGAIgAygJQja6SDOSATAIARAUGAEiKHImMiReKFwqfFthLXpdezEsMzB9XC4oXCp8W2Etel17MSwzMH0pKSQSHQoLZGVzY3JpcHRpb24YAyABKAlCCLpIBXIDGPQDEnwKB2hlYWRlcnMYBCADKAsyLC5zbHVpY2UudjEuQ3JlYXRlV2ViaG9va1JlcXVlc3QuSGVhZGVyc0VudHJ5Qj2AAQG6SDeaATQQFCIZchcyFV5bQS1aYS16MC05LV17MSwxMDB9JCoVchMYgAgyDl5bXHgyMC1ceDdlXSokEhsKCnJlcXVlc3RfaWQYBSABKAlCB7pIBHICGEASDwoHb3JkZXJlZBgGIAEoCBouCgxIZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJRChVDcmVhdGVXZWJob29rUmVzcG9uc2USIwoHd2ViaG9vaxgBIAEoCzISLnNsdWljZS52MS5XZWJob29rEhMKBnNlY3JldBgCIAEoCUIDgAEBIikKEUdldFdlYmhvb2tSZXF1ZXN0EhQKAmlkGAEgASgJQgi6SAVyA7ABASI5ChJHZXRXZWJob29rUmVzcG9uc2USIwoHd2ViaG9vaxgBIAEoCzISLnNsdWljZS52MS5XZWJob29rIngKE0xpc3RXZWJob29rc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRj0AygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAIEhYKCWlzX2FjdGl2ZRgDIAEoCEgAiAEBQgwKCl9pc19hY3RpdmUiVQoUTGlzdFdlYmhvb2tzUmVzcG9uc2USJAoId2ViaG9va3MYASADKAsyEi5zbHVpY2UudjEuV2ViaG9vaxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki1gMKFFVwZGF0ZVdlYmhvb2tSZXF1ZXN0EhQKAmlkGAEgASgJQgi6SAVyA7ABARIhChBleHBlY3RlZF92ZXJzaW9uGAIgASgFQge6SAQaAigAEigKA3VybBgDIAEoCUIbukgYchYYgBAyEV5odHRwcz86Ly9bXlxzXSskEkYKBmV2ZW50cxgEIAMoCUI2ukgzkgEwCAEQFBgBIihyJjIkXihcKnxbYS16XXsxLDMwfVwuKFwqfFthLXpdezEsMzB9KSkkEh0KC2Rlc2NyaXB0aW9uGAUgASgJQgi6SAVyAxj0AxJ8CgdoZWFkZXJzGAYgAygLMiwuc2x1aWNlLnYxLlVwZGF0ZVdlYmhvb2tSZXF1ZXN0LkhlYWRlcnNFbnRyeUI9gAEBukg3mgE0EBQiGXIXMhVeW0EtWmEtejAtOS1dezEsMTAwfSQqFXITGIAIMg5eW1x4MjAtXHg3ZV0qJBIWCglpc19hY3RpdmUYByABKAhIAIgBARIUCgdvcmRlcmVkGAggASgISAGIAQEaLgoMSGVhZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDAoKX2lzX2FjdGl2ZUIKCghfb3JkZXJlZCI8ChVVcGRhdGVXZWJob29rUmVzcG9uc2USIwoHd2ViaG9vaxgBIAEoCzISLnNsdWljZS52MS5XZWJob29rIk8KFERlbGV0ZVdlYmhvb2tSZXF1ZXN0EhQKAmlkGAEgASgJQgi6SAVyA7ABARIhChBleHBlY3RlZF92ZXJzaW9uGAIgASgFQge6SAQaAigAIhcKFURlbGV0ZVdlYmhvb2tSZXNwb25zZSJeChpSb3RhdGVXZWJob29rU2VjcmV0UmVxdWVzdBIUCgJpZBgBIAEoCUIIukgFcgOwAQESKgoHb3ZlcmxhcBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJXChtSb3RhdGVXZWJob29rU2VjcmV0UmVzcG9uc2USIwoHd2ViaG9vaxgBIAEoCzISLnNsdWljZS52MS5XZWJob29rEhMKBnNlY3JldBgCIAEoCUIDgAEBIjQKFFNlbmRUZXN0RXZlbnRSZXF1ZXN0EhwKCndlYmhvb2tfaWQYASABKAlCCLpIBXIDsAEBIj4KFVNlbmRUZXN0RXZlbnRSZXNwb25zZRIlCghkZWxpdmVyeRgBIAEoCzITLnNsdWljZS52MS5EZWxpdmVyeSK6AgoVTGlzdERlbGl2ZXJpZXNSZXF1ZXN0Eh8KCndlYmhvb2tfaWQYASABKAlCC7pICNgBAXIDsAEBEjMKBnN0YXR1cxgCIAEoDjIZLnNsdWljZS52MS5EZWxpdmVyeVN0YXR1c0IIukgFggECEAESGwoKZXZlbnRfdHlwZRgDIAEoCUIHukgEcgIYPxIdCglwYWdlX3NpemUYBCABKAVCCrpIBxoFGPQDKAASHAoKcGFnZV90b2tlbhgFIAEoCUIIukgFcgMYgAgSGwoGam9iX2lkGAYgASgJQgu6SAjYAQFyA7ABARIpCgVzaW5jZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoFdW50aWwYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIloKFkxpc3REZWxpdmVyaWVzUmVzcG9uc2USJwoKZGVsaXZlcmllcxgBIAMoCzITLnNsdWljZS52MS5EZWxpdmVyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiKgoSR2V0RGVsaXZlcnlSZXF1ZXN0EhQKAmlkGAEgASgJQgi6SAVyA7ABASI8ChNHZXREZWxpdmVyeVJlc3BvbnNlEiUKCGRlbGl2ZXJ5GAEgASgLMhMuc2x1aWNlLnYxLkRlbGl2ZXJ5IigKEFJlZGVsaXZlclJlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBIjoKEVJlZGVsaXZlclJlc3BvbnNlEiUKCGRlbGl2ZXJ5GAEgASgLMhMuc2x1aWNlLnYxLkRlbGl2ZXJ5IqoBChdSZXBsYXlEZWxpdmVyaWVzUmVxdWVzdBIcCgp3ZWJob29rX2lkGAEgASgJQgi6SAVyA7ABARIxCgVzaW5jZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBARIpCgV1bnRpbBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLb25seV9mYWlsZWQYBCABKAgiKQoYUmVwbGF5RGVsaXZlcmllc1Jlc3BvbnNlEg0KBWNvdW50GAEgASgDIhcKFUxpc3RFdmVudFR5cGVzUmVxdWVzdCJDChZMaXN0RXZlbnRUeXBlc1Jlc3BvbnNlEikKC2V2ZW50X3R5cGVzGAEgAygLMhQuc2x1aWNlLnYxLkV2ZW50VHlwZSqmAQoORGVsaXZlcnlTdGF0dXMSHwobREVMSVZFUllfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGwoXREVMSVZFUllfU1RBVFVTX1BFTkRJTkcQARIdChlERUxJVkVSWV9TVEFUVVNfREVMSVZFUkVEEAISGgoWREVMSVZFUllfU1RBVFVTX0ZBSUxFRBADEhsKF0RFTElWRVJZX1NUQVRVU19TS0lQUEVEEAQy6QoKD1dlYmhvb2tzU2VydmljZRJpCg1DcmVhdGVXZWJob29rEh8uc2x1aWNlLnYxLkNyZWF0ZVdlYmhvb2tSZXF1ZXN0GiAuc2x1aWNlLnYxLkNyZWF0ZVdlYmhvb2tSZXNwb25zZSIVirUYEQoPd2ViaG9va3M6Y3JlYXRlEmEKCkdldFdlYmhvb2sSHC5zbHVpY2UudjEuR2V0V2ViaG9va1JlcXVlc3QaHS5zbHVpY2UudjEuR2V0V2ViaG9va1Jlc3BvbnNlIhaQAgGKtRgPCg13ZWJob29rczpyZWFkEmcKDExpc3RXZWJob29rcxIeLnNsdWljZS52MS5MaXN0V2ViaG9va3NSZXF1ZXN0Gh8uc2x1aWNlLnYxLkxpc3RXZWJob29rc1Jlc3BvbnNlIhaQAgGKtRgPCg13ZWJob29rczpyZWFkEmkKDVVwZGF0ZVdlYmhvb2sSHy5zbHVpY2UudjEuVXBkYXRlV2ViaG9va1JlcXVlc3QaIC5zbHVpY2UudjEuVXBkYXRlV2ViaG9va1Jlc3BvbnNlIhWKtRgRCg93ZWJob29rczp1cGRhdGUSaQoNRGVsZXRlV2ViaG9vaxIfLnNsdWljZS52MS5EZWxldGVXZWJob29rUmVxdWVzdBogLnNsdWljZS52MS5EZWxldGVXZWJob29rUmVzcG9uc2UiFYq1GBEKD3dlYmhvb2tzOmRlbGV0ZRKTAQoTUm90YXRlV2ViaG9va1NlY3JldBIlLnNsdWljZS52MS5Sb3RhdGVXZWJob29rU2VjcmV0UmVxdWVzdBomLnNsdWljZS52MS5Sb3RhdGVXZWJob29rU2VjcmV0UmVzcG9uc2UiLYq1GCkaFndlYmhvb2tzLnJvdGF0ZV9zZWNyZXQKD3dlYmhvb2tzOnVwZGF0ZRJ9Cg1TZW5kVGVzdEV2ZW50Eh8uc2x1aWNlLnYxLlNlbmRUZXN0RXZlbnRSZXF1ZXN0GiAuc2x1aWNlLnYxLlNlbmRUZXN0RXZlbnRSZXNwb25zZSIpirUYJRoSd2ViaG9va3Muc2VuZF90ZXN0Cg93ZWJob29rczp1cGRhdGUSbQoOTGlzdERlbGl2ZXJpZXMSIC5zbHVpY2UudjEuTGlzdERlbGl2ZXJpZXNSZXF1ZXN0GiEuc2x1aWNlLnYxLkxpc3REZWxpdmVyaWVzUmVzcG9uc2UiFpACAYq1GA8KDXdlYmhvb2tzOnJlYWQSZAoLR2V0RGVsaXZlcnkSHS5zbHVpY2UudjEuR2V0RGVsaXZlcnlSZXF1ZXN0Gh4uc2x1aWNlLnYxLkdldERlbGl2ZXJ5UmVzcG9uc2UiFpACAYq1GA8KDXdlYmhvb2tzOnJlYWQScwoJUmVkZWxpdmVyEhsuc2x1aWNlLnYxLlJlZGVsaXZlclJlcXVlc3QaHC5zbHVpY2UudjEuUmVkZWxpdmVyUmVzcG9uc2UiK4q1GCcaFGRlbGl2ZXJpZXMucmVkZWxpdmVyCg93ZWJob29rczp1cGRhdGUSewoQUmVwbGF5RGVsaXZlcmllcxIiLnNsdWljZS52MS5SZXBsYXlEZWxpdmVyaWVzUmVxdWVzdBojLnNsdWljZS52MS5SZXBsYXlEZWxpdmVyaWVzUmVzcG9uc2UiHoq1GBoiB3dlYmhvb2sKD3dlYmhvb2tzOnVwZGF0ZRJtCg5MaXN0RXZlbnRUeXBlcxIgLnNsdWljZS52MS5MaXN0RXZlbnRUeXBlc1JlcXVlc3QaIS5zbHVpY2UudjEuTGlzdEV2ZW50VHlwZXNSZXNwb25zZSIWkAIBirUYDwoNd2ViaG9va3M6cmVhZGIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_sluice_v1_access, file_sluice_v1_jobs]);
 
 /**
  * A URL that events are posted to.
@@ -30,14 +32,14 @@ export type Webhook = Message<"sluice.v1.Webhook"> & {
   id: string;
 
   /**
-   * Where events are posted; userinfo and query are kept and not shown.
+   * Where events are posted; a query is kept and not shown.
    *
    * @generated from field: string url = 2;
    */
   url: string;
 
   /**
-   * The types of events that it wants, e.g. `job.completed`.
+   * The types of events that it wants, e.g. `job.completed`, `job.*` or `*`.
    *
    * @generated from field: repeated string events = 3;
    */
@@ -105,6 +107,21 @@ export type Webhook = Message<"sluice.v1.Webhook"> & {
    * @generated from field: google.protobuf.Timestamp old_secret_expire_time = 12;
    */
   oldSecretExpireTime?: Timestamp | undefined;
+
+  /**
+   * Events of one job come one after the other, in their order: a later one waits until an earlier one is delivered or
+   * given up. Those of different jobs come as they are ready.
+   *
+   * @generated from field: bool ordered = 13;
+   */
+  ordered: boolean;
+
+  /**
+   * How its endpoint fares.
+   *
+   * @generated from field: sluice.v1.EndpointHealth health = 14;
+   */
+  health?: EndpointHealth | undefined;
 };
 
 /**
@@ -113,6 +130,48 @@ export type Webhook = Message<"sluice.v1.Webhook"> & {
  */
 export const WebhookSchema: GenMessage<Webhook> = /*@__PURE__*/
   messageDesc(file_sluice_v1_webhooks, 0);
+
+/**
+ * How the endpoint of a webhook fares.
+ *
+ * @generated from message sluice.v1.EndpointHealth
+ */
+export type EndpointHealth = Message<"sluice.v1.EndpointHealth"> & {
+  /**
+   * Attempts that failed since the last one that succeeded.
+   *
+   * @generated from field: int32 consecutive_failures = 1;
+   */
+  consecutiveFailures: number;
+
+  /**
+   * Since when nothing but failures came; unset = the last attempt succeeded. After five days the webhook is disabled.
+   *
+   * @generated from field: google.protobuf.Timestamp failing_since_time = 2;
+   */
+  failingSinceTime?: Timestamp | undefined;
+
+  /**
+   * No attempt is made before, since several in a row failed; unset = attempts are made.
+   *
+   * @generated from field: google.protobuf.Timestamp paused_until_time = 3;
+   */
+  pausedUntilTime?: Timestamp | undefined;
+
+  /**
+   * Deliveries that wait, counted up to 10,000; only from `GetWebhook`.
+   *
+   * @generated from field: int32 pending_count = 4;
+   */
+  pendingCount: number;
+};
+
+/**
+ * Describes the message sluice.v1.EndpointHealth.
+ * Use `create(EndpointHealthSchema)` to create a new message.
+ */
+export const EndpointHealthSchema: GenMessage<EndpointHealth> = /*@__PURE__*/
+  messageDesc(file_sluice_v1_webhooks, 1);
 
 /**
  * One event on its way to one webhook.
@@ -191,11 +250,25 @@ export type Delivery = Message<"sluice.v1.Delivery"> & {
   payload: string;
 
   /**
-   * Every attempt, oldest first; only from `GetDelivery`.
+   * The last 100 attempts, oldest first; only from `GetDelivery`.
    *
    * @generated from field: repeated sluice.v1.DeliveryAttempt attempts = 11;
    */
   attempts: DeliveryAttempt[];
+
+  /**
+   * The job that the event is about; empty = none.
+   *
+   * @generated from field: string job_id = 12;
+   */
+  jobId: string;
+
+  /**
+   * The event's place in the job's log, as `WatchJob` numbers it; 0 = it is about no job.
+   *
+   * @generated from field: int64 sequence = 13;
+   */
+  sequence: bigint;
 };
 
 /**
@@ -203,7 +276,7 @@ export type Delivery = Message<"sluice.v1.Delivery"> & {
  * Use `create(DeliverySchema)` to create a new message.
  */
 export const DeliverySchema: GenMessage<Delivery> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 1);
+  messageDesc(file_sluice_v1_webhooks, 2);
 
 /**
  * One attempt to deliver.
@@ -266,7 +339,7 @@ export type DeliveryAttempt = Message<"sluice.v1.DeliveryAttempt"> & {
  * Use `create(DeliveryAttemptSchema)` to create a new message.
  */
 export const DeliveryAttemptSchema: GenMessage<DeliveryAttempt> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 2);
+  messageDesc(file_sluice_v1_webhooks, 3);
 
 /**
  * A type of event.
@@ -294,6 +367,13 @@ export type EventType = Message<"sluice.v1.EventType"> & {
    * @generated from field: google.protobuf.Struct example = 3;
    */
   example?: JsonObject | undefined;
+
+  /**
+   * JSON Schema (2020-12) of its body.
+   *
+   * @generated from field: google.protobuf.Struct schema = 4;
+   */
+  schema?: JsonObject | undefined;
 };
 
 /**
@@ -301,7 +381,165 @@ export type EventType = Message<"sluice.v1.EventType"> & {
  * Use `create(EventTypeSchema)` to create a new message.
  */
 export const EventTypeSchema: GenMessage<EventType> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 3);
+  messageDesc(file_sluice_v1_webhooks, 4);
+
+/**
+ * What is posted: the body of a webhook, as Protobuf writes JSON. It names what happened and to which job, and holds
+ * nothing of a document; ask `GetJob` for the rest. Fields may be added, none goes or changes its meaning within a version.
+ *
+ * @generated from message sluice.v1.WebhookEvent
+ */
+export type WebhookEvent = Message<"sluice.v1.WebhookEvent"> & {
+  /**
+   * The type, e.g. `job.completed`; `ListEventTypes` has them all.
+   *
+   * @generated from field: string type = 1;
+   */
+  type: string;
+
+  /**
+   * Version of this form: `v1`.
+   *
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * When it happened.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 3;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * What happened to what.
+   *
+   * @generated from oneof sluice.v1.WebhookEvent.subject
+   */
+  subject: {
+    /**
+     * Of `job.created`, `job.started`, `job.completed`, `job.failed` and `job.cancelled`.
+     *
+     * @generated from field: sluice.v1.WebhookJobEvent job = 4;
+     */
+    value: WebhookJobEvent;
+    case: "job";
+  } | {
+    /**
+     * Of `webhook.test` and `webhook.disabled`.
+     *
+     * @generated from field: sluice.v1.WebhookEndpointEvent webhook = 5;
+     */
+    value: WebhookEndpointEvent;
+    case: "webhook";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message sluice.v1.WebhookEvent.
+ * Use `create(WebhookEventSchema)` to create a new message.
+ */
+export const WebhookEventSchema: GenMessage<WebhookEvent> = /*@__PURE__*/
+  messageDesc(file_sluice_v1_webhooks, 5);
+
+/**
+ * What happened to a job.
+ *
+ * @generated from message sluice.v1.WebhookJobEvent
+ */
+export type WebhookJobEvent = Message<"sluice.v1.WebhookJobEvent"> & {
+  /**
+   * The job.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The event's place in the job's log, as `WatchJob` numbers it: of two events of a job the one with the higher number is
+   * the later one, whatever order they arrive in.
+   *
+   * @generated from field: int32 sequence = 2;
+   */
+  sequence: number;
+
+  /**
+   * The status that it has since.
+   *
+   * @generated from field: sluice.v1.JobStatus status = 3;
+   */
+  status: JobStatus;
+
+  /**
+   * The attempt that this belongs to, from 1; 0 = none has begun.
+   *
+   * @generated from field: int32 attempt = 4;
+   */
+  attempt: number;
+
+  /**
+   * The name of its pipeline.
+   *
+   * @generated from field: string pipeline_name = 5;
+   */
+  pipelineName: string;
+
+  /**
+   * The version of its pipeline.
+   *
+   * @generated from field: int32 pipeline_version = 6;
+   */
+  pipelineVersion: number;
+
+  /**
+   * Why it failed, as in `Job.error`; empty = it did not.
+   *
+   * @generated from field: string error_reason = 7;
+   */
+  errorReason: string;
+
+  /**
+   * The stage in which it failed; empty = none.
+   *
+   * @generated from field: string error_stage = 8;
+   */
+  errorStage: string;
+};
+
+/**
+ * Describes the message sluice.v1.WebhookJobEvent.
+ * Use `create(WebhookJobEventSchema)` to create a new message.
+ */
+export const WebhookJobEventSchema: GenMessage<WebhookJobEvent> = /*@__PURE__*/
+  messageDesc(file_sluice_v1_webhooks, 6);
+
+/**
+ * What happened to a webhook.
+ *
+ * @generated from message sluice.v1.WebhookEndpointEvent
+ */
+export type WebhookEndpointEvent = Message<"sluice.v1.WebhookEndpointEvent"> & {
+  /**
+   * The webhook.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Why it was disabled, for people; empty = it was not.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message sluice.v1.WebhookEndpointEvent.
+ * Use `create(WebhookEndpointEventSchema)` to create a new message.
+ */
+export const WebhookEndpointEventSchema: GenMessage<WebhookEndpointEvent> = /*@__PURE__*/
+  messageDesc(file_sluice_v1_webhooks, 7);
 
 /**
  * Request of `WebhooksService.CreateWebhook`.
@@ -317,7 +555,8 @@ export type CreateWebhookRequest = Message<"sluice.v1.CreateWebhookRequest"> & {
   url: string;
 
   /**
-   * The types of events that it wants, 1 to 20.
+   * The types of events that it wants, 1 to 20: `job.completed`, all of a kind as `job.*`, or `*` for all there are and
+   * will be. Others are refused; `ListEventTypes` has them.
    *
    * @generated from field: repeated string events = 2;
    */
@@ -338,11 +577,18 @@ export type CreateWebhookRequest = Message<"sluice.v1.CreateWebhookRequest"> & {
   headers: { [key: string]: string };
 
   /**
-   * Makes the call idempotent for 24 hours. At most 64 characters; a UUID is a good choice.
+   * Makes the call idempotent for 24 hours; the secret is shown again. At most 64 characters; a UUID is a good choice.
    *
    * @generated from field: string request_id = 5;
    */
   requestId: string;
+
+  /**
+   * Events of one job come in their order, see `Webhook.ordered`.
+   *
+   * @generated from field: bool ordered = 6;
+   */
+  ordered: boolean;
 };
 
 /**
@@ -350,7 +596,7 @@ export type CreateWebhookRequest = Message<"sluice.v1.CreateWebhookRequest"> & {
  * Use `create(CreateWebhookRequestSchema)` to create a new message.
  */
 export const CreateWebhookRequestSchema: GenMessage<CreateWebhookRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 4);
+  messageDesc(file_sluice_v1_webhooks, 8);
 
 /**
  * Response of `WebhooksService.CreateWebhook`.
@@ -378,7 +624,7 @@ export type CreateWebhookResponse = Message<"sluice.v1.CreateWebhookResponse"> &
  * Use `create(CreateWebhookResponseSchema)` to create a new message.
  */
 export const CreateWebhookResponseSchema: GenMessage<CreateWebhookResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 5);
+  messageDesc(file_sluice_v1_webhooks, 9);
 
 /**
  * Request of `WebhooksService.GetWebhook`.
@@ -399,7 +645,7 @@ export type GetWebhookRequest = Message<"sluice.v1.GetWebhookRequest"> & {
  * Use `create(GetWebhookRequestSchema)` to create a new message.
  */
 export const GetWebhookRequestSchema: GenMessage<GetWebhookRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 6);
+  messageDesc(file_sluice_v1_webhooks, 10);
 
 /**
  * Response of `WebhooksService.GetWebhook`.
@@ -420,7 +666,7 @@ export type GetWebhookResponse = Message<"sluice.v1.GetWebhookResponse"> & {
  * Use `create(GetWebhookResponseSchema)` to create a new message.
  */
 export const GetWebhookResponseSchema: GenMessage<GetWebhookResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 7);
+  messageDesc(file_sluice_v1_webhooks, 11);
 
 /**
  * Request of `WebhooksService.ListWebhooks`.
@@ -455,7 +701,7 @@ export type ListWebhooksRequest = Message<"sluice.v1.ListWebhooksRequest"> & {
  * Use `create(ListWebhooksRequestSchema)` to create a new message.
  */
 export const ListWebhooksRequestSchema: GenMessage<ListWebhooksRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 8);
+  messageDesc(file_sluice_v1_webhooks, 12);
 
 /**
  * Response of `WebhooksService.ListWebhooks`.
@@ -483,7 +729,7 @@ export type ListWebhooksResponse = Message<"sluice.v1.ListWebhooksResponse"> & {
  * Use `create(ListWebhooksResponseSchema)` to create a new message.
  */
 export const ListWebhooksResponseSchema: GenMessage<ListWebhooksResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 9);
+  messageDesc(file_sluice_v1_webhooks, 13);
 
 /**
  * Request of `WebhooksService.UpdateWebhook`. It replaces everything but the secret.
@@ -506,14 +752,15 @@ export type UpdateWebhookRequest = Message<"sluice.v1.UpdateWebhookRequest"> & {
   expectedVersion: number;
 
   /**
-   * Where to post events, as in `CreateWebhookRequest`.
+   * Where to post events, as in `CreateWebhookRequest`; as `Webhook.url` shows it, it keeps the query that it has.
    *
    * @generated from field: string url = 3;
    */
   url: string;
 
   /**
-   * The types of events that it wants, 1 to 20.
+   * The types of events that it wants, 1 to 20: `job.completed`, all of a kind as `job.*`, or `*` for all there are and
+   * will be. Others are refused; `ListEventTypes` has them.
    *
    * @generated from field: repeated string events = 4;
    */
@@ -527,18 +774,25 @@ export type UpdateWebhookRequest = Message<"sluice.v1.UpdateWebhookRequest"> & {
   description: string;
 
   /**
-   * Headers to send along, at most 20; a name with an empty value keeps the value it has.
+   * Headers to send along, at most 20; a name with an empty value keeps the value it has, as long as the URL stays.
    *
    * @generated from field: map<string, string> headers = 6;
    */
   headers: { [key: string]: string };
 
   /**
-   * It gets events; unset = as it is.
+   * It gets events; unset = as it is. A webhook that the server disabled starts afresh when it is made active.
    *
    * @generated from field: optional bool is_active = 7;
    */
   isActive?: boolean | undefined;
+
+  /**
+   * Events of one job come in their order; unset = as it is.
+   *
+   * @generated from field: optional bool ordered = 8;
+   */
+  ordered?: boolean | undefined;
 };
 
 /**
@@ -546,7 +800,7 @@ export type UpdateWebhookRequest = Message<"sluice.v1.UpdateWebhookRequest"> & {
  * Use `create(UpdateWebhookRequestSchema)` to create a new message.
  */
 export const UpdateWebhookRequestSchema: GenMessage<UpdateWebhookRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 10);
+  messageDesc(file_sluice_v1_webhooks, 14);
 
 /**
  * Response of `WebhooksService.UpdateWebhook`.
@@ -567,7 +821,7 @@ export type UpdateWebhookResponse = Message<"sluice.v1.UpdateWebhookResponse"> &
  * Use `create(UpdateWebhookResponseSchema)` to create a new message.
  */
 export const UpdateWebhookResponseSchema: GenMessage<UpdateWebhookResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 11);
+  messageDesc(file_sluice_v1_webhooks, 15);
 
 /**
  * Request of `WebhooksService.DeleteWebhook`.
@@ -595,7 +849,7 @@ export type DeleteWebhookRequest = Message<"sluice.v1.DeleteWebhookRequest"> & {
  * Use `create(DeleteWebhookRequestSchema)` to create a new message.
  */
 export const DeleteWebhookRequestSchema: GenMessage<DeleteWebhookRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 12);
+  messageDesc(file_sluice_v1_webhooks, 16);
 
 /**
  * Response of `WebhooksService.DeleteWebhook`.
@@ -610,7 +864,7 @@ export type DeleteWebhookResponse = Message<"sluice.v1.DeleteWebhookResponse"> &
  * Use `create(DeleteWebhookResponseSchema)` to create a new message.
  */
 export const DeleteWebhookResponseSchema: GenMessage<DeleteWebhookResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 13);
+  messageDesc(file_sluice_v1_webhooks, 17);
 
 /**
  * Request of `WebhooksService.RotateWebhookSecret`.
@@ -638,7 +892,7 @@ export type RotateWebhookSecretRequest = Message<"sluice.v1.RotateWebhookSecretR
  * Use `create(RotateWebhookSecretRequestSchema)` to create a new message.
  */
 export const RotateWebhookSecretRequestSchema: GenMessage<RotateWebhookSecretRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 14);
+  messageDesc(file_sluice_v1_webhooks, 18);
 
 /**
  * Response of `WebhooksService.RotateWebhookSecret`.
@@ -666,7 +920,7 @@ export type RotateWebhookSecretResponse = Message<"sluice.v1.RotateWebhookSecret
  * Use `create(RotateWebhookSecretResponseSchema)` to create a new message.
  */
 export const RotateWebhookSecretResponseSchema: GenMessage<RotateWebhookSecretResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 15);
+  messageDesc(file_sluice_v1_webhooks, 19);
 
 /**
  * Request of `WebhooksService.SendTestEvent`.
@@ -687,7 +941,7 @@ export type SendTestEventRequest = Message<"sluice.v1.SendTestEventRequest"> & {
  * Use `create(SendTestEventRequestSchema)` to create a new message.
  */
 export const SendTestEventRequestSchema: GenMessage<SendTestEventRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 16);
+  messageDesc(file_sluice_v1_webhooks, 20);
 
 /**
  * Response of `WebhooksService.SendTestEvent`.
@@ -708,7 +962,7 @@ export type SendTestEventResponse = Message<"sluice.v1.SendTestEventResponse"> &
  * Use `create(SendTestEventResponseSchema)` to create a new message.
  */
 export const SendTestEventResponseSchema: GenMessage<SendTestEventResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 17);
+  messageDesc(file_sluice_v1_webhooks, 21);
 
 /**
  * Request of `WebhooksService.ListDeliveries`.
@@ -750,6 +1004,27 @@ export type ListDeliveriesRequest = Message<"sluice.v1.ListDeliveriesRequest"> &
    * @generated from field: string page_token = 5;
    */
   pageToken: string;
+
+  /**
+   * About this job; empty = all.
+   *
+   * @generated from field: string job_id = 6;
+   */
+  jobId: string;
+
+  /**
+   * Made at this instant or later; unset = all.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 7;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * Made before this instant; unset = all.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 8;
+   */
+  until?: Timestamp | undefined;
 };
 
 /**
@@ -757,7 +1032,7 @@ export type ListDeliveriesRequest = Message<"sluice.v1.ListDeliveriesRequest"> &
  * Use `create(ListDeliveriesRequestSchema)` to create a new message.
  */
 export const ListDeliveriesRequestSchema: GenMessage<ListDeliveriesRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 18);
+  messageDesc(file_sluice_v1_webhooks, 22);
 
 /**
  * Response of `WebhooksService.ListDeliveries`.
@@ -785,7 +1060,7 @@ export type ListDeliveriesResponse = Message<"sluice.v1.ListDeliveriesResponse">
  * Use `create(ListDeliveriesResponseSchema)` to create a new message.
  */
 export const ListDeliveriesResponseSchema: GenMessage<ListDeliveriesResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 19);
+  messageDesc(file_sluice_v1_webhooks, 23);
 
 /**
  * Request of `WebhooksService.GetDelivery`.
@@ -806,7 +1081,7 @@ export type GetDeliveryRequest = Message<"sluice.v1.GetDeliveryRequest"> & {
  * Use `create(GetDeliveryRequestSchema)` to create a new message.
  */
 export const GetDeliveryRequestSchema: GenMessage<GetDeliveryRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 20);
+  messageDesc(file_sluice_v1_webhooks, 24);
 
 /**
  * Response of `WebhooksService.GetDelivery`.
@@ -827,7 +1102,7 @@ export type GetDeliveryResponse = Message<"sluice.v1.GetDeliveryResponse"> & {
  * Use `create(GetDeliveryResponseSchema)` to create a new message.
  */
 export const GetDeliveryResponseSchema: GenMessage<GetDeliveryResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 21);
+  messageDesc(file_sluice_v1_webhooks, 25);
 
 /**
  * Request of `WebhooksService.Redeliver`.
@@ -848,7 +1123,7 @@ export type RedeliverRequest = Message<"sluice.v1.RedeliverRequest"> & {
  * Use `create(RedeliverRequestSchema)` to create a new message.
  */
 export const RedeliverRequestSchema: GenMessage<RedeliverRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 22);
+  messageDesc(file_sluice_v1_webhooks, 26);
 
 /**
  * Response of `WebhooksService.Redeliver`.
@@ -869,7 +1144,7 @@ export type RedeliverResponse = Message<"sluice.v1.RedeliverResponse"> & {
  * Use `create(RedeliverResponseSchema)` to create a new message.
  */
 export const RedeliverResponseSchema: GenMessage<RedeliverResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 23);
+  messageDesc(file_sluice_v1_webhooks, 27);
 
 /**
  * Request of `WebhooksService.ReplayDeliveries`.
@@ -911,7 +1186,7 @@ export type ReplayDeliveriesRequest = Message<"sluice.v1.ReplayDeliveriesRequest
  * Use `create(ReplayDeliveriesRequestSchema)` to create a new message.
  */
 export const ReplayDeliveriesRequestSchema: GenMessage<ReplayDeliveriesRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 24);
+  messageDesc(file_sluice_v1_webhooks, 28);
 
 /**
  * Response of `WebhooksService.ReplayDeliveries`.
@@ -932,7 +1207,7 @@ export type ReplayDeliveriesResponse = Message<"sluice.v1.ReplayDeliveriesRespon
  * Use `create(ReplayDeliveriesResponseSchema)` to create a new message.
  */
 export const ReplayDeliveriesResponseSchema: GenMessage<ReplayDeliveriesResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 25);
+  messageDesc(file_sluice_v1_webhooks, 29);
 
 /**
  * Request of `WebhooksService.ListEventTypes`.
@@ -947,7 +1222,7 @@ export type ListEventTypesRequest = Message<"sluice.v1.ListEventTypesRequest"> &
  * Use `create(ListEventTypesRequestSchema)` to create a new message.
  */
 export const ListEventTypesRequestSchema: GenMessage<ListEventTypesRequest> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 26);
+  messageDesc(file_sluice_v1_webhooks, 30);
 
 /**
  * Response of `WebhooksService.ListEventTypes`.
@@ -968,7 +1243,7 @@ export type ListEventTypesResponse = Message<"sluice.v1.ListEventTypesResponse">
  * Use `create(ListEventTypesResponseSchema)` to create a new message.
  */
 export const ListEventTypesResponseSchema: GenMessage<ListEventTypesResponse> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_webhooks, 27);
+  messageDesc(file_sluice_v1_webhooks, 31);
 
 /**
  * Where a delivery is.
@@ -1095,6 +1370,7 @@ export const WebhooksService: GenService<{
   },
   /**
    * Sends a `webhook.test` event to a webhook, whatever events it wants.
+   * Fails with `FAILED_PRECONDITION` / `WEBHOOK_DISABLED`.
    *
    * @generated from rpc sluice.v1.WebhooksService.SendTestEvent
    */
@@ -1125,6 +1401,7 @@ export const WebhooksService: GenService<{
   },
   /**
    * Sends a delivery again, with the same id and bytes and a fresh schedule.
+   * Fails with `FAILED_PRECONDITION` / `WEBHOOK_DISABLED`.
    *
    * @generated from rpc sluice.v1.WebhooksService.Redeliver
    */
@@ -1134,7 +1411,8 @@ export const WebhooksService: GenService<{
     output: typeof RedeliverResponseSchema;
   },
   /**
-   * Sends the deliveries of a time again.
+   * Sends the deliveries of a time again, with the same ids and bytes and a fresh schedule, oldest first; at most 100,000
+   * a call. Fails with `FAILED_PRECONDITION` / `WEBHOOK_DISABLED`.
    *
    * @generated from rpc sluice.v1.WebhooksService.ReplayDeliveries
    */

@@ -1,7 +1,8 @@
 import type { ServerResponse } from "node:http";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { SluiceError } from "@sluice/sdk";
-import { type Attack, NotTriedError, ownOf, type Tried } from "../attack.ts";
+import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
+import { type Delivery, DeliveryStatus, DeliveryStatusSchema } from "@sluice/sdk";
+import { until } from "../../support/until.ts";
+import { type Attack, ownOf, type Tried } from "../attack.ts";
 import { listenAt } from "../hostile-server.ts";
 import { HOSTILE_HOST, type Target } from "../target.ts";
 import { endOf } from "../work.ts";
@@ -77,16 +78,60 @@ export const hostileServices: Attack = {
   },
 };
 
+/** Longer than an attempt takes at most. */
+const ATTEMPT_MS = 16_000;
+const MAX_KEPT = 16 * 1024;
+
+/** Lets the server post a test event there, and gives the delivery after its first attempt. */
+async function postTo({ alice }: Target, url: string): Promise<Delivery> {
+  const { webhooks } = alice.client;
+  const { webhook } = await webhooks.createWebhook({ url, events: ["webhook.test"] });
+  const { delivery } = await webhooks.sendTestEvent({ webhookId: webhook?.id ?? "" });
+  const seen = await until(
+    async () => {
+      const { delivery: now } = await webhooks.getDelivery({ id: delivery?.id ?? "" });
+      return now && now.attemptCount > 0 && now;
+    },
+    `an attempt at ${url} is over`,
+    2 * ATTEMPT_MS,
+  );
+  await webhooks.deleteWebhook({ id: webhook?.id ?? "" });
+  return seen;
+}
+
+async function survives(
+  target: Target,
+  what: string,
+  answer: (response: ServerResponse) => void,
+): Promise<Tried> {
+  await using server = await listenAt(HOSTILE_HOST, (request, response) => {
+    request.resume();
+    answer(response);
+  });
+  const { attempts, status } = await postTo(target, `${server.url}/`);
+  const [first] = attempts;
+  const ms = first?.duration ? durationMs(first.duration) : Number.POSITIVE_INFINITY;
+  const kept = first?.responseBody.length ?? 0;
+  const isFollowed = status === DeliveryStatus.DELIVERED && what.includes("redirect");
+  return {
+    what: `${what}, of a receiver`,
+    came: `${first?.httpStatus || first?.errorClass} after ${(ms / 1000).toFixed(1)} s, ${kept} bytes kept`,
+    held: ms < ATTEMPT_MS && kept <= MAX_KEPT && !isFollowed,
+  };
+}
+
 export const hostileReceivers: Attack = {
   name: "Hostile webhook receivers (10 GB body, 1 byte a second, never answers)",
-  async run({ alice }) {
-    try {
-      await alice.client.webhooks.listEventTypes({});
-    } catch (error) {
-      if (error instanceof SluiceError && error.reason === "UNIMPLEMENTED")
-        throw new NotTriedError("not built: webhooks");
-      throw error;
-    }
-    return [{ what: "webhooks are built", came: "no attack is written for them", held: false }];
+  async run(target) {
+    ownOf(target);
+    const hostile = Object.entries(ANSWERS).map(([what, answer]) => survives(target, what, answer));
+    await using server = await listenAt(HOSTILE_HOST, (request, response) => {
+      request.resume();
+      response.writeHead(204).end();
+    });
+    const [good, ...rest] = await Promise.all([postTo(target, `${server.url}/`), ...hostile]);
+    const isDelivered = good.status === DeliveryStatus.DELIVERED && good.attemptCount === 1;
+    const came = DeliveryStatusSchema.value[good.status]?.localName ?? "";
+    return [...rest, { what: "a good receiver beside them", came, held: isDelivered }];
   },
 };

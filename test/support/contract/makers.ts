@@ -1,5 +1,4 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { SluiceError } from "@sluice/sdk";
 import type { Resource } from "./ids.ts";
 import type { Person } from "./stand.ts";
 
@@ -63,14 +62,9 @@ export function unknownLike(id: string): string {
   return id.slice(0, -1) + last;
 }
 
-/** An object of the person's; null while the server cannot make any of the kind. @throws whatever else goes wrong */
-export async function make(resource: Resource, person: Person): Promise<string | null> {
-  try {
-    const id = await MAKERS[resource](person);
-    if (!id) throw new Error(`a ${resource} was made without an id`);
-    return id;
-  } catch (error) {
-    if (error instanceof SluiceError && error.reason === "UNIMPLEMENTED") return null;
-    throw error;
-  }
+/** An object of the person's. @throws when there is none */
+export async function make(resource: Resource, person: Person): Promise<string> {
+  const id = await MAKERS[resource](person);
+  if (!id) throw new Error(`a ${resource} was made without an id`);
+  return id;
 }

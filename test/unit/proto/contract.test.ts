@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import {
   type DescEnum,
   type DescField,
@@ -159,14 +158,4 @@ test("the names that clients are written against are there", () => {
   const logNames =
     "id timestamp user_id action resource_type resource_id request_details success error_message ip_address user_agent request_id duration_ms";
   expect(log?.fields.map((field) => field.name)).toEqual(expect.arrayContaining(logNames.split(" ")));
-});
-
-test("the list of what is not built yet names methods that exist, each once", () => {
-  const readme = readFileSync(new URL("../../../proto/README.md", import.meta.url), "utf8");
-  const lines = readme.split("## Not built yet")[1]?.matchAll(/^- (\w+): (.+)$/gm) ?? [];
-  const listed = [...lines].flatMap(([, service, names]) => names!.split(", ").map((n) => `${service}.${n}`));
-  expect(listed.length).toBeGreaterThan(0);
-  expect(new Set(listed).size).toBe(listed.length);
-  const all = new Set(methods.map(nameOf));
-  expect(listed.filter((name) => !all.has(name))).toEqual([]);
 });

@@ -37,14 +37,16 @@ test("the packed package installs elsewhere, runs in Node, type-checks, and bund
     await writeFile(join(folder, "app/package.json"), '{"type":"module"}');
     const program = `
       import { createSluice, type Job, SluiceError } from "@sluice/sdk";
+      import { verifyWebhook } from "@sluice/sdk/webhooks";
       const sluice = createSluice({ url: ${JSON.stringify(server.url)} });
       const outcome = await sluice.jobs.run({ text: "packed" });
       const job: Job = outcome.job;
       const lost = await sluice.jobs.get("0").catch((error: unknown) => error instanceof SluiceError && error.reason);
-      console.log(job.pipelineName, await outcome.text(), lost);`;
+      const refused = await verifyWebhook({}, "", "whsec_").catch((error: unknown) => error instanceof TypeError);
+      console.log(job.pipelineName, await outcome.text(), lost, refused);`;
     await writeFile(join(folder, "app/main.ts"), program);
     const { stdout } = await run(process.execPath, [join(folder, "app/main.ts")]);
-    expect(stdout.trim()).toBe("default packed JOB_NOT_FOUND");
+    expect(stdout.trim()).toBe("default packed JOB_NOT_FOUND true");
 
     const options = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2024", "--types", "node"];
     const tsc = join(root, "node_modules/typescript-7/bin/tsc");

@@ -1,0 +1,37 @@
+import type { DedicatedPool } from "../db/sql.ts";
+import { messageOf } from "../lib/errors.ts";
+import type { Lifecycle } from "../lib/lifecycle.ts";
+import { createPeriodic } from "../lib/periodic.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { deleteOldDeliveries, skipPending } from "./dispatch-queries.ts";
+
+/** Rows of one statement. */
+const BATCH = 5_000;
+/** Statements of one turn. */
+const MAX_BATCHES = 20;
+
+/**
+ * What is left behind: deliveries that wait for webhooks which are not active become `SKIPPED`, and those that wait for
+ * nothing go when they are `retentionMs` old, with their attempts.
+ */
+export function createDeliverySweeper(deps: {
+  pool: DedicatedPool;
+  retentionMs: number;
+  intervalMs: number;
+  now: () => number;
+  logger: Logger;
+}): Lifecycle {
+  const { pool, retentionMs, intervalMs, now, logger } = deps;
+  const inBatches = async (batch: () => Promise<number>): Promise<void> => {
+    for (let i = 0; i < MAX_BATCHES; i++) if ((await batch()) < BATCH) return;
+  };
+  const sweep = async (): Promise<void> => {
+    try {
+      await inBatches(() => skipPending(pool.sql, BATCH));
+      await inBatches(() => deleteOldDeliveries(pool.sql, new Date(now() - retentionMs), BATCH));
+    } catch (error) {
+      logger.warn({ error: messageOf(error) }, "old deliveries of webhooks could not be swept");
+    }
+  };
+  return createPeriodic(sweep, intervalMs);
+}

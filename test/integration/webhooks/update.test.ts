@@ -1,0 +1,31 @@
+import { expect, test } from "vitest";
+import { until } from "../../support/until.ts";
+import { createWebhookHarness, settings, startReceiver } from "./webhook-harness.ts";
+
+test("who changes what a webhook shows keeps its query and its headers; another URL takes neither along", async () => {
+  await using w = await createWebhookHarness();
+  const { webhooks, h } = w;
+  const receiver = await startReceiver();
+  const headers = { authorization: "Bearer theirs" };
+  const { webhook } = await webhooks.create(h.admin, { ...settings(`${receiver.url}?key=1`), headers });
+  await w.startDispatcher();
+  const unchanged = { ...settings(webhook.shownUrl), isOrdered: null, isActive: null };
+  const seen = async (count: number) => {
+    await webhooks.sendTest(h.admin, webhook.id);
+    await until(async () => receiver.received.length === count, `test ${count} is posted`);
+    const { path, headers } = receiver.received.at(-1)!;
+    return { path, authorization: headers.authorization };
+  };
+  expect(webhook.shownUrl).toBe(receiver.url);
+
+  const described = { ...unchanged, headers: { authorization: "" }, description: "ours" };
+  expect((await webhooks.update(h.admin, webhook.id, 1, described)).description).toBe("ours");
+  expect(await seen(1)).toEqual({ path: "/hook?key=1", authorization: "Bearer theirs" });
+
+  const moved = { ...described, url: `${receiver.url}2` };
+  await expect(webhooks.update(h.admin, webhook.id, 2, moved)).rejects.toMatchObject({
+    reason: "INVALID_REQUEST",
+  });
+  expect((await webhooks.update(h.admin, webhook.id, 2, { ...moved, headers: {} })).headerNames).toEqual([]);
+  expect(await seen(2)).toEqual({ path: "/hook2", authorization: undefined });
+}, 60_000);
