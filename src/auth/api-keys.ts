@@ -17,7 +17,6 @@ import {
   insertApiKey,
   listApiKeys,
   revokeApiKey,
-  revokeKeysMadeWith,
 } from "./api-key-queries.ts";
 import { notifyChanges } from "./change-queries.ts";
 import {
@@ -27,6 +26,7 @@ import {
   type PermissionsNow,
   permissionsOfRoles,
 } from "./grants.ts";
+import { revokeKeysMadeWith } from "./made-key-queries.ts";
 import type { ApiKey } from "./model.ts";
 import { beyond } from "./permissions.ts";
 import type { RequestHash } from "./request-hash.ts";

@@ -1,4 +1,4 @@
-import { array, json, type Sql, type Transaction } from "../db/sql.ts";
+import { json, type Sql, type Transaction } from "../db/sql.ts";
 import { storable } from "../lib/storable.ts";
 import type { DeliveryStatus } from "./model.ts";
 import type { EndpointState } from "./schedule.ts";
@@ -22,27 +22,37 @@ export interface ClaimedEndpoint {
 /**
  * Endpoints with something to deliver that no process delivers to, those first that were served longest ago: they are
  * this process's until `heldUntil`, or until it releases them.
- * @param busyOwners owners who have all the places that one may have
+ * @param claim.heldOf how many endpoints of each owner this process has; with those it gets they are `ownerLimit` at most
  */
 export async function claimEndpoints(
   sql: Sql,
-  claim: { holder: string; now: Date; heldUntil: Date; limit: number; busyOwners: readonly string[] },
+  claim: {
+    holder: string;
+    now: Date;
+    heldUntil: Date;
+    limit: number;
+    ownerLimit: number;
+    heldOf: ReadonlyMap<string, number>;
+  },
 ): Promise<ClaimedEndpoint[]> {
-  const { holder, now, heldUntil, limit, busyOwners } = claim;
+  const { holder, now, heldUntil, limit, ownerLimit, heldOf } = claim;
   return await sql<ClaimedEndpoint[]>`
     with due as (
-      select e.subscription_id from webhook_endpoints e
-      join webhook_subscriptions s on s.id = e.subscription_id and s.is_active
+      select e.subscription_id, e.user_id, row_number() over (partition by e.user_id order by e.served_at) as nth
+      from webhook_endpoints e join webhook_subscriptions s on s.id = e.subscription_id and s.is_active
       where e.held_until <= ${now} and e.paused_until <= ${now}
-        and e.user_id <> all (${array(busyOwners)}::text::uuid[])
         and exists (select from webhook_deliveries d
           where d.subscription_id = e.subscription_id and d.status = 'PENDING' and d.next_attempt_at <= ${now})
+    ), free as (
+      select e.subscription_id from due join webhook_endpoints e on e.subscription_id = due.subscription_id
+      where e.held_until <= ${now} and e.paused_until <= ${now}
+        and due.nth <= ${ownerLimit} - coalesce((${json(Object.fromEntries(heldOf))}::text::jsonb->>due.user_id::text)::int, 0)
       order by e.served_at limit ${limit} for update of e skip locked
     )
     update webhook_endpoints e set held_by = ${holder}, held_until = ${heldUntil}, fence = e.fence + 1,
       served_at = ${now}
-    from due join webhook_subscriptions s on s.id = due.subscription_id
-    where e.subscription_id = due.subscription_id
+    from free join webhook_subscriptions s on s.id = free.subscription_id
+    where e.subscription_id = free.subscription_id
     returning s.id, s.user_id, e.fence, s.version, s.is_ordered, s.url, s.headers, s.secret, s.old_secret,
       s.old_secret_expires_at, e.failures, e.failing_since`;
 }

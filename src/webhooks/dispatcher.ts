@@ -30,12 +30,14 @@ import { afterFailure, HEALTHY, isGivenUp, nextWaitMs } from "./schedule.ts";
 const PLACES = 128;
 /** An owner's share of them. */
 const OWNER_PLACES = PLACES / 4;
+/** Endpoints that this process has at once: with more than places there are always some with something to do. */
+const MAX_HELD = 2 * PLACES;
 /** Attempts that the database has not taken; with more nothing is begun. */
 const MAX_UNRECORDED = 1_000;
 const RECORD_BATCH = 200;
-/** Twice as long as an attempt takes at most, so that an endpoint is not left in the middle of one. */
-const HOLD_MS = 30_000;
-const RENEW_MS = 10_000;
+/** Longer than an attempt and the time between renewals, so that an endpoint is not left in the middle of one. */
+const HOLD_MS = 20_000;
+const RENEW_MS = 5_000;
 /** Without an announcement it is looked so often what is due. */
 const LOOK_MS = 1_000;
 /** Looks are so far apart, however many announcements come. */
@@ -63,7 +65,7 @@ export interface DispatcherDeps {
 }
 
 /**
- * Posts deliveries, in any number of processes: each takes endpoints for itself, for half a minute at a time, and attempts
+ * Posts deliveries, in any number of processes: each takes endpoints for itself, for 20 s at a time, and attempts
  * what is due there, a few at once and one owner never with more than a quarter of all. What a process that was killed had
  * on its way is attempted again by another, under the same id.
  */
@@ -72,8 +74,10 @@ export function createDispatcher(deps: DispatcherDeps): Lifecycle {
   const held = new Map<string, HeldEndpoint>();
   const inFlightOf = new Map<string, number>();
   const flights = new Set<Promise<void>>();
-  const unrecorded: AttemptRecord[] = [];
+  const unrecorded: { endpoint: HeldEndpoint; record: AttemptRecord }[] = [];
   const changed = new Set<HeldEndpoint>();
+  /** To be disabled, and why. */
+  const doomed = new Map<HeldEndpoint, string>();
   const over = new AbortController();
   // Every attempt on its way listens.
   setMaxListeners(0, over.signal);
@@ -150,20 +154,19 @@ export function createDispatcher(deps: DispatcherDeps): Lifecycle {
     metrics.webhookAttempts.inc({ outcome: succeeded ? "delivered" : kept.errorClass });
     metrics.webhookSeconds.observe(kept.durationMs / 1_000);
     const waitMs = succeeded ? null : nextWaitMs(number - delivery.scheduleStart, retryAfterMs, random());
+    const status = succeeded ? "DELIVERED" : waitMs === null ? "FAILED" : "PENDING";
+    const nextAttemptTime = waitMs === null ? null : new Date(now() + waitMs);
     unrecorded.push({
-      ...kept,
-      deliveryId: delivery.id,
-      number,
-      status: succeeded ? "DELIVERED" : waitMs === null ? "FAILED" : "PENDING",
-      nextAttemptTime: waitMs === null ? null : new Date(now() + waitMs),
+      endpoint,
+      record: { ...kept, deliveryId: delivery.id, number, status, nextAttemptTime },
     });
     const before = endpoint.state;
     endpoint.state = succeeded ? HEALTHY : afterFailure(before, now());
     if (!succeeded || before.failures > 0) changed.add(endpoint);
-    if (gone) void disable(endpoint, "The endpoint answered with status 410: it is gone for good.");
+    if (gone) doomed.set(endpoint, "The endpoint answered with status 410: it is gone for good.");
     else if (isGivenUp(endpoint.state, now()))
-      void disable(endpoint, "Every attempt of the last five days failed.");
-    else if (endpoint.state.pausedUntil > now()) leave(endpoint);
+      doomed.set(endpoint, "Every attempt of the last five days failed.");
+    if (doomed.has(endpoint) || endpoint.state.pausedUntil > now()) leave(endpoint);
     record();
   };
 
@@ -184,16 +187,20 @@ export function createDispatcher(deps: DispatcherDeps): Lifecycle {
   const write = async (): Promise<void> => {
     // In a later turn, so that what ends together shares a statement.
     await Promise.resolve();
-    while (unrecorded.length > 0 || changed.size > 0) {
+    while (unrecorded.length > 0 || changed.size > 0 || doomed.size > 0) {
       const batch = unrecorded.slice(0, RECORD_BATCH);
-      const states = [...changed];
+      const states = [...changed].map((endpoint) => ({ endpoint, state: endpoint.state }));
       try {
-        if (batch.length > 0) await recordAttempts(pool.sql, batch, new Date(now()));
+        const records = batch.map(({ record: attempted }) => attempted);
+        if (records.length > 0) await recordAttempts(pool.sql, records, new Date(now()));
         if (states.length > 0)
           await saveEndpointStates(
             pool.sql,
-            states.map(({ id, fence, state }) => ({ id, fence, ...state })),
+            states.map(({ endpoint: { id, fence }, state }) => ({ id, fence, ...state })),
           );
+        // Only then, since what is skipped takes no record any more.
+        if (batch.length === unrecorded.length)
+          for (const [endpoint, reason] of doomed) await disable(endpoint, reason);
       } catch (error) {
         logger.warn({ error: messageOf(error) }, "attempts of webhooks could not be recorded; they are kept");
         if (over.signal.aborted) return;
@@ -201,52 +208,53 @@ export function createDispatcher(deps: DispatcherDeps): Lifecycle {
         continue;
       }
       unrecorded.splice(0, batch.length);
-      for (const endpoint of states) changed.delete(endpoint);
-      for (const { deliveryId } of batch) for (const { inHand } of held.values()) inHand.delete(deliveryId);
+      for (const {
+        endpoint,
+        record: { deliveryId },
+      } of batch)
+        endpoint.inHand.delete(deliveryId);
+      for (const { endpoint, state } of states) if (endpoint.state === state) changed.delete(endpoint);
       fill();
     }
   };
 
   const disable = async (endpoint: HeldEndpoint, reason: string): Promise<void> => {
-    leave(endpoint);
-    try {
-      await db.begin(async (tx) => {
-        const webhook = await disableWebhook(tx, endpoint, reason);
-        if (!webhook) return;
-        const time = new Date(now());
-        const payload = disabledPayload(endpoint.id, reason, time);
-        await insertDisabledEvents(tx, { userId: webhook.userId, exceptId: endpoint.id, payload, now: time });
-        await audit.record(tx, systemActor("webhooks"), {
-          action: "webhooks.disable",
-          resourceType: "webhook",
-          resourceId: endpoint.id,
-          details: { url: webhook.shownUrl, reason },
-        });
+    await db.begin(async (tx) => {
+      const webhook = await disableWebhook(tx, endpoint, reason);
+      if (!webhook) return;
+      const time = new Date(now());
+      const payload = disabledPayload(endpoint.id, reason, time);
+      await insertDisabledEvents(tx, { userId: webhook.userId, exceptId: endpoint.id, payload, now: time });
+      await audit.record(tx, systemActor("webhooks"), {
+        action: "webhooks.disable",
+        resourceType: "webhook",
+        resourceId: endpoint.id,
+        details: { url: webhook.shownUrl, reason },
       });
-    } catch (error) {
-      // The next failure tries again.
-      logger.warn({ webhook: endpoint.id, error: messageOf(error) }, "a webhook could not be disabled");
-    }
+    });
+    doomed.delete(endpoint);
   };
 
   /** Takes endpoints that nobody has, as long as there are places. */
   const claim = async (): Promise<void> => {
-    const limit = Math.min(PLACES - flights.size, PLACES - held.size);
+    const limit = flights.size < PLACES ? MAX_HELD - held.size : 0;
     if (limit <= 0) return;
     const time = now();
-    const busyOwners = [...inFlightOf].filter(([, count]) => count >= OWNER_PLACES).map(([id]) => id);
+    const heldOf = new Map<string, number>();
+    for (const { userId } of held.values()) heldOf.set(userId, (heldOf.get(userId) ?? 0) + 1);
     const claimed = await claimEndpoints(pool.sql, {
       holder: processId,
       now: new Date(time),
       heldUntil: new Date(time + HOLD_MS),
       limit,
-      busyOwners,
+      ownerLimit: OWNER_PLACES,
+      heldOf,
     });
     for (const endpoint of claimed) {
       try {
         held.set(endpoint.id, holdEndpoint(secrets, endpoint));
       } catch (error) {
-        // Held by nobody for half a minute; another process may have the right key.
+        // Held by nobody for 20 s; another process may have the right key.
         logger.error(
           { webhook: endpoint.id, error: messageOf(error) },
           "the secrets of a webhook cannot be read: is SLUICE_MASTER_KEY the one that it was made with?",
@@ -277,7 +285,11 @@ export function createDispatcher(deps: DispatcherDeps): Lifecycle {
   const release = async (): Promise<void> => {
     const gone = [...held.values()].filter(
       (endpoint) =>
-        endpoint.isLeaving && endpoint.inFlight === 0 && endpoint.inHand.size === 0 && !changed.has(endpoint),
+        endpoint.isLeaving &&
+        endpoint.inFlight === 0 &&
+        endpoint.inHand.size === 0 &&
+        !changed.has(endpoint) &&
+        !doomed.has(endpoint),
     );
     if (gone.length === 0) return;
     await releaseEndpoints(pool.sql, gone);

@@ -38,7 +38,14 @@ export interface FleetOptions {
 const SERVERS = 2;
 const WORKERS = 3;
 const OWNERS = ["ada@chaos.test", "bob@chaos.test"];
-const PERMISSIONS = ["jobs:create", "jobs:read", "jobs:cancel", "documents:create", "results:read"];
+const PERMISSIONS = [
+  "jobs:create",
+  "jobs:read",
+  "jobs:cancel",
+  "documents:create",
+  "results:read",
+  "webhooks:create",
+];
 
 export async function startFleet({ leaseMs, checkout }: FleetOptions): Promise<Fleet> {
   await using parts = new AsyncDisposableStack();
@@ -55,6 +62,7 @@ export async function startFleet({ leaseMs, checkout }: FleetOptions): Promise<F
     SLUICE_LEASE_MS: String(leaseMs),
     SLUICE_WORKER_CONCURRENCY: "2",
     SLUICE_GRACE_MS: "2000",
+    SLUICE_EGRESS_ALLOW: "127.0.0.0/8",
   };
   const copy = checkout === undefined ? {} : { checkout };
   const site = async (more: Record<string, string> = {}) =>

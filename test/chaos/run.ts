@@ -7,6 +7,7 @@ import { countFaults } from "./count-faults.ts";
 import { FAULTS } from "./faults.ts";
 import { type Fleet, startFleet } from "./fleet.ts";
 import { guard } from "./guard.ts";
+import { startHooks } from "./hooks.ts";
 import { startLoad } from "./load.ts";
 import { retryQuarantined } from "./operator.ts";
 import { type Options, readOptions } from "./options.ts";
@@ -69,6 +70,8 @@ async function run(options: Options): Promise<number> {
   say(
     `CHAOS_SEED=${seed}: ${jobs} jobs, ${fleet.workers.length} workers, ${fleet.servers.length} servers, lease ${leaseMs} ms, ${seconds} s of faults${checkout ? ", WITHOUT FENCING" : ""}`,
   );
+  const hooks = parts.use(await startHooks());
+  await hooks.subscribe(fleet);
   const book = createBook(fleet.servers.length);
   const watches = createWatches();
   const faults: Fault[] = [];
@@ -95,10 +98,15 @@ async function run(options: Options): Promise<number> {
     return (await openJobs(fleet)) === 0;
   }, SETTLE_MS);
   await watches.finish(WATCHES_MS);
+  await hooks.finish(fleet, SETTLE_MS);
   say(`${elapsed()}  ${await openJobs(fleet)} jobs are open\n`);
   endGuard();
 
-  const counts = [...(await judge(fleet, book, watches.all)), ...countFaults(fleet, faults, deaths)];
+  const counts = [
+    ...(await judge(fleet, book, watches.all)),
+    ...(await hooks.judge(fleet)),
+    ...countFaults(fleet, faults, deaths),
+  ];
   say(tables(faults, counts));
   const breaches = counts.filter(({ breaches = [] }) => breaches.length > 0).length;
   if (breaches > 0) say(`\nWhat the processes have written: ${fleet.saveOutput()}`);

@@ -129,6 +129,10 @@ begin
   join webhook_subscriptions s on s.user_id = l.owner_id and s.events && array['*', 'job.*', l.event_type]
   join jobs j on j.id = l.job_id
   where l.event_type is not null;
+  -- A claim commits without waiting for the disk, and a crash of the server may take it back. What is told to others must stand.
+  if found and current_setting('synchronous_commit') = 'off' then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
   return null;
 end
 $$;

@@ -94,6 +94,14 @@ async function seed(sql: Sql, owner: string): Promise<void> {
   await sql`insert into audit_logs (id, user_id, action, resource_type, resource_id, request_details, success,
     error_message, user_agent, request_id, credential_id)
     values (${randomUUID()}, ${owner}, 'a', 'b', 'c', '{}', true, '', '', '', '')`;
+  const [webhook, delivery] = [randomUUID(), randomUUID()];
+  await sql`insert into webhook_subscriptions (id, user_id, url, shown_url, events, secret)
+    values (${webhook}, ${owner}, '', '', '{}', '')`;
+  await sql`insert into webhook_endpoints (subscription_id, user_id) values (${webhook}, ${owner})`;
+  await sql`insert into webhook_deliveries (id, subscription_id, user_id, event_type, payload, status)
+    values (${delivery}, ${webhook}, ${owner}, 'job.created', '{}', 'PENDING')`;
+  await sql`insert into webhook_attempts (delivery_id, number, user_id, started_at, duration_ms)
+    values (${delivery}, 1, ${owner}, now(), 1)`;
 }
 
 const countIn = async (sql: Sql, table: string): Promise<number> => {

@@ -162,3 +162,23 @@ test("an endpoint that hangs with many deliveries waiting holds up neither anoth
   await until(async () => good.received.length === 2, "the good ones are served meanwhile");
   expect(hanging.received).toHaveLength(4);
 });
+
+test("an owner whose hundred endpoints all hang holds up nobody else", async () => {
+  await using w = await createWebhookHarness();
+  const hanging = await startReceiver();
+  hanging.handle(() => {});
+  const good = await startReceiver();
+  const crowd = w.h.caller(["webhooks:create", "jobs:create"]);
+  for (let i = 0; i < 100; i++)
+    await w.webhooks.create(crowd, { ...settings(hanging.url), events: ["job.created"] });
+  await w.webhooks.create(w.h.admin, { ...settings(good.url), events: ["job.created"] });
+  for (let i = 0; i < 4; i++) await createJob(w.h, crowd);
+  await w.startDispatcher();
+  await until(async () => hanging.received.length === 32, "a quarter of all places is taken");
+  await createJob(w.h);
+  await until(async () => good.received.length === 1, "the other owner is served meanwhile");
+  expect(hanging.received).toHaveLength(32);
+  const [held] = await w.h.db.sql<[{ count: number }]>`
+    select count(*)::int as count from webhook_endpoints where user_id = ${crowd.userId} and held_until > now()`;
+  expect(held.count).toBe(32);
+});

@@ -14,6 +14,7 @@ const OWN_WORK: Readonly<Record<string, string>> = {
   "audit/seal-queries.ts": "the chain holds everybody's entries",
   "auth/change-queries.ts": "notices between processes",
   "auth/external/external-user-queries.ts": "users are made before there is a scope",
+  "auth/made-key-queries.ts": "what a key has made ends with it, whoever owns it",
   "auth/principal-queries.ts": "who calls is found out before there is a scope",
   "auth/role-queries.ts": "roles belong to nobody",
   "auth/session-queries.ts": "sessions are found by what only their owner has",
@@ -35,6 +36,7 @@ const OWN_WORK: Readonly<Record<string, string>> = {
   "queue/reconcile-queries.ts": "the queue",
   "rpc/rates/rate-queries.ts": "buckets of addresses and users",
   "system/queries.ts": "figures of the whole installation",
+  "webhooks/dispatch-queries.ts": "what waits for everybody's endpoints is posted",
 };
 
 const files = readdirSync(SRC, { recursive: true, encoding: "utf8" })
