@@ -180,3 +180,45 @@ test("with ordered events a later one of a job waits for the earlier, and other 
   const of = receiver.received.map(({ body }) => JSON.parse(body)).filter(({ job }) => job.id === first);
   expect(of.map(({ type }) => type)).toEqual(["job.created", "job.created", "job.started"]);
 });
+
+test("the official package takes what is signed before, during and after a change of secrets, and refuses what was altered or is old", async () => {
+  await using w = await createWebhookHarness();
+  const receiver = await startReceiver();
+  const { webhook, secret: first } = await w.webhooks.create(w.h.admin, {
+    ...settings(receiver.url),
+    events: ["job.created"],
+  });
+  await w.startDispatcher();
+  const next = async (): Promise<Received> => {
+    const before = receiver.received.length;
+    await createJob(w.h);
+    return await until(async () => receiver.received[before], "it arrives");
+  };
+  const takes = (secret: string, { body, headers }: Received): boolean => {
+    // It goes by the time of this machine, and deliveries by the test's.
+    const aside = Math.floor((Date.now() + w.time.aheadMs) / 1_000) - Math.floor(Date.now() / 1_000);
+    const sentAt = Number(headers["webhook-timestamp"]);
+    const { now } = Date;
+    Date.now = () => now() + aside * 1_000;
+    try {
+      new Verifier(secret).verify(body, headers);
+      return Math.abs(sentAt * 1_000 - Date.now()) < 60_000;
+    } catch {
+      return false;
+    } finally {
+      Date.now = now;
+    }
+  };
+  const old = await next();
+  expect(takes(first, old)).toBe(true);
+  const { secret: second } = await w.webhooks.rotateSecret(w.h.admin, webhook.id, 3_600_000);
+  const during = await next();
+  expect([takes(first, during), takes(second, during)]).toEqual([true, true]);
+  w.time.aheadMs = 3_700_000;
+  const after = await next();
+  expect([takes(first, after), takes(second, after)]).toEqual([false, true]);
+  expect(takes(second, { ...after, body: `${after.body} ` })).toBe(false);
+  expect(takes(second, { ...after, headers: { ...after.headers, "webhook-id": "other" } })).toBe(false);
+  // Signed an hour ago by the clock that is ahead.
+  expect(takes(first, old)).toBe(false);
+});
