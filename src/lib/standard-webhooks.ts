@@ -1,4 +1,4 @@
-import { createHmac, type Hmac } from "node:crypto";
+import { createHmac, createSecretKey, type Hmac, type KeyObject } from "node:crypto";
 
 /** A secret as Standard Webhooks writes it: its bytes in base64 behind a mark. */
 const MARKED = /^whsec_(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
@@ -8,9 +8,9 @@ export function isBrokenSecret(secret: string): boolean {
   return secret.startsWith("whsec_") && (!MARKED.test(secret) || secret.length < 14);
 }
 
-/** What a message is signed with: the bytes of a `whsec_` secret, or those of any other text as it is. */
-function keyOf(secret: string): Buffer {
-  return MARKED.test(secret) ? Buffer.from(secret.slice(6), "base64") : Buffer.from(secret);
+/** What messages are signed with: the bytes of a `whsec_` secret, or those of any other text as it is. */
+export function signingKey(secret: string): KeyObject {
+  return createSecretKey(MARKED.test(secret) ? Buffer.from(secret.slice(6), "base64") : Buffer.from(secret));
 }
 
 /**
@@ -18,8 +18,8 @@ function keyOf(secret: string): Buffer {
  * `signatureOf` ends it.
  * @param timestamp seconds since 1970, whole
  */
-export function beginSignature(secret: string, id: string, timestamp: number): Hmac {
-  return createHmac("sha256", keyOf(secret)).update(`${id}.${timestamp}.`);
+export function beginSignature(key: KeyObject, id: string, timestamp: number): Hmac {
+  return createHmac("sha256", key).update(`${id}.${timestamp}.`);
 }
 
 /** The value of the header `webhook-signature`. */

@@ -22,7 +22,7 @@ import {
   saveEndpointStates,
 } from "./dispatch-queries.ts";
 import { disabledPayload } from "./event-types.ts";
-import { canBegin, type HeldEndpoint, holdEndpoint, secretsAt, wantOf, wishOf } from "./held-endpoint.ts";
+import { canBegin, type HeldEndpoint, holdEndpoint, keysAt, wantOf, wishOf } from "./held-endpoint.ts";
 import { type Outcome, post } from "./post.ts";
 import { afterFailure, HEALTHY, isGivenUp, nextWaitMs } from "./schedule.ts";
 
@@ -141,7 +141,7 @@ export function createDispatcher(deps: DispatcherDeps): Lifecycle {
 
   const attempt = async (endpoint: HeldEndpoint, delivery: DueDelivery): Promise<void> => {
     const { url, headers } = endpoint.target;
-    const message = { url, headers, secrets: secretsAt(endpoint.target, now()), id: delivery.id };
+    const message = { url, headers, keys: keysAt(endpoint.target, now()), id: delivery.id };
     const outcome = await post({ ...message, body: delivery.payload }, { egress, now, stop: over.signal });
     // Cut off by the end of this process: nobody knows what became of it, and another process attempts it again.
     if (over.signal.aborted && !outcome.succeeded) return;

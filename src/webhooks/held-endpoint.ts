@@ -1,4 +1,6 @@
+import type { KeyObject } from "node:crypto";
 import type { SecretBox } from "../lib/secret-box.ts";
+import { signingKey } from "../lib/standard-webhooks.ts";
 import type { ClaimedEndpoint, DueDelivery, Wish } from "./dispatch-queries.ts";
 import { type EndpointState, slotsOf } from "./schedule.ts";
 import { unseal } from "./secrets.ts";
@@ -10,9 +12,10 @@ const AHEAD = 25;
 export interface Target {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly secret: string;
-  readonly oldSecret: string | null;
-  readonly oldSecretExpiresMs: number;
+  readonly key: KeyObject;
+  /** Of the secret before; null = there is none. */
+  readonly oldKey: KeyObject | null;
+  readonly oldKeyExpiresMs: number;
 }
 
 /** An endpoint that this process delivers to. */
@@ -73,17 +76,17 @@ export function wishOf(held: HeldEndpoint): Wish {
 
 function targetOf(box: SecretBox, endpoint: ClaimedEndpoint): Target {
   const { id, url, headers, secret, oldSecret, oldSecretExpiresAt } = endpoint;
-  const newest = unseal(box, id, "secret", secret);
+  const keyOf = (sealed: Uint8Array): KeyObject => signingKey(unseal(box, id, "secret", sealed));
   return {
     url: unseal(box, id, "url", url),
     headers: headers ? JSON.parse(unseal(box, id, "headers", headers)) : {},
-    secret: newest,
-    oldSecret: oldSecret ? unseal(box, id, "secret", oldSecret) : null,
-    oldSecretExpiresMs: oldSecretExpiresAt?.getTime() ?? 0,
+    key: keyOf(secret),
+    oldKey: oldSecret && keyOf(oldSecret),
+    oldKeyExpiresMs: oldSecretExpiresAt?.getTime() ?? 0,
   };
 }
 
-/** What signs at `nowMs`: during a rotation the new secret and the old one. */
-export function secretsAt({ secret, oldSecret, oldSecretExpiresMs }: Target, nowMs: number): string[] {
-  return oldSecret !== null && oldSecretExpiresMs > nowMs ? [secret, oldSecret] : [secret];
+/** What signs at `nowMs`: during a rotation the key of the new secret and that of the old one. */
+export function keysAt({ key, oldKey, oldKeyExpiresMs }: Target, nowMs: number): KeyObject[] {
+  return oldKey !== null && oldKeyExpiresMs > nowMs ? [key, oldKey] : [key];
 }

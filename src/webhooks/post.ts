@@ -1,3 +1,4 @@
+import type { KeyObject } from "node:crypto";
 import type { Egress, EgressResponse } from "../egress/egress.ts";
 import { EgressDeniedError, EgressFailedError } from "../egress/errors.ts";
 import { retryAfterMs } from "../lib/retry-after.ts";
@@ -10,7 +11,7 @@ export interface Post {
   /** The owner's own. */
   readonly headers: Readonly<Record<string, string>>;
   /** All that sign: during a rotation the new one and the old one. */
-  readonly secrets: readonly string[];
+  readonly keys: readonly KeyObject[];
   /** The header `webhook-id`: the same for every attempt. */
   readonly id: string;
   readonly body: string;
@@ -33,7 +34,7 @@ const GONE = 410;
 
 /** One attempt: ends within 15 s, follows no redirect, unpacks nothing, keeps 16 KiB of the answer. Never throws. */
 export async function post(
-  { url, headers, secrets, id, body }: Post,
+  { url, headers, keys, id, body }: Post,
   deps: { egress: Egress; now: () => number; stop: AbortSignal },
 ): Promise<Outcome> {
   const startMs = deps.now();
@@ -56,8 +57,8 @@ export async function post(
   });
   try {
     const timestamp = Math.floor(startMs / 1_000);
-    const signature = secrets
-      .map((secret) => signatureOf(beginSignature(secret, id, timestamp).update(body)))
+    const signature = keys
+      .map((key) => signatureOf(beginSignature(key, id, timestamp).update(body)))
       .join(" ");
     const answer = await deps.egress.call({
       url,

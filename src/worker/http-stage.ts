@@ -6,7 +6,7 @@ import { EgressDeniedError, EgressFailedError } from "../egress/errors.ts";
 import { mayPass } from "../egress/passing.ts";
 import type { ExtractLimits } from "../extract/extractor.ts";
 import { retryAfterMs } from "../lib/retry-after.ts";
-import { beginSignature, signatureOf } from "../lib/standard-webhooks.ts";
+import { beginSignature, signatureOf, signingKey } from "../lib/standard-webhooks.ts";
 import type { StagePool } from "../stages/host/pool.ts";
 import type { TaskInput } from "../stages/host/protocol.ts";
 import { type HttpOptions, MAX_HTTP_BYTES } from "../stages/http.ts";
@@ -104,7 +104,7 @@ export function createHttpStage({
       "webhook-timestamp": String(timestamp),
     };
     if (secret === undefined) return headers;
-    const hmac = beginSignature(secret, messageId, timestamp);
+    const hmac = beginSignature(signingKey(secret), messageId, timestamp);
     for await (const piece of createReadStream(bodyPath)) hmac.update(piece as Buffer);
     return { ...headers, "webhook-signature": signatureOf(hmac) };
   }

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { createEgress } from "../../../src/egress/egress.ts";
 import { parsePlaces } from "../../../src/lib/address-ranges.ts";
+import { signingKey } from "../../../src/lib/standard-webhooks.ts";
 import { type Outcome, post } from "../../../src/webhooks/post.ts";
 import { selfSigned } from "../../support/self-signed.ts";
 import { until } from "../../support/until.ts";
@@ -92,7 +93,7 @@ test("whatever an endpoint does, an attempt ends within 15 s, keeps 16 KiB at mo
   });
   onTestFinished(() => egress.close());
   const deps = { egress, now: Date.now, stop: new AbortController().signal };
-  const message = { headers: {}, secrets: ["whsec_c2VjcmV0"], id: "1", body: "{}" };
+  const message = { headers: {}, keys: [signingKey("whsec_c2VjcmV0")], id: "1", body: "{}" };
   const before = process.memoryUsage().rss;
   const outcomes = await Promise.all(
     Object.entries(ANSWERS).map(async ([name, { answer, expected }]) => {
@@ -129,7 +130,7 @@ test("a certificate that nobody vouches for, a name that flips to a private addr
     await Promise.all([flipping.close(), inside.close()]);
   });
   const to = async (egress: typeof inside, url: string): Promise<string> => {
-    const message = { url, headers: {}, secrets: [], id: "1", body: "{}" };
+    const message = { url, headers: {}, keys: [], id: "1", body: "{}" };
     const outcome = await post(message, { egress, now: Date.now, stop: AbortSignal.timeout(5_000) });
     return outcome.errorClass;
   };

@@ -8,7 +8,7 @@ import {
   verifyWebhook,
   WebhookVerificationError,
 } from "../../../sdk/src/webhooks.ts";
-import { beginSignature, signatureOf } from "../../../src/lib/standard-webhooks.ts";
+import { beginSignature, signatureOf, signingKey } from "../../../src/lib/standard-webhooks.ts";
 import { EVENT_TYPES } from "../../../src/webhooks/event-types.ts";
 import { newSecret } from "../../../src/webhooks/secrets.ts";
 
@@ -25,7 +25,7 @@ function signed(body: string | Buffer = BODY, { secrets = [SECRET], id = ID, atM
     "webhook-id": id,
     "webhook-timestamp": String(timestamp),
     "webhook-signature": secrets
-      .map((secret) => signatureOf(beginSignature(secret, id, timestamp).update(body)))
+      .map((secret) => signatureOf(beginSignature(signingKey(secret), id, timestamp).update(body)))
       .join(" "),
   };
 }
