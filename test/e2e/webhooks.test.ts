@@ -7,6 +7,7 @@ import { PassThrough } from "node:stream";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runProgram } from "../../src/cli/program.ts";
+import { NO_COMMANDS } from "../support/no-commands.ts";
 import { freePort } from "../support/ports.ts";
 import {
   createSite,
@@ -33,20 +34,9 @@ afterAll(async () => {
 async function run(...args: string[]): Promise<Finished> {
   const stdout = new PassThrough({ highWaterMark: 1_000_000 });
   const stderr = new PassThrough({ highWaterMark: 1_000_000 });
-  const none = async () => 0;
   const settings = () => ({ url: site.url, dataDir: site.dataDir, configDir: site.folder });
   const code = await runProgram(["webhooks", ...args], {
-    serve: none,
-    worker: none,
-    migrate: none,
-    config: none,
-    doctor: none,
-    verifyAuditFile: none,
-    createUser: none,
-    resetPassword: none,
-    rotateKeys: none,
-    listKeys: none,
-    version: "0.0.0",
+    ...NO_COMMANDS,
     settings,
     io: { stdin: new PassThrough(), stdout, stderr },
   });

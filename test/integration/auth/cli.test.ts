@@ -3,10 +3,9 @@ import { join } from "node:path";
 import { Readable, Writable } from "node:stream";
 import { expect, test } from "vitest";
 import { runProgram } from "../../../src/cli/program.ts";
+import { NO_COMMANDS } from "../../support/no-commands.ts";
 import { type AuthHarness, PEER, startAuth } from "./harness.ts";
 import { startWire } from "./wire.ts";
-
-const none = async () => 0;
 
 /** Runs commands against the real service with the machine's own key, an administrator's. */
 async function startCommands(h: AuthHarness) {
@@ -22,17 +21,7 @@ async function startCommands(h: AuthHarness) {
         },
       });
     const code = await runProgram(line.split(" "), {
-      serve: none,
-      worker: none,
-      migrate: none,
-      doctor: none,
-      createUser: none,
-      resetPassword: none,
-      rotateKeys: none,
-      listKeys: none,
-      verifyAuditFile: none,
-      config: none,
-      version: "0.0.0",
+      ...NO_COMMANDS,
       settings: () => ({ url: wire.url, apiKey: key, dataDir: h.dataDir, configDir: h.dataDir }),
       io: { stdin: Readable.from([stdin]), stdout: into("out"), stderr: into("err") },
     });

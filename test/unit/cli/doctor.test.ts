@@ -1,25 +1,16 @@
 import { expect, test } from "vitest";
 import { runProgram } from "../../../src/cli/program.ts";
+import { NO_COMMANDS } from "../../support/no-commands.ts";
 
 async function doctor(...args: string[]) {
   const calls: object[] = [];
-  const none = async () => 0;
   const errors: string[] = [];
   const code = await runProgram(["doctor", ...args], {
-    version: "0.0.0",
+    ...NO_COMMANDS,
     programName: "npx sluice",
     settings: () => {
       throw new Error("no client command");
     },
-    serve: none,
-    worker: none,
-    migrate: none,
-    verifyAuditFile: none,
-    config: none,
-    createUser: none,
-    resetPassword: none,
-    rotateKeys: none,
-    listKeys: none,
     async doctor(options) {
       calls.push(options);
       return 1;

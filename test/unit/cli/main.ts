@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { runProgram } from "../../../src/cli/program.ts";
 import { clientSettings } from "../../../src/config.ts";
+import { NO_COMMANDS } from "../../support/no-commands.ts";
 
-// The client half of the program, for tests that need no server commands.
-const none = async () => 0;
 const { TEST_PROGRAM_NAME: programName, TEST_SERVE_LINES: serveLines } = process.env;
 process.exitCode = await runProgram(process.argv.slice(2), {
+  ...NO_COMMANDS,
   /** Talks as many lines as it is told, then stops with an exit code of its own. */
   async serve() {
     for (let i = 0; i < Number(serveLines); i++) {
@@ -15,16 +15,6 @@ process.exitCode = await runProgram(process.argv.slice(2), {
     process.stderr.write("stopped\n");
     return 7;
   },
-  worker: none,
-  migrate: none,
-  config: none,
-  doctor: none,
-  verifyAuditFile: none,
-  createUser: none,
-  resetPassword: none,
-  rotateKeys: none,
-  listKeys: none,
-  version: "0.0.0",
   ...(programName && { programName }),
   settings: clientSettings,
 });
