@@ -61,13 +61,11 @@ async function bench(): Promise<void> {
     own: () => [],
   });
   const dispatcher = createDispatcher({
-    db,
     pool: db.dedicated({ name: "webhooks", max: 3, statementTimeoutMs: 30_000 }),
     bus,
     egress,
     secrets,
     audit: createAuditor(),
-    processId: "bench",
     now: Date.now,
     random: Math.random,
     logger,
@@ -123,7 +121,7 @@ async function bench(): Promise<void> {
     took.length = 0;
     for (let i = 0; i < 200; i++) {
       await deliver(good, 1, { sent: Date.now() });
-      bus.announce("events", [good]);
+      bus.announce("deliveries", [good]);
       await pause(20);
     }
     while (took.length < 200) await pause(20);
@@ -134,7 +132,7 @@ async function bench(): Promise<void> {
   process.stdout.write(`a good endpoint alone: ${told(await latencies())}\n`);
   const never = await subscribe("/never");
   await deliver(never, 10_000, {});
-  bus.announce("events", [never]);
+  bus.announce("deliveries", [never]);
   await pause(500);
   process.stdout.write(`beside one that hangs with 10,000 waiting: ${told(await latencies())}\n`);
 

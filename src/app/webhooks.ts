@@ -29,7 +29,7 @@ export interface Webhooks {
 
 /** Starts to deliver what waits for webhooks. Servers do so, and not workers, which have documents about them. */
 export async function startWebhooks(core: Core, cleanup: Cleanup): Promise<Webhooks> {
-  const { db, audit, bus, metrics, logger, processId, config } = core;
+  const { db, audit, bus, metrics, logger, config } = core;
   const { now } = core.clock;
   const secrets = createSecretBox(core.masterKey, SECRETS);
   const pool = db.dedicated({ name: "webhooks", max: CONNECTIONS, statementTimeoutMs: STATEMENT_MS });
@@ -40,13 +40,11 @@ export async function startWebhooks(core: Core, cleanup: Cleanup): Promise<Webho
   });
   cleanup.add("egress of webhooks", () => egress.close());
   const dispatcher = createDispatcher({
-    db,
     pool,
     bus,
     egress,
     secrets,
     audit,
-    processId,
     now,
     random: Math.random,
     logger,
@@ -66,9 +64,9 @@ export async function startWebhooks(core: Core, cleanup: Cleanup): Promise<Webho
   const backlog = createBacklog({ pool, now });
   metrics.onRead(async () => {
     try {
-      const { due, oldestHealthySeconds } = await backlog.read();
+      const { due, secondsBehind } = await backlog.read();
       metrics.webhookBacklog.set(due);
-      metrics.webhookOldestSeconds.set(oldestHealthySeconds);
+      metrics.webhookOldestSeconds.set(secondsBehind);
     } catch (error) {
       logger.warn({ error: messageOf(error) }, "the backlog of webhooks could not be read");
     }

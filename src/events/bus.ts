@@ -4,7 +4,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import type { BusTransport } from "./transport.ts";
 
 /** What processes tell each other. All of it is a hint: whoever waits also looks by himself now and then. */
-export type Topic = "events" | "work" | "orders";
+export type Topic = "events" | "work" | "orders" | "deliveries";
 
 export interface EventBus extends Lifecycle {
   /**

@@ -1,10 +1,9 @@
-import { createHmac } from "node:crypto";
 import type { Auditor } from "../audit/auditor.ts";
 import { type Database, isConnectionLoss, sqlState, type Transaction } from "../db/sql.ts";
 import type { Json } from "../extract/model.ts";
 import { type Caller, ownScope } from "../lib/caller.ts";
-import { canonicalJson } from "../lib/canonical-json.ts";
 import { createCoalescer } from "../lib/coalesce.ts";
+import { requestHash } from "../lib/request-hash.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
 import type { PipelinesService } from "../pipelines/service.ts";
 import type { Queue } from "../queue/queue.ts";
@@ -299,8 +298,10 @@ function asError(error: unknown): Error {
 function hashOf(key: Uint8Array, request: JobRequest, documentKey: string): string {
   const { source, requestId: _, ...rest } = request;
   const filename = "filename" in source ? source.filename : "";
-  // Keyed, since the password is part of it: without the key it cannot be guessed from the hash.
-  return createHmac("sha256", key)
-    .update(canonicalJson({ ...rest, runTime: rest.runTime?.toISOString() ?? null, documentKey, filename }))
-    .digest("hex");
+  return requestHash(key, {
+    ...rest,
+    runTime: rest.runTime?.toISOString() ?? null,
+    documentKey,
+    filename,
+  });
 }

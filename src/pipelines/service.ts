@@ -1,10 +1,9 @@
-import { createHmac } from "node:crypto";
 import type { Auditor } from "../audit/auditor.ts";
 import { type Database, type Sql, sqlState } from "../db/sql.ts";
 import type { Caller } from "../lib/caller.ts";
-import { canonicalJson } from "../lib/canonical-json.ts";
 import type { FieldFault } from "../lib/errors.ts";
 import { isUuid } from "../lib/ids.ts";
+import { requestHash } from "../lib/request-hash.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
 import type { StageCatalogue } from "../stages/catalogue.ts";
 import { definitionFaults } from "./definition.ts";
@@ -123,9 +122,9 @@ export function createPipelinesService(deps: PipelinesDeps) {
      * @throws PipelineExistsError, PipelineRequestReusedError
      */
     async create(caller: Caller, request: PipelineRequest & { requestId: string }): Promise<Pipeline> {
-      const { name, description, requestId } = request;
+      const { name, description, stages, isActive, requestId } = request;
       const id = newId();
-      const hash = requestId ? hashOf(requestHashKey, request) : null;
+      const hash = requestId ? requestHash(requestHashKey, { name, description, stages, isActive }) : null;
       const created = await db.begin(async (tx) => {
         if (hash) {
           const first = await repeated(tx, caller, requestId, hash);
@@ -267,11 +266,4 @@ export function createPipelinesService(deps: PipelinesDeps) {
       return found;
     },
   };
-}
-
-/** Keyed, since secrets are part of it: without the key they cannot be guessed from the hash. */
-function hashOf(key: Uint8Array, { name, description, stages, isActive }: PipelineRequest): string {
-  return createHmac("sha256", key)
-    .update(canonicalJson({ name, description, stages, isActive }))
-    .digest("hex");
 }

@@ -1,21 +1,30 @@
 import type { DedicatedPool } from "../db/sql.ts";
 import { HealthError } from "../rpc/health-checks.ts";
-import { type Backlog, readBacklog } from "./dispatch-queries.ts";
+import { countDue, oldestDue } from "./dispatch-queries.ts";
 
 /** A delivery to an endpoint that takes them has been due for so long: there are more than can be delivered. */
 const BEHIND_SECONDS = 60;
 
 /** What is due and waits. */
 export function createBacklog({ pool, now }: { pool: DedicatedPool; now: () => number }) {
-  const read = async (): Promise<Backlog> => await readBacklog(pool.sql, new Date(now()));
+  const secondsBehind = async (): Promise<number> => {
+    const ms = now();
+    const oldest = await oldestDue(pool.sql, new Date(ms));
+    return oldest ? Math.max(0, (ms - oldest.getTime()) / 1_000) : 0;
+  };
   return {
-    read,
+    /** How many are due, up to 100,000, and how long the oldest has been, of endpoints without failures. */
+    async read(): Promise<{ due: number; secondsBehind: number }> {
+      const [due, behind] = await Promise.all([countDue(pool.sql, new Date(now())), secondsBehind()]);
+      return { due, secondsBehind: behind };
+    },
     /** Endpoints that fail, which have a wait of their own, do not count. @throws HealthError */
     async check(): Promise<void> {
-      const { oldestHealthySeconds } = await read();
-      if (oldestHealthySeconds > BEHIND_SECONDS) {
-        const seconds = Math.round(oldestHealthySeconds);
-        throw new HealthError(`deliveries of webhooks are ${seconds} s behind; more servers deliver more`);
+      const behind = await secondsBehind();
+      if (behind > BEHIND_SECONDS) {
+        throw new HealthError(
+          `deliveries of webhooks are ${Math.round(behind)} s behind; more servers deliver more`,
+        );
       }
     },
   };

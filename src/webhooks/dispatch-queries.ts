@@ -1,4 +1,5 @@
 import { json, type Sql, type Transaction } from "../db/sql.ts";
+import { firstIdAt } from "../lib/ids.ts";
 import { storable } from "../lib/storable.ts";
 import type { DeliveryStatus } from "./model.ts";
 import type { EndpointState } from "./schedule.ts";
@@ -27,7 +28,6 @@ export interface ClaimedEndpoint {
 export async function claimEndpoints(
   sql: Sql,
   claim: {
-    holder: string;
     now: Date;
     heldUntil: Date;
     limit: number;
@@ -35,7 +35,7 @@ export async function claimEndpoints(
     heldOf: ReadonlyMap<string, number>;
   },
 ): Promise<ClaimedEndpoint[]> {
-  const { holder, now, heldUntil, limit, ownerLimit, heldOf } = claim;
+  const { now, heldUntil, limit, ownerLimit, heldOf } = claim;
   return await sql<ClaimedEndpoint[]>`
     with due as (
       select e.subscription_id, e.user_id, row_number() over (partition by e.user_id order by e.served_at) as nth
@@ -49,7 +49,7 @@ export async function claimEndpoints(
         and due.nth <= ${ownerLimit} - coalesce((${json(Object.fromEntries(heldOf))}::text::jsonb->>due.user_id::text)::int, 0)
       order by e.served_at limit ${limit} for update of e skip locked
     )
-    update webhook_endpoints e set held_by = ${holder}, held_until = ${heldUntil}, fence = e.fence + 1,
+    update webhook_endpoints e set held_until = ${heldUntil}, fence = e.fence + 1,
       served_at = ${now}
     from free join webhook_subscriptions s on s.id = free.subscription_id
     where e.subscription_id = free.subscription_id
@@ -61,7 +61,6 @@ export async function claimEndpoints(
 export interface DueDelivery {
   readonly id: string;
   readonly webhookId: string;
-  readonly jobId: string | null;
   readonly payload: string;
   /** So far, and how many of them belong to an earlier schedule. */
   readonly attempts: number;
@@ -83,7 +82,7 @@ export interface Wish {
 /** Deliveries that are due, the longest due first. Of a webhook that changed, was disabled, or is another's by now: none. */
 export async function dueDeliveries(sql: Sql, wishes: readonly Wish[], now: Date): Promise<DueDelivery[]> {
   return await sql<DueDelivery[]>`
-    select d.id, d.subscription_id as webhook_id, d.job_id, d.payload, d.attempts, d.schedule_start
+    select d.id, d.subscription_id as webhook_id, d.payload, d.attempts, d.schedule_start
     from jsonb_to_recordset(${json(wishes)}::text::jsonb)
       as w(id uuid, fence bigint, version int, "isOrdered" boolean, "limit" int, "except" uuid[])
     join webhook_endpoints e on e.subscription_id = w.id and e.fence = w.fence
@@ -93,7 +92,7 @@ export async function dueDeliveries(sql: Sql, wishes: readonly Wish[], now: Date
       where d.subscription_id = w.id and d.status = 'PENDING' and d.next_attempt_at <= ${now}
         and d.id <> all (w."except")
         and not (w."isOrdered" and exists (select from webhook_deliveries b
-          where b.subscription_id = w.id and b.job_id = d.job_id and b.sequence < d.sequence and b.status = 'PENDING'))
+          where b.job_id = d.job_id and b.sequence < d.sequence and b.subscription_id = w.id and b.status = 'PENDING'))
       order by d.next_attempt_at, d.id limit w."limit"
     ) d`;
 }
@@ -116,7 +115,7 @@ export async function renewEndpoints(
 /** Lets other processes have them. */
 export async function releaseEndpoints(sql: Sql, held: readonly Pick<Wish, "id" | "fence">[]): Promise<void> {
   await sql`
-    update webhook_endpoints e set held_by = null, held_until = '-infinity'
+    update webhook_endpoints e set held_until = '-infinity'
     from jsonb_to_recordset(${json(held)}::text::jsonb) as h(id uuid, fence bigint)
     where e.subscription_id = h.id and e.fence = h.fence`;
 }
@@ -230,28 +229,31 @@ export async function insertDisabledEvents(
 export async function deleteOldDeliveries(sql: Sql, before: Date, limit: number): Promise<number> {
   const { count } = await sql`
     delete from webhook_deliveries where id in (
-      select id from webhook_deliveries where created_at < ${before} and status <> 'PENDING'
-      order by created_at limit ${limit})`;
+      select id from webhook_deliveries where id < ${firstIdAt(before.getTime())} and status <> 'PENDING'
+      order by id limit ${limit})`;
   return count;
 }
 
-/** What is due. */
-export interface Backlog {
-  /** Up to 100,000. */
-  readonly due: number;
-  /** How long the longest due delivery has been so, of endpoints without failures; 0 when none is. */
-  readonly oldestHealthySeconds: number;
+/** How many deliveries are due, up to 100,000. */
+export async function countDue(sql: Sql, now: Date): Promise<number> {
+  const [row] = await sql<[{ count: number }]>`
+    select count(*)::int as count from (
+      select from webhook_subscriptions s cross join lateral (
+        select from webhook_deliveries d
+        where d.subscription_id = s.id and d.status = 'PENDING' and d.next_attempt_at <= ${now} limit 10000) d
+      where s.is_active limit 100000) as due`;
+  return row.count;
 }
 
-export async function readBacklog(sql: Sql, now: Date): Promise<Backlog> {
-  const [row] = await sql<[{ due: number; oldest: Date | null }]>`
-    select count(*)::int as due, min(next_attempt_at) filter (where failures = 0) as oldest from (
-      select d.next_attempt_at, e.failures
-      from webhook_subscriptions s join webhook_endpoints e on e.subscription_id = s.id cross join lateral (
-        select next_attempt_at from webhook_deliveries d
-        where d.subscription_id = s.id and d.status = 'PENDING' and d.next_attempt_at <= ${now}
-        order by next_attempt_at limit 10000) d
-      where s.is_active limit 100000) as waiting`;
-  const oldestMs = row.oldest ? now.getTime() - row.oldest.getTime() : 0;
-  return { due: row.due, oldestHealthySeconds: Math.max(0, oldestMs / 1_000) };
+/** Since when the longest due delivery to an endpoint without failures has been so; null when none is due. */
+export async function oldestDue(sql: Sql, now: Date): Promise<Date | null> {
+  const [row] = await sql<[{ oldest: Date | null }]>`
+    select min(d.next_attempt_at) as oldest
+    from webhook_subscriptions s join webhook_endpoints e on e.subscription_id = s.id and e.failures = 0
+    cross join lateral (
+      select next_attempt_at from webhook_deliveries d
+      where d.subscription_id = s.id and d.status = 'PENDING' and d.next_attempt_at <= ${now}
+      order by next_attempt_at limit 1) d
+    where s.is_active`;
+  return row.oldest;
 }

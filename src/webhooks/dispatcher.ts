@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import type { Auditor } from "../audit/auditor.ts";
 import { systemActor } from "../audit/model.ts";
-import type { Database, DedicatedPool } from "../db/sql.ts";
+import type { DedicatedPool } from "../db/sql.ts";
 import type { Egress } from "../egress/egress.ts";
 import type { EventBus } from "../events/bus.ts";
 import { messageOf } from "../lib/errors.ts";
@@ -48,14 +48,12 @@ const PAUSE_MS = 500;
 const STOP_MS = 3_000;
 
 export interface DispatcherDeps {
-  readonly db: Database;
   /** Of its own: deliveries must not wait behind callers, nor these behind them. */
   readonly pool: DedicatedPool;
   readonly bus: EventBus;
   readonly egress: Egress;
   readonly secrets: SecretBox;
   readonly audit: Auditor;
-  readonly processId: string;
   /** Milliseconds since the epoch, by the clock of the database. */
   readonly now: () => number;
   /** Uniform in [0, 1). */
@@ -70,7 +68,7 @@ export interface DispatcherDeps {
  * on its way is attempted again by another, under the same id.
  */
 export function createDispatcher(deps: DispatcherDeps): Lifecycle {
-  const { db, pool, bus, egress, secrets, audit, processId, now, random, logger, metrics } = deps;
+  const { pool, bus, egress, secrets, audit, now, random, logger, metrics } = deps;
   const held = new Map<string, HeldEndpoint>();
   const inFlightOf = new Map<string, number>();
   const flights = new Set<Promise<void>>();
@@ -219,7 +217,7 @@ export function createDispatcher(deps: DispatcherDeps): Lifecycle {
   };
 
   const disable = async (endpoint: HeldEndpoint, reason: string): Promise<void> => {
-    await db.begin(async (tx) => {
+    await pool.begin(async (tx) => {
       const webhook = await disableWebhook(tx, endpoint, reason);
       if (!webhook) return;
       const time = new Date(now());
@@ -243,7 +241,6 @@ export function createDispatcher(deps: DispatcherDeps): Lifecycle {
     const heldOf = new Map<string, number>();
     for (const { userId } of held.values()) heldOf.set(userId, (heldOf.get(userId) ?? 0) + 1);
     const claimed = await claimEndpoints(pool.sql, {
-      holder: processId,
       now: new Date(time),
       heldUntil: new Date(time + HOLD_MS),
       limit,
@@ -324,15 +321,16 @@ export function createDispatcher(deps: DispatcherDeps): Lifecycle {
   };
 
   let running: Promise<void> = Promise.resolve();
-  let unsubscribe = (): void => {};
+  let unsubscribe: (() => void)[] = [];
   return {
     async start() {
-      unsubscribe = bus.onAny("events", awaken);
+      // What happens to jobs may be deliveries too.
+      unsubscribe = [bus.onAny("events", awaken), bus.onAny("deliveries", awaken)];
       running = loop();
     },
     async stop() {
       stopping = true;
-      unsubscribe();
+      for (const end of unsubscribe) end();
       awaken();
       await running;
       const timer = setTimeout(() => over.abort(), STOP_MS);

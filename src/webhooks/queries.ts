@@ -142,15 +142,14 @@ export async function lockWebhook(tx: ScopedTransaction, id: string): Promise<Lo
   return row ?? null;
 }
 
-/** Changes one that is locked. One that becomes active starts afresh. */
+/** Changes one that is locked. */
 export async function updateWebhook(
   tx: ScopedTransaction,
   id: string,
   next: WebhookSettings & { readonly isActive: boolean },
 ): Promise<Webhook> {
   const [row] = await tx<WebhookRow[]>`
-    with before as (select is_active from webhook_subscriptions where id = ${id} and ${inScope(tx, "user_id")}),
-    s as (
+    with s as (
       update webhook_subscriptions set url = ${next.url}, shown_url = ${storable(next.shownUrl)},
         events = ${array(next.events)}::text::text[], description = ${storable(next.description)},
         headers = ${next.headers}, header_names = ${array(next.headerNames)}::text::text[],
@@ -158,17 +157,18 @@ export async function updateWebhook(
         disabled_reason = case when ${next.isActive} then '' else disabled_reason end,
         version = version + 1, updated_at = now()
       where id = ${id} and ${inScope(tx, "user_id")} returning *
-    ), e as (
-      update webhook_endpoints set
-        failures = case when b.is_active or not ${next.isActive} then failures else 0 end,
-        failing_since = case when b.is_active or not ${next.isActive} then failing_since end,
-        paused_until = case when b.is_active or not ${next.isActive} then paused_until else '-infinity' end
-      from before b where subscription_id = ${id} and ${inScope(tx, "user_id")}
-      returning webhook_endpoints.*
     )
-    select ${columns(tx)} from s join e on e.subscription_id = s.id`;
+    select ${columns(tx)} from s join webhook_endpoints e on e.subscription_id = s.id`;
   if (!row) throw new Error("a locked webhook is gone");
   return fromRow(row);
+}
+
+/** Its failures so far are forgotten, and who delivered to it before has no say in how it fares from now on. */
+export async function resetEndpoint(tx: ScopedTransaction, id: string): Promise<void> {
+  await tx`
+    update webhook_endpoints set failures = 0, failing_since = null, paused_until = '-infinity',
+      held_until = '-infinity', fence = fence + 1
+    where subscription_id = ${id} and ${inScope(tx, "user_id")}`;
 }
 
 /** Gives one that is locked a new secret; the one before signs too for `overlapMs`. */

@@ -1,11 +1,10 @@
-import { createHmac } from "node:crypto";
 import type { Auditor } from "../audit/auditor.ts";
 import type { Database, ScopedTransaction } from "../db/sql.ts";
 import type { Egress } from "../egress/egress.ts";
 import type { EventBus } from "../events/bus.ts";
 import { type Caller, ownScope, scopeOf } from "../lib/caller.ts";
-import { canonicalJson } from "../lib/canonical-json.ts";
 import { InvalidRequestError } from "../lib/errors.ts";
+import { requestHash } from "../lib/request-hash.ts";
 import type { SecretBox } from "../lib/secret-box.ts";
 import {
   type DeliveryFilter,
@@ -37,6 +36,7 @@ import {
   type LockedWebhook,
   listWebhooks,
   lockWebhook,
+  resetEndpoint,
   rotateSecret,
   updateWebhook,
   type WebhookPage,
@@ -111,7 +111,7 @@ export function createWebhooksService(deps: WebhooksDeps) {
   };
 
   /** Dispatchers look at once. */
-  const announce = (ids: readonly string[]): void => bus.announce("events", ids);
+  const announce = (ids: readonly string[]): void => bus.announce("deliveries", ids);
 
   return {
     /**
@@ -126,7 +126,10 @@ export function createWebhooksService(deps: WebhooksDeps) {
       const { isOrdered, requestId } = request;
       const id = newId();
       const secret = newSecret();
-      const hash = requestId ? hashOf(requestHashKey, request) : null;
+      const { url, events, description, headers } = request;
+      const hash = requestId
+        ? requestHash(requestHashKey, { url, events: [...events].sort(), description, headers, isOrdered })
+        : null;
       return await db.beginScoped(ownScope(caller), async (tx) => {
         const made = await insertWebhook(tx, {
           ...sealed(id, request, isOrdered),
@@ -198,11 +201,13 @@ export function createWebhooksService(deps: WebhooksDeps) {
             })),
           );
         }
+        const isActive = request.isActive ?? before.isActive;
+        if (isActive && !before.isActive) await resetEndpoint(tx, id);
         const webhook = await updateWebhook(tx, id, {
           ...sealed(id, { ...request, url, headers }, request.isOrdered ?? before.isOrdered),
-          isActive: request.isActive ?? before.isActive,
+          isActive,
         });
-        const { shownUrl, events, isActive, version } = webhook;
+        const { shownUrl, events, version } = webhook;
         const details = { url: shownUrl, events, is_active: isActive, version };
         await record(tx, caller, "webhooks.update", id, details);
         return webhook;
@@ -332,13 +337,4 @@ export function createWebhooksService(deps: WebhooksDeps) {
       return count;
     },
   };
-}
-
-/** Keyed, since headers may be secrets: without the key they cannot be guessed from the hash. */
-function hashOf(
-  key: Uint8Array,
-  { url, events, description, headers, isOrdered }: Settings & { isOrdered: boolean },
-) {
-  const request = { url, events: [...events].sort(), description, headers, isOrdered };
-  return createHmac("sha256", key).update(canonicalJson(request)).digest("hex");
 }

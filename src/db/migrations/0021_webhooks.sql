@@ -32,7 +32,6 @@ create table webhook_endpoints (
   subscription_id uuid primary key references webhook_subscriptions (id) on delete cascade,
   user_id uuid not null,
   -- One process at a time delivers to it; the fence grows with each that begins to.
-  held_by text,
   held_until timestamptz(3) not null default '-infinity',
   fence bigint not null default 0,
   -- Since the last attempt that succeeded.
@@ -64,11 +63,10 @@ create table webhook_deliveries (
   delivered_at timestamptz(3)
 ) with (fillfactor = 80);
 create index webhook_deliveries_due on webhook_deliveries (subscription_id, next_attempt_at, id) where status = 'PENDING';
--- Whether an earlier event of the job still waits.
-create index webhook_deliveries_by_job on webhook_deliveries (subscription_id, job_id, sequence) where status = 'PENDING';
+-- What became of the events of a job, and whether an earlier one still waits.
+create index webhook_deliveries_by_job on webhook_deliveries (job_id, sequence);
 create index webhook_deliveries_by_subscription on webhook_deliveries (subscription_id, id);
 create index webhook_deliveries_by_user on webhook_deliveries (user_id, id);
-create index webhook_deliveries_by_time on webhook_deliveries (created_at);
 
 create table webhook_attempts (
   delivery_id uuid not null references webhook_deliveries (id) on delete cascade,

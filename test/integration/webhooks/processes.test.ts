@@ -73,3 +73,28 @@ test("settings that change hold for the next attempt, by whatever process", asyn
   await createJob(w.h);
   expect(await w.statuses(webhook.id)).toMatchObject({ SKIPPED: 1, DELIVERED: 2 });
 });
+
+test("an attempt from before a webhook was made active again has no say in how its endpoint fares", async () => {
+  await using w = await createWebhookHarness();
+  const receiver = await startReceiver();
+  const { webhook } = await w.webhooks.create(w.h.admin, {
+    ...settings(receiver.url),
+    events: ["job.created"],
+  });
+  let refuse = (): void => {};
+  receiver.handle((_, response) => {
+    refuse = () => void response.writeHead(500).end();
+  });
+  await createJob(w.h);
+  const dispatcher = await w.startDispatcher();
+  await until(async () => receiver.received.length === 1, "an attempt is on its way");
+  const wanted = { ...settings(receiver.url), events: ["job.created"] };
+  await w.webhooks.update(w.h.admin, webhook.id, 0, { ...wanted, isActive: false });
+  await w.webhooks.update(w.h.admin, webhook.id, 0, { ...wanted, isActive: true });
+  receiver.answer(204);
+  refuse();
+  // What it still has to record is recorded by then.
+  await dispatcher.stop();
+  const { webhook: now } = await w.webhooks.get(w.h.admin, webhook.id);
+  expect(now.health.failures).toBe(0);
+});

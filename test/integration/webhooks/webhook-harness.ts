@@ -99,13 +99,11 @@ export async function createWebhookHarness(): Promise<WebhookHarness> {
     async startDispatcher() {
       const pool = h.db.dedicated({ name: "webhooks", max: 2, statementTimeoutMs: 10_000 });
       const dispatcher = createDispatcher({
-        db: h.db,
         pool,
         bus: h.bus,
         egress: h.egress,
         secrets,
         audit,
-        processId: newId(),
         now,
         random: Math.random,
         logger,
