@@ -11,6 +11,8 @@ const TYPE = "at+jwt";
 export const ACCESS_TOKEN_MS = 10 * 60_000;
 /** No token that we made lives longer, whatever it says. */
 const MAX_LIFETIME_SECONDS = 15 * 60;
+/** Tokens whose signature is known to be good, so that it is checked at the first of their calls only. */
+const MAX_VERIFIED = 2_000;
 /** Clocks of two servers may differ by this much. */
 const CLOCK_TOLERANCE_SECONDS = 5;
 const MAX_LENGTH = 4096;
@@ -48,6 +50,12 @@ export interface AccessTokensDeps {
 }
 
 export function createAccessTokens({ keys, clock, issuer, audience }: AccessTokensDeps): AccessTokens {
+  // In the order of insertion. Key and expiry are looked at each time: the one may be withdrawn, the other comes.
+  const verified = new Map<string, { readonly kid: string; readonly claims: AccessClaims }>();
+
+  const isOver = (time: Date): boolean =>
+    time.getTime() + CLOCK_TOLERANCE_SECONDS * 1000 <= Math.floor(clock.now() / 1000) * 1000;
+
   return {
     async issue({ userId, sessionId, tokenVersion, roles, sessionEnd }) {
       const { kid, privateKey } = await keys.active();
@@ -66,8 +74,14 @@ export function createAccessTokens({ keys, clock, issuer, audience }: AccessToke
     },
 
     async verify(text) {
-      const key = await keys.find(keyIdOf(text));
+      const known = verified.get(text);
+      const kid = known?.kid ?? keyIdOf(text);
+      const key = await keys.find(kid);
       if (!key) throw new CredentialInvalidError();
+      if (known) {
+        if (isOver(known.claims.expireTime)) throw new CredentialExpiredError();
+        return known.claims;
+      }
       const { payload } = await jwtVerify(text, key, {
         algorithms: [ALGORITHM],
         issuer,
@@ -82,7 +96,11 @@ export function createAccessTokens({ keys, clock, issuer, audience }: AccessToke
         if (error instanceof errors.JOSEError) throw new CredentialInvalidError();
         throw error;
       });
-      return claimsOf(payload);
+      const claims = claimsOf(payload);
+      verified.set(text, { kid, claims });
+      const [oldest = ""] = verified.keys();
+      if (verified.size > MAX_VERIFIED) verified.delete(oldest);
+      return claims;
     },
   };
 }

@@ -126,12 +126,33 @@ export async function findJob(sql: ScopedSql, id: string): Promise<Job | null> {
   return row ? jobFromRow(row) : null;
 }
 
-/** Of a job that is in scope; what hangs on others the server shows nobody. */
-export async function listStages(sql: ScopedSql, jobId: string): Promise<JobStage[]> {
-  return await sql<JobStage[]>`
-    select position, name, type, status, attempt, started_at as start_time, ended_at as end_time, error,
-      from_checkpoint
-    from job_stages where job_id = ${jobId} order by position`;
+/** A stage as it comes out of JSON. */
+type StageJson = Omit<JobStage, "startTime" | "endTime"> & {
+  startTime: string | null;
+  endTime: string | null;
+};
+
+/** The job and the stages that it has begun, both as of one moment. */
+export async function findJobWithStages(
+  sql: ScopedSql,
+  id: string,
+): Promise<{ job: Job; stages: JobStage[] } | null> {
+  const [row] = await sql<(JobRow & { begun: StageJson[] })[]>`
+    select ${jobColumns(sql, "j")}, (
+      select coalesce(jsonb_agg(jsonb_build_object('position', s.position, 'name', s.name, 'type', s.type,
+        'status', s.status, 'attempt', s.attempt, 'startTime', s.started_at, 'endTime', s.ended_at,
+        'error', s.error, 'fromCheckpoint', s.from_checkpoint)), '[]')
+      from job_stages s where s.job_id = j.id) as begun
+    from jobs j where j.id = ${id} and ${inScope(sql, "j.owner_id")}`;
+  if (!row) return null;
+  const { begun, ...job } = row;
+  const time = (text: string | null): Date | null => (text === null ? null : new Date(text));
+  const stages = begun.map((stage) => ({
+    ...stage,
+    startTime: time(stage.startTime),
+    endTime: time(stage.endTime),
+  }));
+  return { job: jobFromRow(job), stages };
 }
 
 /**

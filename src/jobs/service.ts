@@ -24,8 +24,8 @@ import {
   deleteJob,
   findJob,
   findJobIds,
+  findJobWithStages,
   listJobs,
-  listStages,
   requestCancel,
   requeue,
 } from "./queries.ts";
@@ -81,14 +81,17 @@ export function createJobsService(deps: JobsDeps) {
   const creator = createJobCreator(deps);
   const waitingOf = createWaiting(deps);
 
-  const detailsOf = async (scope: Scope, job: Job): Promise<JobDetails> => {
-    const [document, stages, snapshot, waiting] = await Promise.all([
-      documents.many(scope, [job.documentId]).then((found) => found.get(job.documentId) ?? null),
-      listStages(db.scoped(scope), job.id),
-      pipelines.snapshot(job.pipelineId, job.pipelineVersion),
-      waitingOf(job),
+  /** Asks for all that does not depend on the job's state at once. @throws JobNotFoundError */
+  const detailsOf = async (scope: Scope, id: string): Promise<JobDetails> => {
+    const [found, document, snapshot] = await Promise.all([
+      findJobWithStages(db.scoped(scope), id),
+      documents.ofJob(scope, id),
+      pipelines.snapshotOfJob(id),
     ]);
-    return { job, document, stages: completeStages(job, snapshot, stages), snapshot, waiting };
+    if (!found || !snapshot) throw new JobNotFoundError(id);
+    const { job } = found;
+    const stages = completeStages(job, snapshot, found.stages);
+    return { job, document, stages, snapshot, waiting: await waitingOf(job) };
   };
 
   const find = async (scope: Scope, id: string): Promise<Job> => {
@@ -163,7 +166,7 @@ export function createJobsService(deps: JobsDeps) {
     /** @throws JobNotFoundError */
     async get(caller: Caller, id: string): Promise<JobDetails> {
       const scope = scopeOf(caller, "jobs:read");
-      return await detailsOf(scope, await find(scope, id));
+      return await detailsOf(scope, id);
     },
 
     /** A page of jobs, newest first, without stages and snapshots. */
@@ -198,7 +201,7 @@ export function createJobsService(deps: JobsDeps) {
       bus.announce("orders", [job.id]);
       bus.announce("events", [job.id]);
       await withdrawn([job]);
-      return await detailsOf(scope, job);
+      return await detailsOf(scope, job.id);
     },
 
     /**
@@ -219,7 +222,7 @@ export function createJobsService(deps: JobsDeps) {
       });
       bus.announce("events", [job.id]);
       await queue.enqueue([entryOf(job)]);
-      return await detailsOf(scope, job);
+      return await detailsOf(scope, job.id);
     },
 
     /** Cancels up to `max` waiting and running jobs that match, in one transaction; the oldest first. */

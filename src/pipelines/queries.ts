@@ -10,6 +10,14 @@ function fromRow({ config, ...row }: PipelineRow): Pipeline {
 const pipelineColumns = (sql: Sql) =>
   sql`id, name, description, config, is_active, version, created_by, created_at as create_time, updated_at as update_time`;
 
+type SnapshotRow = Omit<PipelineVersion, "stages"> & { config: { stages: StageConfig[] } };
+
+function snapshotFromRow({ config, ...row }: SnapshotRow): PipelineVersion {
+  return { ...row, stages: config.stages };
+}
+
+const snapshotColumns = (sql: Sql) => sql`v.pipeline_id, p.name, v.version, v.config`;
+
 /** By id or by name, whichever is given. */
 export type PipelineKey = { id: string } | { name: string };
 
@@ -41,13 +49,21 @@ export async function findPipelineVersion(
   pipelineId: string,
   version: number,
 ): Promise<PipelineVersion | null> {
-  const [row] = await sql<(Omit<PipelineVersion, "stages"> & { config: { stages: StageConfig[] } })[]>`
-    select v.pipeline_id, p.name, v.version, v.config
-    from pipeline_versions v join pipelines p on p.id = v.pipeline_id
+  const [row] = await sql<SnapshotRow[]>`
+    select ${snapshotColumns(sql)} from pipeline_versions v join pipelines p on p.id = v.pipeline_id
     where v.pipeline_id = ${pipelineId} and v.version = ${version}`;
-  return row
-    ? { pipelineId: row.pipelineId, name: row.name, version: row.version, stages: row.config.stages }
-    : null;
+  return row ? snapshotFromRow(row) : null;
+}
+
+/** The version that a job runs, whoever owns the job. */
+export async function findVersionOfJob(sql: Sql, jobId: string): Promise<PipelineVersion | null> {
+  const [row] = await sql<SnapshotRow[]>`
+    select ${snapshotColumns(sql)}
+    from jobs j
+    join pipeline_versions v on v.pipeline_id = j.pipeline_id and v.version = j.pipeline_version
+    join pipelines p on p.id = v.pipeline_id
+    where j.id = ${jobId}`;
+  return row ? snapshotFromRow(row) : null;
 }
 
 /** The pipeline as it was at a version, with the name and the state that it has now. Null: no such version. */

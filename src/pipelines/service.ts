@@ -25,6 +25,7 @@ import {
   findPipeline,
   findPipelineAt,
   findPipelineVersion,
+  findVersionOfJob,
   insertNextVersion,
   insertPipeline,
   listPipelines,
@@ -259,11 +260,9 @@ export function createPipelinesService(deps: PipelinesDeps) {
       return version;
     },
 
-    /** The snapshot a job runs. @throws PipelineVersionNotFoundError */
-    async snapshot(pipelineId: string, version: number): Promise<PipelineVersion> {
-      const found = await findPipelineVersion(db.sql, pipelineId, version);
-      if (!found) throw new PipelineVersionNotFoundError(pipelineId, version);
-      return found;
+    /** The snapshot that a job runs, whoever owns the job: for those to whom it is shown. Null if there is no such job. */
+    async snapshotOfJob(jobId: string): Promise<PipelineVersion | null> {
+      return await findVersionOfJob(db.sql, jobId);
     },
   };
 }

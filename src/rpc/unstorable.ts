@@ -33,7 +33,18 @@ function within(message: ReflectMessage, path: string): FieldFault[] {
   });
 }
 
+const passedOver = new WeakMap<DescField, boolean>();
+
+/** Kept, since the options of a field are read from their bytes each time. */
 function isPassedOver(field: DescField): boolean {
+  const known = passedOver.get(field);
+  if (known !== undefined) return known;
+  const is = saysPassOver(field);
+  passedOver.set(field, is);
+  return is;
+}
+
+function saysPassOver(field: DescField): boolean {
   if (field.message && !field.message.typeName.startsWith("sluice.")) return true;
   if (!hasOption(field, rulesOfField)) return false;
   const { ignore, type } = getOption(field, rulesOfField);

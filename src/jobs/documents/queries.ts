@@ -132,6 +132,14 @@ export async function findDocument(sql: ScopedSql, id: string): Promise<Document
   return row ? documentFromRow(row) : null;
 }
 
+/** The document of a job, if both are in scope. */
+export async function findDocumentOfJob(sql: ScopedSql, jobId: string): Promise<Document | null> {
+  const [row] = await sql<DocumentRow[]>`
+    select ${documentColumns(sql)} from documents
+    where id = (select document_id from jobs where id = ${jobId} and ${inScope(sql)}) and ${inScope(sql)}`;
+  return row ? documentFromRow(row) : null;
+}
+
 /** Those of these documents that are in scope. */
 export async function findDocuments(sql: ScopedSql, ids: readonly string[]): Promise<Document[]> {
   const rows = await sql<DocumentRow[]>`

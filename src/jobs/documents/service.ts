@@ -36,6 +36,7 @@ import {
   deleteDocuments,
   findByRequestId,
   findDocument,
+  findDocumentOfJob,
   findDocuments,
   insertAwaitedDocument,
   insertDocuments,
@@ -286,6 +287,10 @@ export function createDocumentsService(deps: DocumentsDeps) {
     },
 
     /** Those of these that are in the scope, by id. */
+    async ofJob(scope: Scope, jobId: string): Promise<Document | null> {
+      return await findDocumentOfJob(db.scoped(scope), jobId);
+    },
+
     async many(scope: Scope, ids: readonly string[]): Promise<Map<string, Document>> {
       const documents = ids.length > 0 ? await findDocuments(db.scoped(scope), ids) : [];
       return new Map(documents.map((document) => [document.id, document]));

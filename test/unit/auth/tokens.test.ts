@@ -103,6 +103,36 @@ test("a token that is over is told from one that never held", async () => {
   expect(await refusal(text)).toBe("ACCEPTED");
 });
 
+test("a token that was accepted before is refused as soon as its key is withdrawn, and when it is over", async () => {
+  const { publicKey, privateKey } = await generateKeyPair("ES256");
+  let withdrawn = false;
+  let now = NOW_MS;
+  const { issue, verify } = createAccessTokens({
+    keys: {
+      active: async () => ({ kid: KID, privateKey }),
+      find: async () => (withdrawn ? null : publicKey),
+    },
+    clock: { now: () => now },
+    issuer: ISSUER,
+    audience: AUDIENCE,
+  });
+  const { text, expireTime } = await issue({
+    userId: USER,
+    sessionId: SESSION,
+    tokenVersion: 1,
+    roles: [],
+    sessionEnd: new Date(NOW_MS + 86_400_000),
+  });
+  await verify(text);
+  withdrawn = true;
+  await expect(verify(text)).rejects.toMatchObject({ reason: "CREDENTIAL_INVALID" });
+  withdrawn = false;
+  now = expireTime.getTime() + 4_999;
+  await expect(verify(text)).resolves.toMatchObject({ userId: USER });
+  now = expireTime.getTime() + 5_000;
+  await expect(verify(text)).rejects.toMatchObject({ reason: "CREDENTIAL_EXPIRED" });
+});
+
 describe("signatures", () => {
   test("the forger's control: a right signature over right claims is accepted", async () => {
     expect(await refusal(forge())).toBe("ACCEPTED");
