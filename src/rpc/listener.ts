@@ -93,8 +93,15 @@ export function createListener({
         maxHeaderListSize: limits.maxHeaderBytes,
       },
     },
-    (req, res) => toHandler(req, res, false),
+    (req, res) => onStream(req, res, false),
   );
+  // A turn later it is known whether the client has reset the stream as soon as it had opened it: then it costs no more.
+  const onStream = (req: http2.Http2ServerRequest, res: http2.Http2ServerResponse, waits: boolean) => {
+    if (!sessions.isResetting(req.stream.session)) return toHandler(req, res, waits);
+    setImmediate(() => {
+      if (!req.stream.destroyed) toHandler(req, res, waits);
+    });
+  };
   // The setting above is advice to clients, and Node takes four times as much.
   const toHandler = (req: http2.Http2ServerRequest, res: http2.Http2ServerResponse, waits: boolean) => {
     if (headerBytes(req.rawHeaders) <= limits.maxHeaderBytes) {
@@ -104,7 +111,7 @@ export function createListener({
       res.writeHead(431).end();
     }
   };
-  h2.on("checkContinue", (req, res) => toHandler(req, res, true));
+  h2.on("checkContinue", (req, res) => onStream(req, res, true));
   h2.on("session", sessions.add);
   h2.on("sessionError", () => {});
 

@@ -1,4 +1,4 @@
-import { constants, type ServerHttp2Session } from "node:http2";
+import { constants, type Http2Session, type ServerHttp2Session } from "node:http2";
 import type { Clock } from "../lib/clock.ts";
 
 export interface SessionLimits {
@@ -12,12 +12,16 @@ export interface SessionLimits {
 
 export interface Sessions {
   add(session: ServerHttp2Session): void;
+  /** Its client has reset several streams lately, so that the next ones may be meant to be reset too. */
+  isResetting(session: Http2Session | undefined): boolean;
   /** GOAWAY on every session: no new streams, those that are open go on. */
   closeAll(): void;
   destroyAll(): void;
 }
 
 const RESET_WINDOW_MS = 10_000;
+/** Within the window; fewer are the calls that a client gives up now and then. */
+const SEVERAL_RESETS = 10;
 
 /**
  * Looks after HTTP/2 sessions: finds the dead by pings (a timeout on the session would cut streams that are merely
@@ -25,12 +29,17 @@ const RESET_WINDOW_MS = 10_000;
  */
 export function createSessions({ pingIntervalMs, idleMs, maxResets }: SessionLimits, clock: Clock): Sessions {
   const all = new Set<ServerHttp2Session>();
+  /** When their streams were reset, of those that had resets. */
+  const resetsOf = new WeakMap<Http2Session, readonly number[]>();
+  const recentResets = (session: Http2Session): readonly number[] => {
+    const since = clock.now() - RESET_WINDOW_MS;
+    return (resetsOf.get(session) ?? []).filter((at) => at > since);
+  };
   return {
     add(session) {
       all.add(session);
       let openStreams = 0;
       let quietSinceMs = clock.now();
-      let resets: number[] = [];
 
       session.on("stream", (stream) => {
         openStreams++;
@@ -40,8 +49,8 @@ export function createSessions({ pingIntervalMs, idleMs, maxResets }: SessionLim
           quietSinceMs = now;
           // Not `aborted`: a stream that was refused at once has been answered when its reset is seen.
           if (stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
-          resets = resets.filter((at) => at > now - RESET_WINDOW_MS);
-          resets.push(now);
+          const resets = [...recentResets(session), now];
+          resetsOf.set(session, resets);
           if (resets.length > maxResets) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
         });
       });
@@ -62,6 +71,7 @@ export function createSessions({ pingIntervalMs, idleMs, maxResets }: SessionLim
         all.delete(session);
       });
     },
+    isResetting: (session) => session !== undefined && recentResets(session).length >= SEVERAL_RESETS,
     closeAll() {
       for (const session of all) session.close();
     },
