@@ -1,4 +1,9 @@
-import { randomBytes } from "node:crypto";
+import { randomFillSync } from "node:crypto";
+
+const ID_BYTES = 16;
+/** Fetched for many ids at once, since each request to the system costs more than an id. */
+const randomness = Buffer.alloc(256 * ID_BYTES);
+let used = randomness.length;
 
 let lastMs = 0;
 let counter = 0;
@@ -8,7 +13,12 @@ let counter = 0;
  * in the order they were made.
  */
 export function newId(now: number = Date.now()): string {
-  const bytes = randomBytes(16);
+  if (used === randomness.length) {
+    randomFillSync(randomness);
+    used = 0;
+  }
+  const bytes = randomness.subarray(used, used + ID_BYTES);
+  used += ID_BYTES;
   if (now > lastMs) {
     lastMs = now;
     counter = ((bytes[6] ?? 0) << 4) & 0x7ff;

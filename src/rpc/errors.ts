@@ -93,7 +93,14 @@ export function failure({ code, reason, message, metadata = {}, extras = {} }: F
   if (resource)
     add(ResourceInfoSchema, { resourceType: resource.type, resourceName: short(resource.name, 256) });
   if (quota) add(QuotaFailureSchema, { violations: [quota] });
-  return new ConnectError(short(message, MAX_MESSAGE_CHARS), code, headers, details);
+  const { stackTraceLimit } = Error;
+  try {
+    // Nobody reads where an answer was made, and finding out is a good part of what a refusal costs.
+    Error.stackTraceLimit = 0;
+    return new ConnectError(short(message, MAX_MESSAGE_CHARS), code, headers, details);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }
 
 /** Cut to a length, and never in the middle of a character: neither protobuf nor a header takes half a one. */
