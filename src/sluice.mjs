@@ -9,7 +9,7 @@ const GIB = 1024 ** 3;
  * V8 takes them only at its start. Where there is much memory it lets the young generation grow to 192 MiB, and the old one to
  * four times what lives in it: a flood of calls then fills both with garbage. The less it may have, the sooner it collects.
  */
-const HEAP = ["--max-semi-space-size=16", "--max-old-space-size=1024"];
+const HEAP = ["--max-semi-space-size=8", "--max-old-space-size=1024"];
 
 /** What a process that lasts still needs; not what the operator has set, nor more than V8 would have by itself. */
 function heapFlags() {
@@ -20,13 +20,15 @@ function heapFlags() {
 }
 
 const flags = heapFlags();
+/** The C library keeps a heap for each thread, of which little is given back, unless it is told to keep one. */
+const env = flags.length > 0 ? { MALLOC_ARENA_MAX: "1", ...process.env } : process.env;
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 // The first release that reads TypeScript without a flag.
 if (major > 22 || (major === 22 && minor >= 19)) {
   // The same process with another heap. Not where it would lose the channel to its parent, nor on Windows, which cannot.
   if (flags.length > 0 && !process.channel && process.execve) {
     const { execPath, execArgv, argv } = process;
-    process.execve(execPath, [execPath, ...flags, ...execArgv, ...argv.slice(1)]);
+    process.execve(execPath, [execPath, ...flags, ...execArgv, ...argv.slice(1)], env);
   }
   nodeModule.enableCompileCache?.();
   await import("./main.ts");
@@ -53,6 +55,7 @@ if (major > 22 || (major === 22 && minor >= 19)) {
   // The channel carries nothing: it breaks when this process is killed, and a server then stops too.
   const child = spawn(fileURLToPath(binary), [...flags, ...process.argv.slice(1)], {
     stdio: ["inherit", "inherit", "inherit", "ipc"],
+    env,
   });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
