@@ -53,6 +53,8 @@ function once(method: DescMethod, handler: AnyHandler, deps: InvokeDeps): AnyHan
     const call = callOf(context);
     try {
       const request = checked(method, input, deps, call);
+      // Given up while it was read: many handlers only listen for what comes.
+      context.signal.throwIfAborted();
       const work = Promise.resolve(handler(request, context)) as Promise<Message>;
       call.work = work;
       const response = await orAborted(context.signal, work);
@@ -74,6 +76,7 @@ function streaming(method: DescMethod, handler: AnyHandler, deps: InvokeDeps): A
     deps.metrics.openStreams.inc();
     try {
       const request = checked(method, input, deps, call);
+      signal.throwIfAborted();
       deps.onOpened(call);
       const output: AsyncIterable<unknown> = handler(request, { ...context, signal });
       iterator = output[Symbol.asyncIterator]();

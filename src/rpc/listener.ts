@@ -99,7 +99,7 @@ export function createListener({
   const onStream = (req: http2.Http2ServerRequest, res: http2.Http2ServerResponse, waits: boolean) => {
     if (!sessions.isResetting(req.stream.session)) return toHandler(req, res, waits);
     setImmediate(() => {
-      if (!req.stream.destroyed) toHandler(req, res, waits);
+      if (!req.stream.closed && !req.stream.destroyed) toHandler(req, res, waits);
     });
   };
   // The setting above is advice to clients, and Node takes four times as much.

@@ -51,7 +51,10 @@ export function createSessions({ pingIntervalMs, idleMs, maxResets }: SessionLim
           if (stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
           const resets = [...recentResets(session), now];
           resetsOf.set(session, resets);
-          if (resets.length > maxResets) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+          if (resets.length <= maxResets) return;
+          // With the destruction itself goes no code, unless there is an error for all its streams.
+          session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+          session.destroy();
         });
       });
 

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
@@ -413,6 +414,8 @@ test.each([
     session.on("close", () => {
       closed = true;
     });
+    const codes: number[] = [];
+    session.on("goaway", (code) => codes.push(code));
     for (let i = 0; i < 300 && !closed; i++) {
       const stream = session.request({
         ":method": "POST",
@@ -426,9 +429,37 @@ test.each([
       stream.close(http2.constants.NGHTTP2_CANCEL);
     }
     await until(() => closed);
+    expect(codes[0]).toBe(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
     await until(() => edge.seen.running === 0);
   },
 );
+
+test("of streams that a client resets at once, again and again, only the first ones are served; others are as ever", async () => {
+  await using edge = await startEdge({ limits: { maxResets: 1_000 } });
+  const session = http2.connect(edge.url);
+  session.on("error", () => {});
+  const open = () => {
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/sluice.v1.SystemService/PauseQueue",
+      "content-type": "application/json",
+      authorization: "Bearer bad",
+    });
+    stream.on("error", () => {});
+    return stream;
+  };
+  const seen = () => new Promise((resolve) => session.ping(resolve));
+  await once(session, "connect");
+  for (let burst = 0; burst < 20; burst++) {
+    for (let i = 0; i < 5; i++) open().close(http2.constants.NGHTTP2_CANCEL);
+    await seen();
+  }
+  const [answer] = await once(open().end("{}"), "response");
+  expect(answer[":status"]).toBe(401);
+  // The first ten, and what came in the same read as the last of them.
+  expect(edge.seen.finished.length - 1).toBeLessThanOrEqual(20);
+  session.destroy();
+});
 
 test("a client that answers no pings is dropped, and its handler with it", async () => {
   await using edge = await startEdge({ limits: { pingIntervalMs: 100 } });
