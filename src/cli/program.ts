@@ -48,7 +48,6 @@ export function buildProgram(
     .option("--url <url>", "server to call (default: SLUICE_URL, else the server on this machine)")
     // So that a command may have options of the program's names: `pipelines get NAME --version 2`.
     .enablePositionalOptions()
-    .showHelpAfterError(`Try \`${programName} --help\`.`)
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
     .exitOverride()
     .addHelpText(
@@ -90,6 +89,7 @@ Environment: SLUICE_URL, SLUICE_API_KEY, SLUICE_DATA_DIR.`,
   registerSystem(program, context, run);
   registerAudit(program, context, deps, run);
   for (const command of program.commands) takeUrl(command);
+  pointToHelp(program, programName);
   return program;
 }
 
@@ -97,6 +97,12 @@ Environment: SLUICE_URL, SLUICE_API_KEY, SLUICE_DATA_DIR.`,
 function takeUrl(command: Command): void {
   command.addOption(new Option("--url <url>").hideHelp());
   for (const inner of command.commands) takeUrl(inner);
+}
+
+/** What is wrong with a command is answered with where to read of that command. */
+function pointToHelp(command: Command, spelt: string): void {
+  command.showHelpAfterError(`Try \`${spelt} --help\`.`);
+  for (const inner of command.commands) pointToHelp(inner, `${spelt} ${inner.name()}`);
 }
 
 /** Runs the command line and returns its exit code; what goes wrong becomes one sentence on stderr. */
