@@ -14,7 +14,7 @@ const ARCHIVE_FORMAT = "sluice.audit.v1";
 
 const hex = z.string().regex(/^[0-9a-f]{64}$/);
 const base64 = z.base64();
-const instant = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+const instant = z.iso.datetime({ precision: 3 });
 const number = z.int().min(0);
 const anchor = z.strictObject({
   sequence: number,

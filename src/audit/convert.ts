@@ -5,15 +5,15 @@ import {
   type AuditLogSchema,
   type ExportAuditLogsRequest,
   type ListAuditLogsRequest,
+  type VerifyAuditLogRequest,
   type VerifyAuditLogResponseSchema,
 } from "../../gen/sluice/v1/audit_pb.ts";
-import { type FieldFault, InvalidRequestError } from "../lib/errors.ts";
 import { type TimestampFields, timestampOf } from "../lib/wire-time.ts";
 import type { LogFilter, LoggedEntry } from "./entries.ts";
 import type { ExportFormat } from "./export.ts";
 import { storableAddress } from "./rows.ts";
 import type { Fault } from "./verifier.ts";
-import type { Verdict } from "./verify.ts";
+import type { Range, Verdict } from "./verify.ts";
 
 const FAULT: Record<Fault, AuditFault> = {
   CHANGED: AuditFault.CHANGED,
@@ -39,21 +39,19 @@ export function entryToMessage(entry: LoggedEntry): MessageInitShape<typeof Audi
   };
 }
 
-/** @throws InvalidRequestError when an instant is none */
+/** Entries have whole milliseconds: none lies between an instant and the next of those. None is later than the last of them. */
+function instantOf(time: TimestampFields | undefined): Date | null {
+  if (!time) return null;
+  const ms = Number(time.seconds) * 1_000 + Math.ceil(time.nanos / 1_000_000);
+  return new Date(Math.min(ms, LAST_MS));
+}
+
+const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
 export function filterFromMessage(request: ListAuditLogsRequest | ExportAuditLogsRequest): LogFilter {
-  const faults: FieldFault[] = [];
-  const instant = (field: string, time: TimestampFields | undefined): Date | null => {
-    if (!time) return null;
-    // Entries have whole milliseconds: none lies between an instant and the next of those.
-    const date = new Date(Number(time.seconds) * 1_000 + Math.ceil(time.nanos / 1_000_000));
-    if (Number.isNaN(date.getTime()) || time.nanos < 0 || time.nanos > 999_999_999) {
-      faults.push({ field, description: "is no time" });
-    }
-    return date;
-  };
-  const filter: LogFilter = {
-    start: instant("start_time", request.startTime),
-    end: instant("end_time", request.endTime),
+  return {
+    start: instantOf(request.startTime),
+    end: instantOf(request.endTime),
     userId: request.userId,
     action: request.action,
     resourceType: request.resourceType,
@@ -61,8 +59,12 @@ export function filterFromMessage(request: ListAuditLogsRequest | ExportAuditLog
     success: request.success ?? null,
     ipAddress: request.ipAddress && (storableAddress(request.ipAddress) ?? ""),
   };
-  if (faults.length > 0) throw new InvalidRequestError(faults);
-  return filter;
+}
+
+/** The range to verify; no number is higher than those that JavaScript tells apart. */
+export function rangeFromMessage({ startSequence, endSequence }: VerifyAuditLogRequest): Range {
+  const numberOf = (sequence: bigint) => Math.min(Number(sequence), Number.MAX_SAFE_INTEGER);
+  return { start: numberOf(startSequence), end: numberOf(endSequence) };
 }
 
 export function formatFromMessage(format: AuditExportFormat): ExportFormat {

@@ -7,7 +7,13 @@ import { scopeOf } from "../lib/caller.ts";
 import { callerOf } from "../rpc/context.ts";
 import { type Cursor, InvalidPageTokenError, type PageTokens, pageSize } from "../rpc/pages.ts";
 import { registerService } from "../rpc/service.ts";
-import { entryToMessage, filterFromMessage, formatFromMessage, verdictToMessage } from "./convert.ts";
+import {
+  entryToMessage,
+  filterFromMessage,
+  formatFromMessage,
+  rangeFromMessage,
+  verdictToMessage,
+} from "./convert.ts";
 import type { EntryKey } from "./entries.ts";
 import type { AuditService } from "./service.ts";
 
@@ -46,8 +52,8 @@ export const auditRoutes = (audit: AuditService, pages: PageTokens) =>
       }
     },
 
-    async verifyAuditLog({ startSequence, endSequence }, context) {
-      const range = { start: Number(startSequence), end: Number(endSequence) };
+    async verifyAuditLog(request, context) {
+      const range = rangeFromMessage(request);
       return verdictToMessage(await audit.verify(callerOf(context), range, context.signal));
     },
 

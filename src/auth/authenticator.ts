@@ -46,7 +46,7 @@ export interface AuthenticatorDeps {
   /** `none` takes every caller for the administrator; only for loopback addresses. */
   readonly mode: "required" | "none";
   readonly db: Database;
-  readonly access: Pick<AccessTokens, "verify">;
+  readonly access: Pick<AccessTokens, "verify" | "checkKey">;
   readonly external: ExternalTokens;
   /** Makes the user of an external token that comes for the first time. */
   readonly makeExternalUser: (identity: ExternalIdentity, peer: Peer) => Promise<void>;
@@ -125,7 +125,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   const byToken = async (text: string, peer: Peer): Promise<Caller> => {
     const identity = await external.verify(text);
     if (identity) return await byExternalToken(identity, peer);
-    const { userId, sessionId, tokenVersion, expireTime } = await access.verify(text);
+    const { userId, sessionId, tokenVersion, expireTime, keyId } = await access.verify(text);
     let session = await goodSession(sessionId);
     if (tokenVersion > session.tokenVersion) {
       // The token is newer than what is known here.
@@ -139,6 +139,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
       email: session.email,
       credential: "jwt",
       credentialId: sessionId,
+      signingKeyId: keyId,
       permissions: permissionsOf(session.roles, session.customPermissions),
       expireTime,
       ...peer,
@@ -153,6 +154,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
       const user = await goodExternal(caller.external);
       return externalPermissionsOf(user.roles, user.customPermissions);
     }
+    if (caller.signingKeyId) await access.checkKey(caller.signingKeyId);
     const session = await goodSession(credentialId);
     return permissionsOf(session.roles, session.customPermissions);
   };

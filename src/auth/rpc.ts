@@ -35,9 +35,6 @@ export const authRoutes = (auth: AuthService, pages: PageTokens) =>
 
     async createApiKey(request, context) {
       const expireTime = request.expireTime ? timestampDate(request.expireTime) : null;
-      if (expireTime && Number.isNaN(expireTime.getTime())) {
-        throw new InvalidRequestError([{ field: "expire_time", description: "is no time" }]);
-      }
       const { name, permissions, requestId } = request;
       assertStorable({ name, request_id: requestId });
       const userId = request.userId.toLowerCase();

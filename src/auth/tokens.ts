@@ -24,6 +24,8 @@ export interface AccessClaims {
   readonly sessionId: string;
   readonly tokenVersion: number;
   readonly expireTime: Date;
+  /** Of the key that signed it. */
+  readonly keyId: string;
 }
 
 export interface NewAccessToken {
@@ -39,6 +41,8 @@ export interface AccessTokens {
   issue(token: NewAccessToken): Promise<{ readonly text: string; readonly expireTime: Date }>;
   /** @throws CredentialInvalidError, CredentialExpiredError */
   verify(text: string): Promise<AccessClaims>;
+  /** Resolves while tokens that this key has signed are good. @throws CredentialInvalidError */
+  checkKey(keyId: string): Promise<void>;
 }
 
 export interface AccessTokensDeps {
@@ -51,7 +55,13 @@ export interface AccessTokensDeps {
 
 export function createAccessTokens({ keys, clock, issuer, audience }: AccessTokensDeps): AccessTokens {
   // In the order of insertion. Key and expiry are looked at each time: the one may be withdrawn, the other comes.
-  const verified = new Map<string, { readonly kid: string; readonly claims: AccessClaims }>();
+  const verified = new Map<string, AccessClaims>();
+
+  const keyOf = async (keyId: string): Promise<CryptoKey> => {
+    const key = await keys.find(keyId);
+    if (!key) throw new CredentialInvalidError();
+    return key;
+  };
 
   const isOver = (time: Date): boolean =>
     time.getTime() + CLOCK_TOLERANCE_SECONDS * 1000 <= Math.floor(clock.now() / 1000) * 1000;
@@ -75,12 +85,11 @@ export function createAccessTokens({ keys, clock, issuer, audience }: AccessToke
 
     async verify(text) {
       const known = verified.get(text);
-      const kid = known?.kid ?? keyIdOf(text);
-      const key = await keys.find(kid);
-      if (!key) throw new CredentialInvalidError();
+      const keyId = known?.keyId ?? keyIdOf(text);
+      const key = await keyOf(keyId);
       if (known) {
-        if (isOver(known.claims.expireTime)) throw new CredentialExpiredError();
-        return known.claims;
+        if (isOver(known.expireTime)) throw new CredentialExpiredError();
+        return known;
       }
       const { payload } = await jwtVerify(text, key, {
         algorithms: [ALGORITHM],
@@ -96,11 +105,15 @@ export function createAccessTokens({ keys, clock, issuer, audience }: AccessToke
         if (error instanceof errors.JOSEError) throw new CredentialInvalidError();
         throw error;
       });
-      const claims = claimsOf(payload);
-      verified.set(text, { kid, claims });
+      const claims = { ...claimsOf(payload), keyId };
+      verified.set(text, claims);
       const [oldest = ""] = verified.keys();
       if (verified.size > MAX_VERIFIED) verified.delete(oldest);
       return claims;
+    },
+
+    async checkKey(keyId) {
+      await keyOf(keyId);
     },
   };
 }
@@ -117,7 +130,7 @@ function keyIdOf(text: string): string {
   return header.kid;
 }
 
-function claimsOf(payload: Readonly<Record<string, unknown>>): AccessClaims {
+function claimsOf(payload: Readonly<Record<string, unknown>>): Omit<AccessClaims, "keyId"> {
   const { sub, sid, jti, iat, exp, ver } = payload;
   const valid =
     isId(sub) &&

@@ -1,4 +1,4 @@
-import type postgres from "postgres";
+import postgres from "postgres";
 import type { Connection } from "./socket.ts";
 
 /** The connection of a statement was lost: it may have been done, or not. */
@@ -137,6 +137,18 @@ export function createStatementPool(
     entering.catch(() => {});
   };
 
+  /**
+   * A statement that the driver cannot write, say for a parameter that is no date, fails the one that is on its way instead,
+   * and takes the answer to the next one: from then on everybody would get what is another's.
+   */
+  const watch = (line: Line, statement: Statement): void => {
+    const { reject } = statement;
+    statement.reject = (error) => {
+      if (!(error instanceof postgres.PostgresError) && line.unanswered.size > 1) lose(line);
+      reject(error);
+    };
+  };
+
   /** Follows the statement from the moment it is waited for: until then it may be a fragment of another. */
   const follow = (line: Line, made: unknown, state: State | undefined): unknown => {
     if (!isStatement(made)) return made;
@@ -149,6 +161,7 @@ export function createStatementPool(
         if (line.lost && !closed) made.reject(new StatementLostError());
         else {
           line.unanswered.add(made);
+          watch(line, made);
           // The driver sends what is begun in one turn in that order.
           if (state) enter(line, state);
         }

@@ -9,6 +9,8 @@ export interface Caller {
   readonly credentialId: string;
   /** Whom an external token names, and the roles that it gives; those of other callers stand with their user. */
   readonly external?: ExternalHolder;
+  /** The key that signed an access token of our own: the token is as good as that. */
+  readonly signingKeyId?: string;
   /** Permissions in force now: `resource:verb`, or `resource:verb:any` for what others own. */
   readonly permissions: ReadonlySet<string>;
   /** When the credential ends; null = does not end by itself. */

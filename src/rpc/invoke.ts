@@ -51,19 +51,24 @@ function once(method: DescMethod, handler: AnyHandler, deps: InvokeDeps): AnyHan
   const { actions, scopeOf } = deps;
   return async (input: Input, context: HandlerContext) => {
     const call = callOf(context);
+    // What a client streams may take hours, in which its credential can end; one message cannot.
+    const lease = method.methodKind === "client_streaming" ? leaseOf(call, context, deps) : null;
+    const signal = lease?.signal ?? context.signal;
     try {
-      const request = checked(method, input, deps, call);
+      const request = checked(method, input, deps, call, signal);
       // Given up while it was read: many handlers only listen for what comes.
-      context.signal.throwIfAborted();
-      const work = Promise.resolve(handler(request, context)) as Promise<Message>;
+      signal.throwIfAborted();
+      const work = Promise.resolve(handler(request, { ...context, signal })) as Promise<Message>;
       call.work = work;
-      const response = await orAborted(context.signal, work);
+      const response = await orAborted(signal, work);
       call.work = null;
       call.resourceId = actions.get(method)?.resourceId(call.request, response) ?? "";
       call.succeeded = true;
       return response;
     } catch (error) {
-      throw toConnectError(context.signal.aborted ? context.signal.reason : error, scopeOf(call));
+      throw toConnectError(signal.aborted ? signal.reason : error, scopeOf(call));
+    } finally {
+      lease?.release();
     }
   };
 }
@@ -75,7 +80,7 @@ function streaming(method: DescMethod, handler: AnyHandler, deps: InvokeDeps): A
     let iterator: AsyncIterator<unknown> | undefined;
     deps.metrics.openStreams.inc();
     try {
-      const request = checked(method, input, deps, call);
+      const request = checked(method, input, deps, call, signal);
       signal.throwIfAborted();
       deps.onOpened(call);
       const output: AsyncIterable<unknown> = handler(request, { ...context, signal });
@@ -105,7 +110,13 @@ function leaseOf(call: Call, { signal }: HandlerContext, { leases, scopeOf }: In
   }
 }
 
-function checked(method: DescMethod, input: Input, { validator, actions }: InvokeDeps, call: Call): Input {
+function checked(
+  method: DescMethod,
+  input: Input,
+  { validator, actions }: InvokeDeps,
+  call: Call,
+  signal: AbortSignal,
+): Input {
   if (!(Symbol.asyncIterator in input)) {
     call.request = input;
     call.resourceId = actions.get(method)?.resourceId(input, null) ?? "";
@@ -114,10 +125,12 @@ function checked(method: DescMethod, input: Input, { validator, actions }: Invok
   }
   return (async function* () {
     for await (const message of input) {
+      signal.throwIfAborted();
       call.request ??= message;
       validator.check(method.input, message);
       yield message;
     }
+    signal.throwIfAborted();
   })();
 }
 

@@ -47,6 +47,8 @@ export function createSessions({ pingIntervalMs, idleMs, maxResets }: SessionLim
           openStreams--;
           const now = clock.now();
           quietSinceMs = now;
+          // All that is open closes with its session, on which nothing may be called any more.
+          if (session.destroyed) return;
           // Not `aborted`: a stream that was refused at once has been answered when its reset is seen.
           if (stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
           const resets = [...recentResets(session), now];

@@ -7,15 +7,19 @@ import {
   ScalarType,
 } from "@bufbuild/protobuf";
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
+import { type Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { Ignore, field as rulesOfField } from "../../gen/buf/validate/validate_pb.ts";
 import type { FieldFault } from "../lib/errors.ts";
 import { isStorable } from "../lib/storable.ts";
 
-const DESCRIPTION = "must not contain U+0000 or half of a surrogate pair";
+const TEXT = "must not contain U+0000 or half of a surrogate pair";
+const TIME = "must be a time of the years 1 to 9999";
+/** In seconds, as protobuf bounds them; only JSON holds clients to it. */
+const [FIRST, LAST] = [-62_135_596_800n, 253_402_300_799n];
 
 /**
- * The fields of a request whose text no database column takes. Passed over: text without a greatest length, which is a
- * document's own, `Struct`s, and what its handler validates itself.
+ * The fields of a request whose text or time no database column takes. Passed over: text without a greatest length, which
+ * is a document's own, `Struct`s, and what its handler validates itself.
  */
 export function unstorableFields(desc: DescMessage, message: Message): FieldFault[] {
   return within(reflect(desc, message), "");
@@ -23,14 +27,21 @@ export function unstorableFields(desc: DescMessage, message: Message): FieldFaul
 
 function within(message: ReflectMessage, path: string): FieldFault[] {
   return message.fields.flatMap((field) => {
-    if (!message.isSet(field) || isPassedOver(field)) return [];
+    if (!message.isSet(field)) return [];
     const at = path + field.name;
+    if (field.fieldKind === "message" && field.message.typeName === TimestampSchema.typeName)
+      return isTime(message.get(field).message as Timestamp) ? [] : [{ field: at, description: TIME }];
+    if (isPassedOver(field)) return [];
     return textsOf(message, field).every(isStorable)
       ? messagesOf(message, field).flatMap((inner, i) =>
           within(inner, `${at}${field.fieldKind === "list" ? `[${i}]` : ""}.`),
         )
-      : [{ field: at, description: DESCRIPTION }];
+      : [{ field: at, description: TEXT }];
   });
+}
+
+function isTime({ seconds, nanos }: Timestamp): boolean {
+  return seconds >= FIRST && seconds <= LAST && nanos >= 0 && nanos <= 999_999_999;
 }
 
 const passedOver = new WeakMap<DescField, boolean>();

@@ -286,11 +286,12 @@ export function createDocumentsService(deps: DocumentsDeps) {
       return await this.get(caller, id);
     },
 
-    /** Those of these that are in the scope, by id. */
+    /** The document of a job, if both are in the scope. */
     async ofJob(scope: Scope, jobId: string): Promise<Document | null> {
       return await findDocumentOfJob(db.scoped(scope), jobId);
     },
 
+    /** Those of these that are in the scope, by id. */
     async many(scope: Scope, ids: readonly string[]): Promise<Map<string, Document>> {
       const documents = ids.length > 0 ? await findDocuments(db.scoped(scope), ids) : [];
       return new Map(documents.map((document) => [document.id, document]));

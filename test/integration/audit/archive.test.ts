@@ -67,6 +67,11 @@ test("altered, removed, swapped and cut lines are each found and named", async (
   const cases: [what: string, change: (lines: string[]) => string[], found: object][] = [
     ["altered entry", edited("entry", 7, "test.act7", "test.actX"), { fault: "CHANGED", sequence: 7 }],
     ["altered details", edited("entry", 1, "0.1", "0.2"), { fault: "CHANGED", sequence: 1 }],
+    [
+      "time that is none",
+      edited("entry", 7, /"timestamp":"\d{4}-\d\d/, '"timestamp":"2026-13'),
+      { fault: "CHANGED", sequence: 7 },
+    ],
     ["removed entry", without("entry", 7), { fault: "GAP", sequence: 7 }],
     ["removed checkpoint", without("checkpoint", 1), { fault: "BAD_CHECKPOINT", sequence: 20 }],
     [

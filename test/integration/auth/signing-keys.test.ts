@@ -108,12 +108,14 @@ test("a key that was published less than five minutes ago does not sign yet, unl
   expect(await h.outcome(rotation.condemn("test"))).toBe("ACCEPTED");
 });
 
-test("what a compromised key has signed is refused on every process within five seconds, and its sessions live on", async () => {
+test("what a compromised key has signed is refused on every process within five seconds, on open streams too, and its sessions live on", async () => {
   await using h = await startAuth();
   const other = await h.another();
   const before = await h.auth.service.login(ADMIN, PEER);
   for (const auth of [h.auth, other])
     expect(await h.outcome(h.as(before.accessToken, auth))).toBe("ACCEPTED");
+  const watcher = await h.as(before.accessToken, other);
+  expect(await h.outcome(other.revalidate(watcher))).toBe("ACCEPTED");
   const known = await published(other);
   const { active } = await rotationOf(h.db, h.masterKey).condemn("test");
   expect(known).not.toContain(active);
@@ -121,6 +123,7 @@ test("what a compromised key has signed is refused on every process within five 
     await expect.poll(() => h.outcome(h.as(before.accessToken, auth)), IN_FORCE).toBe("CREDENTIAL_INVALID");
     expect((await published(auth)).filter((kid) => known.includes(kid))).toEqual([]);
   }
+  expect(await h.outcome(other.revalidate(watcher))).toBe("CREDENTIAL_INVALID");
   const after = await other.service.refresh(before.refreshToken, PEER);
   expect(keyIdOf(after.accessToken)).toBe(active);
   expect(await h.outcome(h.as(after.accessToken))).toBe("ACCEPTED");

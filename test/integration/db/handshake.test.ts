@@ -120,6 +120,27 @@ test("a transaction in which a statement failed does not pass for committed, tho
   expect(await db.sql`select * from t`).toEqual([]);
 });
 
+test("a statement that cannot be written never gets, nor makes others get, the answer to another one", async () => {
+  const database = await createTestDatabase();
+  onTestFinished(() => database.drop());
+  const pool = createStatementPool(connector(database.url, "one"), { max: 1, idleMs: 60_000, oldMs: 60_000 });
+  onTestFinished(() => pool.close());
+  const dated = (date: Date, own: number) => pool.sql`select ${date}::timestamptz, ${own}::int as own`;
+  // The driver knows its parameters from now on, and writes it while the one before it is under way.
+  await dated(new Date(), 0);
+  const outcomes = await Promise.allSettled([
+    pool.sql`select pg_sleep(0.1), 1 as own`,
+    dated(new Date(Number.NaN), 2),
+    ...[3, 4, 5].map((own) => dated(new Date(), own)),
+  ]);
+  const answers = outcomes.map(
+    (outcome, i) => outcome.status === "rejected" || outcome.value[0]?.own === i + 1,
+  );
+  expect(answers).toEqual([true, true, true, true, true]);
+  expect(outcomes[1]?.status).toBe("rejected");
+  expect(await dated(new Date(), 6)).toMatchObject([{ own: 6 }]);
+});
+
 test("connections that are idle are ended between statements, which none of them meets", async () => {
   const database = await createTestDatabase();
   onTestFinished(() => database.drop());

@@ -461,6 +461,29 @@ test("of streams that a client resets at once, again and again, only the first o
   session.destroy();
 });
 
+test("a client that takes leave with an error, of more streams than it may reset, takes nothing else with it", async () => {
+  await using edge = await startEdge({ limits: { maxResets: 3 } });
+  const session = http2.connect(edge.url);
+  session.on("error", () => {});
+  const message = JSON.stringify({ id: JOB_ID });
+  const body = Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), Buffer.from(message)]);
+  for (let i = 0; i < 10; i++) {
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/sluice.v1.JobsService/WatchJob",
+      "content-type": "application/connect+json",
+      authorization: "Bearer good",
+    });
+    stream.on("error", () => {}).resume();
+    stream.end(body);
+  }
+  await until(() => edge.seen.running === 10);
+  session.goaway(http2.constants.NGHTTP2_INTERNAL_ERROR);
+  await until(() => edge.seen.running === 0);
+  expect((await fetch(`${edge.url}/health`)).status).toBe(200);
+  session.destroy();
+});
+
 test("a client that answers no pings is dropped, and its handler with it", async () => {
   await using edge = await startEdge({ limits: { pingIntervalMs: 100 } });
   // A proxy that stops passing anything on, as a dead line does.

@@ -185,11 +185,12 @@ describe("a stream lives no longer than its credential", () => {
     await until(() => edge.seen.running === 0);
   });
 
+  class Revoked extends SluiceError {
+    readonly kind = "unauthenticated";
+    readonly reason = "CREDENTIAL_INVALID";
+  }
+
   test("it ends when the credential is taken back", async () => {
-    class Revoked extends SluiceError {
-      readonly kind = "unauthenticated";
-      readonly reason = "CREDENTIAL_INVALID";
-    }
     let revoked = false;
     await using edge = await startEdge({
       limits: { revalidateMs: 20 },
@@ -204,6 +205,32 @@ describe("a stream lives no longer than its credential", () => {
     await until(() => messages === 1);
     revoked = true;
     expect(reasonOf((await end)?.details)).toContain("CREDENTIAL_INVALID");
+  });
+
+  test("an upload too ends when the credential is taken back, and does not come to its end after that", async () => {
+    const [revoked, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    await using edge = await startEdge({
+      limits: { revalidateMs: 20 },
+      revalidate: async () => {
+        if (edge.seen.uploadedBytes === 0) return;
+        revoked.resolve();
+        throw new Revoked("The credential was revoked.");
+      },
+    });
+    const jobs = createClient(JobsService, createGrpcTransport({ baseUrl: edge.url }));
+    const upload = jobs.uploadDocument(
+      (async function* () {
+        yield { payload: { case: "header" as const, value: { filename: "a.pdf" } } };
+        yield { payload: { case: "chunk" as const, value: new Uint8Array(10) } };
+        await revoked.promise;
+        await ended.promise;
+      })(),
+      { headers },
+    );
+    await expect(upload).rejects.toMatchObject({ rawMessage: "The credential was revoked." });
+    ended.resolve();
+    await until(() => edge.seen.finished.length === 1);
+    await expect(edge.seen.finished[0]?.work).rejects.toThrow("The credential was revoked.");
   });
 });
 

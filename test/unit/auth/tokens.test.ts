@@ -80,6 +80,7 @@ test("a token that was issued is accepted and lives ten minutes", async () => {
     sessionId: SESSION,
     tokenVersion: 3,
     expireTime,
+    keyId: KID,
   });
 });
 

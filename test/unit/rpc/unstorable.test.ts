@@ -1,7 +1,11 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { UpdateRoleRequestSchema } from "../../../gen/sluice/v1/auth_pb.ts";
-import { BatchCreateJobsRequestSchema, CreateJobRequestSchema } from "../../../gen/sluice/v1/jobs_pb.ts";
+import {
+  BatchCancelJobsRequestSchema,
+  BatchCreateJobsRequestSchema,
+  CreateJobRequestSchema,
+} from "../../../gen/sluice/v1/jobs_pb.ts";
 import { createRequestValidator } from "../../../src/rpc/validation.ts";
 
 const validator = createRequestValidator();
@@ -35,4 +39,23 @@ test("a document's own text may hold anything, and the jobs of a batch are looke
   const job = { source: { case: "text" as const, value: "x" }, filename: "\0" };
   const batch = create(BatchCreateJobsRequestSchema, { requests: [job] });
   expect(validator.faults(BatchCreateJobsRequestSchema, batch)).toEqual([]);
+});
+
+test("a time that is none, as only binary messages can hold it, is refused with the name of its field", () => {
+  const source = { case: "text" as const, value: "x" };
+  const first = { seconds: -62_135_596_800n, nanos: 0 };
+  const last = { seconds: 253_402_300_799n, nanos: 999_999_999 };
+  for (const runTime of [first, last]) expect(faultsOf({ source, runTime })).toEqual([]);
+  for (const runTime of [
+    { seconds: first.seconds - 1n, nanos: 0 },
+    { seconds: last.seconds + 1n, nanos: 0 },
+    { seconds: 2n ** 63n - 1n, nanos: 0 },
+    { seconds: 0n, nanos: -1 },
+    { seconds: 0n, nanos: 1_000_000_000 },
+  ]) {
+    expect(faultsOf({ source, runTime })).toEqual(["run_time"]);
+    const cancel = create(BatchCancelJobsRequestSchema, { filter: { createdBefore: runTime } });
+    const faults = validator.faults(BatchCancelJobsRequestSchema, cancel).map(({ field }) => field);
+    expect(faults).toEqual(["filter.created_before"]);
+  }
 });
