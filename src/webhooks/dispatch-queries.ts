@@ -208,7 +208,9 @@ export async function skipPending(sql: Sql, limit: number): Promise<number> {
     where id in (
       select d.id from webhook_subscriptions s cross join lateral (
         select d.id from webhook_deliveries d where d.subscription_id = s.id and d.status = 'PENDING' limit ${limit}
-      ) d where not s.is_active limit ${limit})`;
+      ) d where not s.is_active limit ${limit})
+      -- Not what an attempt that was on its way has delivered meanwhile.
+      and status = 'PENDING'`;
   return count;
 }
 
@@ -243,6 +245,23 @@ export async function countDue(sql: Sql, now: Date): Promise<number> {
         where d.subscription_id = s.id and d.status = 'PENDING' and d.next_attempt_at <= ${now} limit 10000) d
       where s.is_active limit 100000) as due`;
   return row.count;
+/** Removes deliveries of webhooks that were deleted, at most `limit`. How many went. */
+export async function deleteOrphans(sql: Sql, limit: number): Promise<number> {
+  // From one webhook to the next in the index, however many deliveries each has.
+  const { count } = await sql`
+    delete from webhook_deliveries where id in (
+      with recursive told as (
+        (select subscription_id as id from webhook_deliveries order by subscription_id limit 1)
+        union all
+        select (select subscription_id from webhook_deliveries where subscription_id > told.id
+          order by subscription_id limit 1) from told where told.id is not null
+      )
+      select d.id from told cross join lateral (
+        select id from webhook_deliveries where subscription_id = told.id limit ${limit}
+      ) d where not exists (select from webhook_subscriptions s where s.id = told.id) limit ${limit})`;
+  return count;
+}
+
 }
 
 /** Since when the longest due delivery to an endpoint without failures has been so; null when none is due. */

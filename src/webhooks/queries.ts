@@ -191,7 +191,7 @@ export async function rotateSecret(
   return fromRow(row);
 }
 
-/** With its deliveries. */
+/** Its deliveries are seen by nobody from now on, and swept. */
 export async function deleteWebhook(tx: ScopedTransaction, id: string): Promise<void> {
   await tx`delete from webhook_subscriptions where id = ${id} and ${inScope(tx, "user_id")}`;
 }

@@ -3,7 +3,7 @@ import { messageOf } from "../lib/errors.ts";
 import type { Lifecycle } from "../lib/lifecycle.ts";
 import { createPeriodic } from "../lib/periodic.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { deleteOldDeliveries, skipPending } from "./dispatch-queries.ts";
+import { deleteOldDeliveries, deleteOrphans, skipPending } from "./dispatch-queries.ts";
 
 /** Rows of one statement. */
 const BATCH = 5_000;
@@ -11,8 +11,8 @@ const BATCH = 5_000;
 const MAX_BATCHES = 20;
 
 /**
- * What is left behind: deliveries that wait for webhooks which are not active become `SKIPPED`, and those that wait for
- * nothing go when they are `retentionMs` old, with their attempts.
+ * What is left behind: deliveries that wait for webhooks which are not active become `SKIPPED`; those of deleted webhooks go,
+ * and those that wait for nothing when they are `retentionMs` old, with their attempts.
  */
 export function createDeliverySweeper(deps: {
   pool: DedicatedPool;
@@ -28,6 +28,7 @@ export function createDeliverySweeper(deps: {
   const sweep = async (): Promise<void> => {
     try {
       await inBatches(() => skipPending(pool.sql, BATCH));
+      await inBatches(() => deleteOrphans(pool.sql, BATCH));
       await inBatches(() => deleteOldDeliveries(pool.sql, new Date(now() - retentionMs), BATCH));
     } catch (error) {
       logger.warn({ error: messageOf(error) }, "old deliveries of webhooks could not be swept");
