@@ -1,4 +1,4 @@
-import { json, type Sql, type Transaction } from "../db/sql.ts";
+import { type Fragment, json, type Sql, type Transaction } from "../db/sql.ts";
 import { firstIdAt } from "../lib/ids.ts";
 import { storable } from "../lib/storable.ts";
 import type { DeliveryStatus } from "./model.ts";
@@ -10,7 +10,6 @@ export interface ClaimedEndpoint {
   readonly userId: string;
   readonly fence: string;
   readonly version: number;
-  readonly isOrdered: boolean;
   readonly url: Uint8Array;
   readonly headers: Uint8Array | null;
   readonly secret: Uint8Array;
@@ -18,6 +17,13 @@ export interface ClaimedEndpoint {
   readonly oldSecretExpiresAt: Date | null;
   readonly failures: number;
   readonly failingSince: Date | null;
+}
+
+/** Whether delivery `d` of subscription `s` waits for an earlier one of its job. */
+function waitsForEarlier(sql: Sql): Fragment {
+  return sql`(s.is_ordered and exists (select from webhook_deliveries b
+    where b.job_id = d.job_id and b.sequence < d.sequence and b.subscription_id = d.subscription_id
+      and b.status = 'PENDING'))`;
 }
 
 /**
@@ -42,7 +48,8 @@ export async function claimEndpoints(
       from webhook_endpoints e join webhook_subscriptions s on s.id = e.subscription_id and s.is_active
       where e.held_until <= ${now} and e.paused_until <= ${now}
         and exists (select from webhook_deliveries d
-          where d.subscription_id = e.subscription_id and d.status = 'PENDING' and d.next_attempt_at <= ${now})
+          where d.subscription_id = e.subscription_id and d.status = 'PENDING' and d.next_attempt_at <= ${now}
+            and not ${waitsForEarlier(sql)})
     ), free as (
       select e.subscription_id from due join webhook_endpoints e on e.subscription_id = due.subscription_id
       where e.held_until <= ${now} and e.paused_until <= ${now}
@@ -53,7 +60,7 @@ export async function claimEndpoints(
       served_at = ${now}
     from free join webhook_subscriptions s on s.id = free.subscription_id
     where e.subscription_id = free.subscription_id
-    returning s.id, s.user_id, e.fence, s.version, s.is_ordered, s.url, s.headers, s.secret, s.old_secret,
+    returning s.id, s.user_id, e.fence, s.version, s.url, s.headers, s.secret, s.old_secret,
       s.old_secret_expires_at, e.failures, e.failing_since`;
 }
 
@@ -73,7 +80,6 @@ export interface Wish {
   readonly fence: string;
   /** As it was claimed; another one has other settings. */
   readonly version: number;
-  readonly isOrdered: boolean;
   readonly limit: number;
   /** Deliveries that this process has in hand. */
   readonly except: readonly string[];
@@ -84,15 +90,13 @@ export async function dueDeliveries(sql: Sql, wishes: readonly Wish[], now: Date
   return await sql<DueDelivery[]>`
     select d.id, d.subscription_id as webhook_id, d.payload, d.attempts, d.schedule_start
     from jsonb_to_recordset(${json(wishes)}::text::jsonb)
-      as w(id uuid, fence bigint, version int, "isOrdered" boolean, "limit" int, "except" uuid[])
+      as w(id uuid, fence bigint, version int, "limit" int, "except" uuid[])
     join webhook_endpoints e on e.subscription_id = w.id and e.fence = w.fence
     join webhook_subscriptions s on s.id = w.id and s.version = w.version and s.is_active
     cross join lateral (
       select * from webhook_deliveries d
       where d.subscription_id = w.id and d.status = 'PENDING' and d.next_attempt_at <= ${now}
-        and d.id <> all (w."except")
-        and not (w."isOrdered" and exists (select from webhook_deliveries b
-          where b.job_id = d.job_id and b.sequence < d.sequence and b.subscription_id = w.id and b.status = 'PENDING'))
+        and d.id <> all (w."except") and not ${waitsForEarlier(sql)}
       order by d.next_attempt_at, d.id limit w."limit"
     ) d`;
 }
@@ -236,15 +240,6 @@ export async function deleteOldDeliveries(sql: Sql, before: Date, limit: number)
   return count;
 }
 
-/** How many deliveries are due, up to 100,000. */
-export async function countDue(sql: Sql, now: Date): Promise<number> {
-  const [row] = await sql<[{ count: number }]>`
-    select count(*)::int as count from (
-      select from webhook_subscriptions s cross join lateral (
-        select from webhook_deliveries d
-        where d.subscription_id = s.id and d.status = 'PENDING' and d.next_attempt_at <= ${now} limit 10000) d
-      where s.is_active limit 100000) as due`;
-  return row.count;
 /** Removes deliveries of webhooks that were deleted, at most `limit`. How many went. */
 export async function deleteOrphans(sql: Sql, limit: number): Promise<number> {
   // From one webhook to the next in the index, however many deliveries each has.
@@ -267,6 +262,16 @@ export async function deleteOrphans(sql: Sql, limit: number): Promise<number> {
 /** Since when the longest due delivery to an endpoint without failures has been so; null when none is due. */
 export async function oldestDue(sql: Sql, now: Date): Promise<Date | null> {
   const [row] = await sql<[{ oldest: Date | null }]>`
+/** How many deliveries are due, up to 100,000. */
+export async function countDue(sql: Sql, now: Date): Promise<number> {
+  const [row] = await sql<[{ count: number }]>`
+    select count(*)::int as count from (
+      select from webhook_subscriptions s cross join lateral (
+        select from webhook_deliveries d
+        where d.subscription_id = s.id and d.status = 'PENDING' and d.next_attempt_at <= ${now}
+          and not ${waitsForEarlier(sql)} limit 10000) d
+      where s.is_active limit 100000) as due`;
+  return row.count;
     select min(d.next_attempt_at) as oldest
     from webhook_subscriptions s join webhook_endpoints e on e.subscription_id = s.id and e.failures = 0
     cross join lateral (
@@ -276,3 +281,4 @@ export async function oldestDue(sql: Sql, now: Date): Promise<Date | null> {
     where s.is_active`;
   return row.oldest;
 }
+        and not ${waitsForEarlier(sql)}
