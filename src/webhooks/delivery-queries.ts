@@ -96,7 +96,7 @@ export async function redeliver(tx: ScopedTransaction, id: string): Promise<Deli
   return row ?? null;
 }
 
-/** The same for those that were made in a time and do not wait, the oldest of them, `limit` at most. How many they are. */
+/** The same for those that were made in a time and are not due already, the oldest of them, `limit` at most. How many they are. */
 export async function replay(
   tx: ScopedTransaction,
   of: { webhookId: string; since: Date; until: Date | null; onlyFailed: boolean },
@@ -109,7 +109,7 @@ export async function replay(
     where id in (
       select id from webhook_deliveries
       where subscription_id = ${webhookId} and ${inScope(tx, "user_id")}
-        and status <> 'PENDING' and (status <> 'DELIVERED' or not ${onlyFailed})
+        and (status <> 'PENDING' or next_attempt_at > now()) and (status <> 'DELIVERED' or not ${onlyFailed})
         and created_at >= ${since} ${until ? tx`and created_at < ${until}` : tx``}
       order by id limit ${limit} for update)`;
   return count;

@@ -129,6 +129,8 @@ export interface AttemptRecord {
   readonly deliveryId: string;
   /** Of the attempt, from 1. */
   readonly number: number;
+  /** As it was read; another one has been sent again meanwhile. */
+  readonly scheduleStart: number;
   readonly startTime: Date;
   readonly durationMs: number;
   readonly httpStatus: number;
@@ -142,7 +144,7 @@ export interface AttemptRecord {
 
 /**
  * Keeps attempts and moves their deliveries on. One that another process has recorded an attempt of meanwhile, and one
- * that is not pending any more, is left as it is.
+ * that is not pending any more, is left as it is; one that was sent again during an attempt that failed stays due.
  */
 export async function recordAttempts(sql: Sql, records: readonly AttemptRecord[], now: Date): Promise<void> {
   const rows = records.map(({ response, errorMessage, ...rest }) => ({
@@ -150,14 +152,17 @@ export async function recordAttempts(sql: Sql, records: readonly AttemptRecord[]
     errorMessage: storable(errorMessage),
     response: Buffer.from(response).toString("base64"),
   }));
+  const again = sql`(r.status <> 'DELIVERED' and d.schedule_start > r."scheduleStart")`;
   await sql`
     with r as (
       select * from jsonb_to_recordset(${json(rows)}::text::jsonb) as r("deliveryId" uuid, number int,
-        "startTime" timestamptz, "durationMs" int, "httpStatus" int, "errorClass" text, "errorMessage" text,
-        response text, status text, "nextAttemptTime" timestamptz)
+        "scheduleStart" int, "startTime" timestamptz, "durationMs" int, "httpStatus" int, "errorClass" text,
+        "errorMessage" text, response text, status text, "nextAttemptTime" timestamptz)
     ), d as (
-      update webhook_deliveries d set status = r.status, attempts = r.number, last_error = r."errorMessage",
-        next_attempt_at = r."nextAttemptTime", delivered_at = case when r.status = 'DELIVERED' then ${now}::timestamptz end
+      update webhook_deliveries d set attempts = r.number, last_error = r."errorMessage",
+        status = case when ${again} then 'PENDING' else r.status end,
+        next_attempt_at = case when ${again} then d.next_attempt_at else r."nextAttemptTime" end,
+        delivered_at = case when r.status = 'DELIVERED' then ${now}::timestamptz end
       from r where d.id = r."deliveryId" and d.status = 'PENDING' and d.attempts = r.number - 1
       returning d.id, d.user_id
     )
@@ -257,11 +262,6 @@ export async function deleteOrphans(sql: Sql, limit: number): Promise<number> {
   return count;
 }
 
-}
-
-/** Since when the longest due delivery to an endpoint without failures has been so; null when none is due. */
-export async function oldestDue(sql: Sql, now: Date): Promise<Date | null> {
-  const [row] = await sql<[{ oldest: Date | null }]>`
 /** How many deliveries are due, up to 100,000. */
 export async function countDue(sql: Sql, now: Date): Promise<number> {
   const [row] = await sql<[{ count: number }]>`
@@ -272,13 +272,18 @@ export async function countDue(sql: Sql, now: Date): Promise<number> {
           and not ${waitsForEarlier(sql)} limit 10000) d
       where s.is_active limit 100000) as due`;
   return row.count;
+}
+
+/** Since when the longest due delivery to an endpoint without failures has been so; null when none is due. */
+export async function oldestDue(sql: Sql, now: Date): Promise<Date | null> {
+  const [row] = await sql<[{ oldest: Date | null }]>`
     select min(d.next_attempt_at) as oldest
     from webhook_subscriptions s join webhook_endpoints e on e.subscription_id = s.id and e.failures = 0
     cross join lateral (
       select next_attempt_at from webhook_deliveries d
       where d.subscription_id = s.id and d.status = 'PENDING' and d.next_attempt_at <= ${now}
+        and not ${waitsForEarlier(sql)}
       order by next_attempt_at limit 1) d
     where s.is_active`;
   return row.oldest;
 }
-        and not ${waitsForEarlier(sql)}

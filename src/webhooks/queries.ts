@@ -171,6 +171,16 @@ export async function resetEndpoint(tx: ScopedTransaction, id: string): Promise<
     where subscription_id = ${id} and ${inScope(tx, "user_id")}`;
 }
 
+/**
+ * The next attempt may come now, since its owner wants one; another failure means another pause. To be done last in a
+ * transaction: who delivers waits for this row.
+ */
+export async function endPause(tx: ScopedTransaction, id: string): Promise<void> {
+  await tx`
+    update webhook_endpoints set paused_until = '-infinity'
+    where subscription_id = ${id} and paused_until > now() and ${inScope(tx, "user_id")}`;
+}
+
 /** Gives one that is locked a new secret; the one before signs too for `overlapMs`. */
 export async function rotateSecret(
   tx: ScopedTransaction,

@@ -30,6 +30,7 @@ import {
   countPending,
   countWebhooks,
   deleteWebhook,
+  endPause,
   findWebhook,
   findWebhookByRequest,
   insertWebhook,
@@ -262,6 +263,7 @@ export function createWebhooksService(deps: WebhooksDeps) {
           payload,
         });
         await record(tx, caller, "webhooks.send_test", id, { delivery_id: made.id });
+        await endPause(tx, id);
         return made;
       });
       announce([delivery.id]);
@@ -309,6 +311,7 @@ export function createWebhooksService(deps: WebhooksDeps) {
           resourceId: id,
           details: { webhook_id: webhook.webhookId },
         });
+        await endPause(tx, webhook.webhookId);
         return again;
       });
       announce([id]);
@@ -331,6 +334,7 @@ export function createWebhooksService(deps: WebhooksDeps) {
           resourceId: webhookId,
           details: { count: replayed, since: of.since, until: of.until, only_failed: of.onlyFailed },
         });
+        await endPause(tx, webhookId);
         return replayed;
       });
       announce([webhookId]);
