@@ -46,10 +46,12 @@ export async function claimEndpoints(
     with due as (
       select e.subscription_id, e.user_id, row_number() over (partition by e.user_id order by e.served_at) as nth
       from webhook_endpoints e join webhook_subscriptions s on s.id = e.subscription_id and s.is_active
+      -- One of each: of an exists Postgres may make a join that reads all that is due, and of a paused endpoint that is much.
+      cross join lateral (
+        select from webhook_deliveries d
+        where d.subscription_id = s.id and d.status = 'PENDING' and d.next_attempt_at <= ${now}
+          and not ${waitsForEarlier(sql)} limit 1) d
       where e.held_until <= ${now} and e.paused_until <= ${now}
-        and exists (select from webhook_deliveries d
-          where d.subscription_id = e.subscription_id and d.status = 'PENDING' and d.next_attempt_at <= ${now}
-            and not ${waitsForEarlier(sql)})
     ), free as (
       select e.subscription_id from due join webhook_endpoints e on e.subscription_id = due.subscription_id
       where e.held_until <= ${now} and e.paused_until <= ${now}
