@@ -44,7 +44,7 @@ import {
   type WebhookSettings,
 } from "./queries.ts";
 import { newSecret, seal, unseal } from "./secrets.ts";
-import { assertSettings, keptHeaders, type Settings, shownUrl } from "./settings.ts";
+import { assertHeaderValues, assertSettings, keptHeaders, type Settings, shownUrl } from "./settings.ts";
 
 export type WebhooksService = ReturnType<typeof createWebhooksService>;
 
@@ -124,6 +124,7 @@ export function createWebhooksService(deps: WebhooksDeps) {
       request: Settings & { isOrdered: boolean; requestId: string },
     ): Promise<{ webhook: Webhook; secret: string }> {
       assertSettings(request, egress);
+      assertHeaderValues(request.headers, "give it a value");
       const { isOrdered, requestId } = request;
       const id = newId();
       const secret = newSecret();
@@ -191,17 +192,12 @@ export function createWebhooksService(deps: WebhooksDeps) {
         const old: Record<string, string> =
           isSamePlace && before.headers ? JSON.parse(unseal(secrets, id, "headers", before.headers)) : {};
         const headers = keptHeaders(request.headers, old);
-        const empty = Object.keys(headers).filter((name) => headers[name] === "");
-        if (empty.length > 0) {
-          throw new InvalidRequestError(
-            empty.map((name) => ({
-              field: `headers[${JSON.stringify(name)}]`,
-              description: isSamePlace
-                ? "it has no value so far; give it one"
-                : "with another URL its value is to be given anew",
-            })),
-          );
-        }
+        assertHeaderValues(
+          headers,
+          isSamePlace
+            ? "it has no value so far; give it one"
+            : "with another URL its value is to be given anew",
+        );
         const isActive = request.isActive ?? before.isActive;
         if (isActive && !before.isActive) await resetEndpoint(tx, id);
         const webhook = await updateWebhook(tx, id, {

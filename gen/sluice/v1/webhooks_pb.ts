@@ -571,7 +571,7 @@ export type CreateWebhookRequest = Message<"sluice.v1.CreateWebhookRequest"> & {
   description: string;
 
   /**
-   * Headers to send along, at most 20; never shown again.
+   * Headers to send along, at most 20, each with a value; never shown again.
    *
    * @generated from field: map<string, string> headers = 4;
    */

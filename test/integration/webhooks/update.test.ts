@@ -7,6 +7,10 @@ test("who changes what a webhook shows keeps its query and its headers; another 
   const { webhooks, h } = w;
   const receiver = await startReceiver();
   const headers = { authorization: "Bearer theirs" };
+  // An empty value says later that it stays.
+  await expect(
+    webhooks.create(h.admin, { ...settings(receiver.url), headers: { authorization: "" } }),
+  ).rejects.toMatchObject({ reason: "INVALID_REQUEST" });
   const { webhook } = await webhooks.create(h.admin, { ...settings(`${receiver.url}?key=1`), headers });
   await w.startDispatcher();
   const unchanged = { ...settings(webhook.shownUrl), isOrdered: null, isActive: null };
