@@ -172,8 +172,8 @@ export async function resetEndpoint(tx: ScopedTransaction, id: string): Promise<
 }
 
 /**
- * The next attempt may come now, since its owner wants one; another failure means another pause. To be done last in a
- * transaction: who delivers waits for this row.
+ * The next attempt may come now, since its owner wants one; another failure means another pause. Not to be followed by what
+ * takes long: who delivers waits for this row.
  */
 export async function endPause(tx: ScopedTransaction, id: string): Promise<void> {
   await tx`

@@ -173,7 +173,8 @@ export function createWebhooksService(deps: WebhooksDeps) {
 
     /**
      * Replaces the settings. The URL as it is shown keeps the one it has, with its query; a header with an empty value keeps
-     * that, unless the URL changes: what was meant for one place is not sent to another.
+     * that, unless the URL changes: what was meant for one place is not sent to another. A change ends a pause, and another
+     * URL starts without failures.
      * @throws InvalidRequestError, EgressDeniedError, WebhookNotFoundError, WebhookVersionConflictError
      */
     async update(
@@ -199,7 +200,9 @@ export function createWebhooksService(deps: WebhooksDeps) {
             : "with another URL its value is to be given anew",
         );
         const isActive = request.isActive ?? before.isActive;
-        if (isActive && !before.isActive) await resetEndpoint(tx, id);
+        // How another place fared says nothing about this one, nor what it answers from now on.
+        if (!isSamePlace || (isActive && !before.isActive)) await resetEndpoint(tx, id);
+        else await endPause(tx, id);
         const webhook = await updateWebhook(tx, id, {
           ...sealed(id, { ...request, url, headers }, request.isOrdered ?? before.isOrdered),
           isActive,

@@ -152,8 +152,8 @@ export type EndpointHealth = Message<"sluice.v1.EndpointHealth"> & {
   failingSinceTime?: Timestamp | undefined;
 
   /**
-   * No attempt is made before, since several in a row failed; unset = attempts are made. `SendTestEvent`, `Redeliver` and
-   * `ReplayDeliveries` end it.
+   * No attempt is made before, since several in a row failed; unset = attempts are made. `SendTestEvent`, `Redeliver`,
+   * `ReplayDeliveries` and `UpdateWebhook` end it.
    *
    * @generated from field: google.protobuf.Timestamp paused_until_time = 3;
    */
@@ -753,7 +753,8 @@ export type UpdateWebhookRequest = Message<"sluice.v1.UpdateWebhookRequest"> & {
   expectedVersion: number;
 
   /**
-   * Where to post events, as in `CreateWebhookRequest`; as `Webhook.url` shows it, it keeps the query that it has.
+   * Where to post events, as in `CreateWebhookRequest`; as `Webhook.url` shows it, it keeps the query that it has. Another
+   * one starts without failures.
    *
    * @generated from field: string url = 3;
    */

@@ -5,11 +5,7 @@ import { createWebhookHarness, settings, startReceiver, type WebhookHarness } fr
 
 const oneDelivery = async (w: WebhookHarness, webhookId: string) => {
   const all = { jobId: null, status: null, eventType: "", since: null, until: null };
-  const [found] = await w.webhooks.deliveries(
-    w.h.admin,
-    { webhookId, ...all },
-    { limit: 1, beforeId: null },
-  );
+  const [found] = await w.webhooks.deliveries(w.h.admin, { webhookId, ...all }, { limit: 1, beforeId: null });
   if (!found) throw new Error("there is no delivery");
   return found;
 };
