@@ -276,11 +276,15 @@ export async function countDue(sql: Sql, now: Date): Promise<number> {
   return row.count;
 }
 
-/** Since when the longest due delivery to an endpoint without failures has been so; null when none is due. */
-export async function oldestDue(sql: Sql, now: Date): Promise<Date | null> {
+/**
+ * Since when the longest due delivery to an endpoint without failures has been so; null when none is due.
+ * @param of those of all, or only of those that no process delivers to
+ */
+export async function oldestDue(sql: Sql, now: Date, of: "all" | "unheld"): Promise<Date | null> {
   const [row] = await sql<[{ oldest: Date | null }]>`
     select min(d.next_attempt_at) as oldest
     from webhook_subscriptions s join webhook_endpoints e on e.subscription_id = s.id and e.failures = 0
+      ${of === "all" ? sql`` : sql`and e.held_until <= ${now}`}
     cross join lateral (
       select next_attempt_at from webhook_deliveries d
       where d.subscription_id = s.id and d.status = 'PENDING' and d.next_attempt_at <= ${now}
