@@ -212,6 +212,21 @@ export async function disableWebhook(
   return row;
 }
 
+/** Ends webhooks whose owners are not active any more, at most `limit`. */
+export async function disableOfInactiveOwners(
+  tx: Transaction,
+  reason: string,
+  limit: number,
+): Promise<{ id: string; shownUrl: string }[]> {
+  return await tx<{ id: string; shownUrl: string }[]>`
+    update webhook_subscriptions s set is_active = false, disabled_reason = ${reason}, version = s.version + 1,
+      updated_at = now()
+    where s.id in (
+      select w.id from users u join webhook_subscriptions w on w.user_id = u.id and w.is_active
+      where not u.is_active limit ${limit} for update of w skip locked)
+    returning s.id, s.shown_url`;
+}
+
 /** Deliveries that wait for webhooks which are not active: at most `limit` become `SKIPPED`. How many did. */
 export async function skipPending(sql: Sql, limit: number): Promise<number> {
   const { count } = await sql`

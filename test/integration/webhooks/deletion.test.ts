@@ -1,5 +1,8 @@
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
+import { createAuditor } from "../../../src/audit/auditor.ts";
+import { createLogger } from "../../../src/telemetry/logger.ts";
 import { deleteOrphans, skipPending } from "../../../src/webhooks/dispatch-queries.ts";
+import { createDeliverySweeper } from "../../../src/webhooks/sweeper.ts";
 import { until } from "../../support/until.ts";
 import { createJob } from "../jobs/steps.ts";
 import { createWebhookHarness, settings, startReceiver } from "./webhook-harness.ts";
@@ -52,4 +55,31 @@ test("what an attempt delivers while its webhook is made inactive is not called 
   });
   expect(await skipped).toBe(0);
   expect(await w.statuses(webhook.id)).toMatchObject({ DELIVERED: 1, SKIPPED: 0 });
+});
+
+test("webhooks of a user who is not active any more are disabled: nothing is told to their places, and it is audited", async () => {
+  await using w = await createWebhookHarness();
+  const { webhooks, h } = w;
+  const { url } = await startReceiver();
+  const leaver = h.caller(["webhooks:create", "webhooks:read", "jobs:create"]);
+  await h.db.sql`insert into users (id, email) values (${leaver.userId}, 'leaver@example.com')`;
+  const { webhook } = await webhooks.create(leaver, settings(url));
+  const { webhook: stays } = await webhooks.create(h.admin, settings(url));
+  await createJob(h, leaver);
+  const pool = h.db.dedicated({ name: "sweep", max: 1, statementTimeoutMs: 10_000 });
+  const logger = createLogger("silent");
+  const sweeper = createDeliverySweeper({
+    ...{ pool, logger, audit: createAuditor(), now: Date.now },
+    ...{ retentionMs: 86_400_000, intervalMs: 20 },
+  });
+  await sweeper.start();
+  onTestFinished(() => sweeper.stop());
+  await h.db.sql`update users set is_active = false where id = ${leaver.userId}`;
+  await until(async () => (await w.statuses(webhook.id)).SKIPPED === 1, "what waited is skipped");
+  const { webhook: now } = await webhooks.get(leaver, webhook.id);
+  expect(now).toMatchObject({ isActive: false, disabledReason: "Its owner is not active any more." });
+  expect((await webhooks.get(h.admin, stays.id)).webhook.isActive).toBe(true);
+  expect(
+    await h.db.sql`select resource_id as id from audit_logs where action = 'webhooks.disable'`,
+  ).toMatchObject([{ id: webhook.id }]);
 });
