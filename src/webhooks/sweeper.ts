@@ -5,12 +5,7 @@ import { messageOf } from "../lib/errors.ts";
 import type { Lifecycle } from "../lib/lifecycle.ts";
 import { createPeriodic } from "../lib/periodic.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import {
-  deleteOldDeliveries,
-  deleteOrphans,
-  disableOfInactiveOwners,
-  skipPending,
-} from "./dispatch-queries.ts";
+import { deleteOldDeliveries, deleteOrphans, disableOfInactiveOwners, skipPending } from "./sweep-queries.ts";
 
 /** Rows of one statement. */
 const BATCH = 5_000;
@@ -20,8 +15,9 @@ const DISABLED_BATCH = 500;
 const MAX_BATCHES = 20;
 
 /**
- * What is left behind: webhooks of users who are not active any more are disabled; deliveries that wait for webhooks which are not active become `SKIPPED`; those of deleted webhooks go,
- * and those that wait for nothing when they are `retentionMs` old, with their attempts.
+ * What is left behind: webhooks of users who are not active any more are disabled, deliveries that wait for webhooks which
+ * are not active become `SKIPPED`, those of deleted webhooks go, and so do those that wait for nothing when they are
+ * `retentionMs` old, with their attempts.
  */
 export function createDeliverySweeper(deps: {
   pool: DedicatedPool;

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from "vitest";
 import { createAuditor } from "../../../src/audit/auditor.ts";
 import { createLogger } from "../../../src/telemetry/logger.ts";
-import { deleteOrphans, skipPending } from "../../../src/webhooks/dispatch-queries.ts";
+import { deleteOrphans, skipPending } from "../../../src/webhooks/sweep-queries.ts";
 import { createDeliverySweeper } from "../../../src/webhooks/sweeper.ts";
 import { until } from "../../support/until.ts";
 import { createJob } from "../jobs/steps.ts";

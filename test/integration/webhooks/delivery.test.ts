@@ -2,8 +2,9 @@ import { fromJsonString } from "@bufbuild/protobuf";
 import { Webhook as Verifier } from "standardwebhooks";
 import { expect, test } from "vitest";
 import { WebhookEventSchema } from "../../../gen/sluice/v1/webhooks_pb.ts";
-import { countDue, oldestDue, skipPending } from "../../../src/webhooks/dispatch-queries.ts";
+import { countDue, oldestDue } from "../../../src/webhooks/dispatch-queries.ts";
 import type { Delivery } from "../../../src/webhooks/model.ts";
+import { skipPending } from "../../../src/webhooks/sweep-queries.ts";
 import { until } from "../../support/until.ts";
 import { claimOne, completedJob, createJob, failedJob } from "../jobs/steps.ts";
 import {
