@@ -54,6 +54,7 @@ export async function startWebhooks(core: Core, cleanup: Cleanup): Promise<Webho
   cleanup.add("webhooks", () => dispatcher.stop());
   const sweeper = createDeliverySweeper({
     pool,
+    audit,
     retentionMs: RETENTION_MS,
     intervalMs: SWEEP_MS,
     now,

@@ -112,7 +112,8 @@ export async function runProgram(argv: readonly string[], deps: ProgramDeps): Pr
   // `sluice … | head` closes the pipe; that is no failure to talk about, and may show after the command has ended.
   const quiet = (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
-    if (!serving) process.exit(PIPE_CLOSED);
+    // Node hears of it by this error only. Who has something to undo first waits for the signal.
+    if (!serving && !process.emit("SIGPIPE")) process.exit(PIPE_CLOSED);
   };
   io.stdout.on("error", quiet);
   io.stderr.on("error", quiet);

@@ -2,7 +2,7 @@ import { type Sluice, SluiceError, type VerifiedWebhook, verifyWebhook } from "@
 import { type Command, Option } from "commander";
 import { isLoopback, withSluice } from "./connect.ts";
 import { type CliContext, CliError, INTERRUPTED } from "./context.ts";
-import { onInterrupt } from "./interrupt.ts";
+import { ENDINGS, onInterrupt } from "./interrupt.ts";
 import { integer, jsonOption } from "./options.ts";
 import { write, writeJson } from "./output.ts";
 import { createPrompts } from "./prompt.ts";
@@ -75,13 +75,13 @@ async function listen(context: CliContext, options: ListenOptions): Promise<numb
   });
 }
 
-/** Takes calls until Ctrl-C. */
+/** Takes calls until Ctrl-C, or what else ends it in good order. */
 async function follow(
   { io: { stdout, stderr } }: CliContext,
   { port, json }: ListenOptions,
   secretFor: (url: string) => Promise<string>,
 ): Promise<number> {
-  const { signal, release } = onInterrupt();
+  const { signal, release } = onInterrupt(ENDINGS);
   const secret = Promise.withResolvers<string>();
   try {
     await using receiver = await startReceiver({

@@ -6,6 +6,6 @@ const LONGEST_MS = 24 * 3_600_000;
  */
 export function retryAfterMs(value: unknown, nowMs: number): number | undefined {
   if (typeof value !== "string") return undefined;
-  const ms = /^\d{1,9}$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - nowMs;
-  return Number.isFinite(ms) ? Math.min(Math.max(0, ms), LONGEST_MS) : undefined;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - nowMs;
+  return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), LONGEST_MS);
 }

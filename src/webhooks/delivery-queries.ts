@@ -6,6 +6,11 @@ function columns(sql: Sql): Fragment {
     created_at as create_time, delivered_at as delivered_time, next_attempt_at as next_attempt_time`;
 }
 
+/** Of a webhook that was deleted, what is not swept so far is gone too. */
+function ofWebhookThatIs(sql: Sql): Fragment {
+  return sql`exists (select from webhook_subscriptions s where s.id = subscription_id)`;
+}
+
 /** A delivery that waits, due at once. */
 export async function insertDelivery(
   tx: ScopedTransaction,
@@ -39,7 +44,7 @@ export async function listDeliveries(
   const { webhookId, jobId, status, eventType, since, until } = filter;
   return await sql<Delivery[]>`
     select ${columns(sql)} from webhook_deliveries
-    where ${inScope(sql, "user_id")}
+    where ${inScope(sql, "user_id")} and ${ofWebhookThatIs(sql)}
       ${webhookId ? sql`and subscription_id = ${webhookId}` : sql``}
       ${jobId ? sql`and job_id = ${jobId}` : sql``}
       ${status ? sql`and status = ${status}` : sql``}
@@ -55,7 +60,8 @@ export async function findDelivery(
   id: string,
 ): Promise<(Delivery & { readonly payload: string }) | null> {
   const [row] = await sql<(Delivery & { payload: string })[]>`
-    select ${columns(sql)}, payload from webhook_deliveries where id = ${id} and ${inScope(sql, "user_id")}`;
+    select ${columns(sql)}, payload from webhook_deliveries
+    where id = ${id} and ${inScope(sql, "user_id")} and ${ofWebhookThatIs(sql)}`;
   return row ?? null;
 }
 
@@ -90,7 +96,7 @@ export async function redeliver(tx: ScopedTransaction, id: string): Promise<Deli
   return row ?? null;
 }
 
-/** The same for those that were made in a time and do not wait, the oldest of them, `limit` at most. How many they are. */
+/** The same for those that were made in a time and are not due already, the oldest of them, `limit` at most. How many they are. */
 export async function replay(
   tx: ScopedTransaction,
   of: { webhookId: string; since: Date; until: Date | null; onlyFailed: boolean },
@@ -103,7 +109,7 @@ export async function replay(
     where id in (
       select id from webhook_deliveries
       where subscription_id = ${webhookId} and ${inScope(tx, "user_id")}
-        and status <> 'PENDING' and (status <> 'DELIVERED' or not ${onlyFailed})
+        and (status <> 'PENDING' or next_attempt_at > now()) and (status <> 'DELIVERED' or not ${onlyFailed})
         and created_at >= ${since} ${until ? tx`and created_at < ${until}` : tx``}
       order by id limit ${limit} for update)`;
   return count;

@@ -1,8 +1,8 @@
-import { json, type Sql, type Transaction } from "../db/sql.ts";
-import { firstIdAt } from "../lib/ids.ts";
+import { type Fragment, json, type Sql, type Transaction } from "../db/sql.ts";
 import { storable } from "../lib/storable.ts";
 import type { DeliveryStatus } from "./model.ts";
 import type { EndpointState } from "./schedule.ts";
+import { skipPending } from "./sweep-queries.ts";
 
 /** An endpoint that this process delivers to, with all that an attempt needs; secrets still encrypted. */
 export interface ClaimedEndpoint {
@@ -10,7 +10,6 @@ export interface ClaimedEndpoint {
   readonly userId: string;
   readonly fence: string;
   readonly version: number;
-  readonly isOrdered: boolean;
   readonly url: Uint8Array;
   readonly headers: Uint8Array | null;
   readonly secret: Uint8Array;
@@ -18,6 +17,13 @@ export interface ClaimedEndpoint {
   readonly oldSecretExpiresAt: Date | null;
   readonly failures: number;
   readonly failingSince: Date | null;
+}
+
+/** Whether delivery `d` of subscription `s` waits for an earlier one of its job. */
+function waitsForEarlier(sql: Sql): Fragment {
+  return sql`(s.is_ordered and exists (select from webhook_deliveries b
+    where b.job_id = d.job_id and b.sequence < d.sequence and b.subscription_id = d.subscription_id
+      and b.status = 'PENDING'))`;
 }
 
 /**
@@ -40,9 +46,12 @@ export async function claimEndpoints(
     with due as (
       select e.subscription_id, e.user_id, row_number() over (partition by e.user_id order by e.served_at) as nth
       from webhook_endpoints e join webhook_subscriptions s on s.id = e.subscription_id and s.is_active
+      -- One of each: of an exists Postgres may make a join that reads all that is due, and of a paused endpoint that is much.
+      cross join lateral (
+        select from webhook_deliveries d
+        where d.subscription_id = s.id and d.status = 'PENDING' and d.next_attempt_at <= ${now}
+          and not ${waitsForEarlier(sql)} limit 1) d
       where e.held_until <= ${now} and e.paused_until <= ${now}
-        and exists (select from webhook_deliveries d
-          where d.subscription_id = e.subscription_id and d.status = 'PENDING' and d.next_attempt_at <= ${now})
     ), free as (
       select e.subscription_id from due join webhook_endpoints e on e.subscription_id = due.subscription_id
       where e.held_until <= ${now} and e.paused_until <= ${now}
@@ -53,7 +62,7 @@ export async function claimEndpoints(
       served_at = ${now}
     from free join webhook_subscriptions s on s.id = free.subscription_id
     where e.subscription_id = free.subscription_id
-    returning s.id, s.user_id, e.fence, s.version, s.is_ordered, s.url, s.headers, s.secret, s.old_secret,
+    returning s.id, s.user_id, e.fence, s.version, s.url, s.headers, s.secret, s.old_secret,
       s.old_secret_expires_at, e.failures, e.failing_since`;
 }
 
@@ -73,7 +82,6 @@ export interface Wish {
   readonly fence: string;
   /** As it was claimed; another one has other settings. */
   readonly version: number;
-  readonly isOrdered: boolean;
   readonly limit: number;
   /** Deliveries that this process has in hand. */
   readonly except: readonly string[];
@@ -84,15 +92,13 @@ export async function dueDeliveries(sql: Sql, wishes: readonly Wish[], now: Date
   return await sql<DueDelivery[]>`
     select d.id, d.subscription_id as webhook_id, d.payload, d.attempts, d.schedule_start
     from jsonb_to_recordset(${json(wishes)}::text::jsonb)
-      as w(id uuid, fence bigint, version int, "isOrdered" boolean, "limit" int, "except" uuid[])
+      as w(id uuid, fence bigint, version int, "limit" int, "except" uuid[])
     join webhook_endpoints e on e.subscription_id = w.id and e.fence = w.fence
     join webhook_subscriptions s on s.id = w.id and s.version = w.version and s.is_active
     cross join lateral (
       select * from webhook_deliveries d
       where d.subscription_id = w.id and d.status = 'PENDING' and d.next_attempt_at <= ${now}
-        and d.id <> all (w."except")
-        and not (w."isOrdered" and exists (select from webhook_deliveries b
-          where b.job_id = d.job_id and b.sequence < d.sequence and b.subscription_id = w.id and b.status = 'PENDING'))
+        and d.id <> all (w."except") and not ${waitsForEarlier(sql)}
       order by d.next_attempt_at, d.id limit w."limit"
     ) d`;
 }
@@ -125,6 +131,8 @@ export interface AttemptRecord {
   readonly deliveryId: string;
   /** Of the attempt, from 1. */
   readonly number: number;
+  /** As it was read; another one has been sent again meanwhile. */
+  readonly scheduleStart: number;
   readonly startTime: Date;
   readonly durationMs: number;
   readonly httpStatus: number;
@@ -138,7 +146,7 @@ export interface AttemptRecord {
 
 /**
  * Keeps attempts and moves their deliveries on. One that another process has recorded an attempt of meanwhile, and one
- * that is not pending any more, is left as it is.
+ * that is not pending any more, is left as it is; one that was sent again during an attempt that failed stays due.
  */
 export async function recordAttempts(sql: Sql, records: readonly AttemptRecord[], now: Date): Promise<void> {
   const rows = records.map(({ response, errorMessage, ...rest }) => ({
@@ -146,14 +154,17 @@ export async function recordAttempts(sql: Sql, records: readonly AttemptRecord[]
     errorMessage: storable(errorMessage),
     response: Buffer.from(response).toString("base64"),
   }));
+  const again = sql`(r.status <> 'DELIVERED' and d.schedule_start > r."scheduleStart")`;
   await sql`
     with r as (
       select * from jsonb_to_recordset(${json(rows)}::text::jsonb) as r("deliveryId" uuid, number int,
-        "startTime" timestamptz, "durationMs" int, "httpStatus" int, "errorClass" text, "errorMessage" text,
-        response text, status text, "nextAttemptTime" timestamptz)
+        "scheduleStart" int, "startTime" timestamptz, "durationMs" int, "httpStatus" int, "errorClass" text,
+        "errorMessage" text, response text, status text, "nextAttemptTime" timestamptz)
     ), d as (
-      update webhook_deliveries d set status = r.status, attempts = r.number, last_error = r."errorMessage",
-        next_attempt_at = r."nextAttemptTime", delivered_at = case when r.status = 'DELIVERED' then ${now}::timestamptz end
+      update webhook_deliveries d set attempts = r.number, last_error = r."errorMessage",
+        status = case when ${again} then 'PENDING' else r.status end,
+        next_attempt_at = case when ${again} then d.next_attempt_at else r."nextAttemptTime" end,
+        delivered_at = case when r.status = 'DELIVERED' then ${now}::timestamptz end
       from r where d.id = r."deliveryId" and d.status = 'PENDING' and d.attempts = r.number - 1
       returning d.id, d.user_id
     )
@@ -201,17 +212,6 @@ export async function disableWebhook(
   return row;
 }
 
-/** Deliveries that wait for webhooks which are not active: at most `limit` become `SKIPPED`. How many did. */
-export async function skipPending(sql: Sql, limit: number): Promise<number> {
-  const { count } = await sql`
-    update webhook_deliveries set status = 'SKIPPED', next_attempt_at = null
-    where id in (
-      select d.id from webhook_subscriptions s cross join lateral (
-        select d.id from webhook_deliveries d where d.subscription_id = s.id and d.status = 'PENDING' limit ${limit}
-      ) d where not s.is_active limit ${limit})`;
-  return count;
-}
-
 /** Tells the owner's other active webhooks that want to know of it. */
 export async function insertDisabledEvents(
   tx: Transaction,
@@ -225,34 +225,31 @@ export async function insertDisabledEvents(
       and events && array['*', 'webhook.*', 'webhook.disabled']`;
 }
 
-/** Removes deliveries that were made before `before` and wait for nothing, at most `limit`. How many went. */
-export async function deleteOldDeliveries(sql: Sql, before: Date, limit: number): Promise<number> {
-  const { count } = await sql`
-    delete from webhook_deliveries where id in (
-      select id from webhook_deliveries where id < ${firstIdAt(before.getTime())} and status <> 'PENDING'
-      order by id limit ${limit})`;
-  return count;
-}
-
 /** How many deliveries are due, up to 100,000. */
 export async function countDue(sql: Sql, now: Date): Promise<number> {
   const [row] = await sql<[{ count: number }]>`
     select count(*)::int as count from (
       select from webhook_subscriptions s cross join lateral (
         select from webhook_deliveries d
-        where d.subscription_id = s.id and d.status = 'PENDING' and d.next_attempt_at <= ${now} limit 10000) d
+        where d.subscription_id = s.id and d.status = 'PENDING' and d.next_attempt_at <= ${now}
+          and not ${waitsForEarlier(sql)} limit 10000) d
       where s.is_active limit 100000) as due`;
   return row.count;
 }
 
-/** Since when the longest due delivery to an endpoint without failures has been so; null when none is due. */
-export async function oldestDue(sql: Sql, now: Date): Promise<Date | null> {
+/**
+ * Since when the longest due delivery to an endpoint without failures has been so; null when none is due.
+ * @param of those of all, or only of those that no process delivers to
+ */
+export async function oldestDue(sql: Sql, now: Date, of: "all" | "unheld"): Promise<Date | null> {
   const [row] = await sql<[{ oldest: Date | null }]>`
     select min(d.next_attempt_at) as oldest
     from webhook_subscriptions s join webhook_endpoints e on e.subscription_id = s.id and e.failures = 0
+      ${of === "all" ? sql`` : sql`and e.held_until <= ${now}`}
     cross join lateral (
       select next_attempt_at from webhook_deliveries d
       where d.subscription_id = s.id and d.status = 'PENDING' and d.next_attempt_at <= ${now}
+        and not ${waitsForEarlier(sql)}
       order by next_attempt_at limit 1) d
     where s.is_active`;
   return row.oldest;

@@ -156,7 +156,14 @@ export function createDispatcher(deps: DispatcherDeps): Lifecycle {
     const nextAttemptTime = waitMs === null ? null : new Date(now() + waitMs);
     unrecorded.push({
       endpoint,
-      record: { ...kept, deliveryId: delivery.id, number, status, nextAttemptTime },
+      record: {
+        ...kept,
+        deliveryId: delivery.id,
+        number,
+        scheduleStart: delivery.scheduleStart,
+        status,
+        nextAttemptTime,
+      },
     });
     const before = endpoint.state;
     endpoint.state = succeeded ? HEALTHY : afterFailure(before, now());

@@ -24,7 +24,6 @@ export interface HeldEndpoint {
   readonly userId: string;
   readonly fence: string;
   readonly version: number;
-  readonly isOrdered: boolean;
   readonly target: Target;
   state: EndpointState;
   /** Read and not begun. */
@@ -41,13 +40,12 @@ export interface HeldEndpoint {
 
 /** @throws Error when the master key is not the one that it was kept with */
 export function holdEndpoint(box: SecretBox, endpoint: ClaimedEndpoint): HeldEndpoint {
-  const { id, userId, fence, version, isOrdered, failures, failingSince } = endpoint;
+  const { id, userId, fence, version, failures, failingSince } = endpoint;
   return {
     id,
     userId,
     fence,
     version,
-    isOrdered,
     target: targetOf(box, endpoint),
     state: { failures, failingSince: failingSince?.getTime() ?? null, pausedUntil: 0 },
     waiting: [],
@@ -70,8 +68,8 @@ export function wantOf({ state, waiting, isLeaving }: HeldEndpoint): number {
 }
 
 export function wishOf(held: HeldEndpoint): Wish {
-  const { id, fence, version, isOrdered, inHand } = held;
-  return { id, fence, version, isOrdered, limit: wantOf(held), except: [...inHand] };
+  const { id, fence, version, inHand } = held;
+  return { id, fence, version, limit: wantOf(held), except: [...inHand] };
 }
 
 function targetOf(box: SecretBox, endpoint: ClaimedEndpoint): Target {

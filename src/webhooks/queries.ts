@@ -171,6 +171,16 @@ export async function resetEndpoint(tx: ScopedTransaction, id: string): Promise<
     where subscription_id = ${id} and ${inScope(tx, "user_id")}`;
 }
 
+/**
+ * The next attempt may come now, since its owner wants one; another failure means another pause. Not to be followed by what
+ * takes long: who delivers waits for this row.
+ */
+export async function endPause(tx: ScopedTransaction, id: string): Promise<void> {
+  await tx`
+    update webhook_endpoints set paused_until = '-infinity'
+    where subscription_id = ${id} and paused_until > now() and ${inScope(tx, "user_id")}`;
+}
+
 /** Gives one that is locked a new secret; the one before signs too for `overlapMs`. */
 export async function rotateSecret(
   tx: ScopedTransaction,
@@ -191,7 +201,7 @@ export async function rotateSecret(
   return fromRow(row);
 }
 
-/** With its deliveries. */
+/** Its deliveries are seen by nobody from now on, and swept. */
 export async function deleteWebhook(tx: ScopedTransaction, id: string): Promise<void> {
   await tx`delete from webhook_subscriptions where id = ${id} and ${inScope(tx, "user_id")}`;
 }

@@ -30,6 +30,7 @@ import {
   countPending,
   countWebhooks,
   deleteWebhook,
+  endPause,
   findWebhook,
   findWebhookByRequest,
   insertWebhook,
@@ -43,7 +44,7 @@ import {
   type WebhookSettings,
 } from "./queries.ts";
 import { newSecret, seal, unseal } from "./secrets.ts";
-import { assertSettings, keptHeaders, type Settings, shownUrl } from "./settings.ts";
+import { assertHeaderValues, assertSettings, keptHeaders, type Settings, shownUrl } from "./settings.ts";
 
 export type WebhooksService = ReturnType<typeof createWebhooksService>;
 
@@ -123,6 +124,7 @@ export function createWebhooksService(deps: WebhooksDeps) {
       request: Settings & { isOrdered: boolean; requestId: string },
     ): Promise<{ webhook: Webhook; secret: string }> {
       assertSettings(request, egress);
+      assertHeaderValues(request.headers, "give it a value");
       const { isOrdered, requestId } = request;
       const id = newId();
       const secret = newSecret();
@@ -171,7 +173,8 @@ export function createWebhooksService(deps: WebhooksDeps) {
 
     /**
      * Replaces the settings. The URL as it is shown keeps the one it has, with its query; a header with an empty value keeps
-     * that, unless the URL changes: what was meant for one place is not sent to another.
+     * that, unless the URL changes: what was meant for one place is not sent to another. A change ends a pause, and another
+     * URL starts without failures.
      * @throws InvalidRequestError, EgressDeniedError, WebhookNotFoundError, WebhookVersionConflictError
      */
     async update(
@@ -190,19 +193,16 @@ export function createWebhooksService(deps: WebhooksDeps) {
         const old: Record<string, string> =
           isSamePlace && before.headers ? JSON.parse(unseal(secrets, id, "headers", before.headers)) : {};
         const headers = keptHeaders(request.headers, old);
-        const empty = Object.keys(headers).filter((name) => headers[name] === "");
-        if (empty.length > 0) {
-          throw new InvalidRequestError(
-            empty.map((name) => ({
-              field: `headers[${JSON.stringify(name)}]`,
-              description: isSamePlace
-                ? "it has no value so far; give it one"
-                : "with another URL its value is to be given anew",
-            })),
-          );
-        }
+        assertHeaderValues(
+          headers,
+          isSamePlace
+            ? "it has no value so far; give it one"
+            : "with another URL its value is to be given anew",
+        );
         const isActive = request.isActive ?? before.isActive;
-        if (isActive && !before.isActive) await resetEndpoint(tx, id);
+        // How another place fared says nothing about this one, nor what it answers from now on.
+        if (!isSamePlace || (isActive && !before.isActive)) await resetEndpoint(tx, id);
+        else await endPause(tx, id);
         const webhook = await updateWebhook(tx, id, {
           ...sealed(id, { ...request, url, headers }, request.isOrdered ?? before.isOrdered),
           isActive,
@@ -262,6 +262,7 @@ export function createWebhooksService(deps: WebhooksDeps) {
           payload,
         });
         await record(tx, caller, "webhooks.send_test", id, { delivery_id: made.id });
+        await endPause(tx, id);
         return made;
       });
       announce([delivery.id]);
@@ -309,6 +310,7 @@ export function createWebhooksService(deps: WebhooksDeps) {
           resourceId: id,
           details: { webhook_id: webhook.webhookId },
         });
+        await endPause(tx, webhook.webhookId);
         return again;
       });
       announce([id]);
@@ -331,6 +333,7 @@ export function createWebhooksService(deps: WebhooksDeps) {
           resourceId: webhookId,
           details: { count: replayed, since: of.since, until: of.until, only_failed: of.onlyFailed },
         });
+        await endPause(tx, webhookId);
         return replayed;
       });
       announce([webhookId]);

@@ -39,6 +39,15 @@ export function assertSettings({ url, events, headers }: Settings, egress: Egres
   }
 }
 
+/** @throws InvalidRequestError with each header that has no value, and `why` */
+export function assertHeaderValues(headers: Settings["headers"], why: string): void {
+  const empty = Object.keys(headers).filter((name) => headers[name] === "");
+  if (empty.length === 0) return;
+  throw new InvalidRequestError(
+    empty.map((name) => ({ field: `headers[${JSON.stringify(name)}]`, description: why })),
+  );
+}
+
 /** The URL without what may be a secret: its query and its fragment. */
 export function shownUrl(url: string): string {
   const { origin, pathname } = new URL(url);

@@ -149,6 +149,25 @@ test("`listen` makes a webhook for its time, prints what arrives with its signat
   expect(await webhooks("list", "--json")).toBe("");
 });
 
+test("`listen` leaves no webhook behind when it is killed, its terminal is closed, or its reader goes", async () => {
+  const signals = ["SIGTERM", "SIGHUP"] as const;
+  const killed = signals.map((signal) => ({ signal, program: site.start(["webhooks", "listen"]) }));
+  const env = { SLUICE_URL: site.url, SLUICE_API_KEY: site.apiKey() };
+  const piped = startProcess(["sh", "-c", "node src/sluice.mjs webhooks listen | head -n 1"], { env });
+  for (const { program } of [...killed, { program: piped }])
+    await eventually(async () => program.stderr.includes("Ctrl-C"), "it listens");
+  for (const { signal, program } of killed) {
+    program.kill(signal);
+    expect(await program.exit()).toBe(130);
+  }
+  const { id } = await jsonOf("list");
+  await webhooks("test", id);
+  await piped.says("webhook.test");
+  await run("test", id);
+  expect(await piped.exit()).toBe(0);
+  expect(await webhooks("list", "--json")).toBe("");
+});
+
 test("`listen` with the secret of a webhook asks no server, and says what is wrong with another secret or the port", async () => {
   const port = String(await freePort());
   const made = await jsonOf("create", `http://127.0.0.1:${port}/any/path`, "--event", "*");

@@ -152,7 +152,8 @@ export type EndpointHealth = Message<"sluice.v1.EndpointHealth"> & {
   failingSinceTime?: Timestamp | undefined;
 
   /**
-   * No attempt is made before, since several in a row failed; unset = attempts are made.
+   * No attempt is made before, since several in a row failed; unset = attempts are made. `SendTestEvent`, `Redeliver`,
+   * `ReplayDeliveries` and `UpdateWebhook` end it.
    *
    * @generated from field: google.protobuf.Timestamp paused_until_time = 3;
    */
@@ -570,7 +571,7 @@ export type CreateWebhookRequest = Message<"sluice.v1.CreateWebhookRequest"> & {
   description: string;
 
   /**
-   * Headers to send along, at most 20; never shown again.
+   * Headers to send along, at most 20, each with a value; never shown again.
    *
    * @generated from field: map<string, string> headers = 4;
    */
@@ -752,7 +753,8 @@ export type UpdateWebhookRequest = Message<"sluice.v1.UpdateWebhookRequest"> & {
   expectedVersion: number;
 
   /**
-   * Where to post events, as in `CreateWebhookRequest`; as `Webhook.url` shows it, it keeps the query that it has.
+   * Where to post events, as in `CreateWebhookRequest`; as `Webhook.url` shows it, it keeps the query that it has. Another
+   * one starts without failures.
    *
    * @generated from field: string url = 3;
    */
@@ -1174,7 +1176,7 @@ export type ReplayDeliveriesRequest = Message<"sluice.v1.ReplayDeliveriesRequest
   until?: Timestamp | undefined;
 
   /**
-   * Only those that are `FAILED` or `SKIPPED`, not those that were delivered.
+   * Only those that are not `DELIVERED`.
    *
    * @generated from field: bool only_failed = 4;
    */
@@ -1412,7 +1414,7 @@ export const WebhooksService: GenService<{
   },
   /**
    * Sends the deliveries of a time again, with the same ids and bytes and a fresh schedule, oldest first; at most 100,000
-   * a call. Fails with `FAILED_PRECONDITION` / `WEBHOOK_DISABLED`.
+   * a call. Those that wait for another attempt get it now. Fails with `FAILED_PRECONDITION` / `WEBHOOK_DISABLED`.
    *
    * @generated from rpc sluice.v1.WebhooksService.ReplayDeliveries
    */

@@ -45,7 +45,9 @@ create table webhook_endpoints (
 -- One event on its way to one subscription.
 create table webhook_deliveries (
   id uuid primary key,
-  subscription_id uuid not null references webhook_subscriptions (id) on delete cascade,
+  -- No foreign key: the changes of jobs, which make deliveries, would wait for whoever changes a subscription, and fail when
+  -- it is deleted meanwhile. What is left of a deleted one is seen by nobody and swept.
+  subscription_id uuid not null,
   user_id uuid not null,
   event_type text not null,
   -- The job that it is about, which may be gone.

@@ -2,7 +2,9 @@ import { fromJsonString } from "@bufbuild/protobuf";
 import { Webhook as Verifier } from "standardwebhooks";
 import { expect, test } from "vitest";
 import { WebhookEventSchema } from "../../../gen/sluice/v1/webhooks_pb.ts";
+import { countDue, oldestDue } from "../../../src/webhooks/dispatch-queries.ts";
 import type { Delivery } from "../../../src/webhooks/model.ts";
+import { skipPending } from "../../../src/webhooks/sweep-queries.ts";
 import { until } from "../../support/until.ts";
 import { claimOne, completedJob, createJob, failedJob } from "../jobs/steps.ts";
 import {
@@ -120,6 +122,8 @@ test("five days of nothing but failures disable a webhook, and what was skipped 
   }
   const { webhook: now } = await w.webhooks.get(w.h.admin, webhook.id);
   expect(now.disabledReason).toContain("five days");
+  // As the sweep does for what was made at that very moment.
+  await skipPending(w.h.db.sql, 10);
   const statuses = await w.statuses(webhook.id);
   expect(statuses.PENDING).toBe(0);
   expect(statuses.SKIPPED).toBeGreaterThan(1);
@@ -174,6 +178,12 @@ test("with ordered events a later one of a job waits for the earlier, and other 
   const second = await createJob(w.h);
   await until(async () => receiver.received.some(({ body }) => body.includes(second)), "another job goes on");
   expect(receiver.received.filter(({ body }) => body.includes("job.started"))).toEqual([]);
+  // What waits for its turn is not late.
+  await until(async () => (await w.statuses(webhook.id)).DELIVERED === 1, "the other job's is recorded");
+  expect([await oldestDue(w.h.db.sql, new Date(), "all"), await countDue(w.h.db.sql, new Date())]).toEqual([
+    null,
+    0,
+  ]);
   refuse = false;
   w.time.aheadMs += 60_000;
   await until(async () => (await w.statuses(webhook.id)).PENDING === 0, "all arrive");
