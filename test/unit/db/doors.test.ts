@@ -37,6 +37,7 @@ const OWN_WORK: Readonly<Record<string, string>> = {
   "rpc/rates/rate-queries.ts": "buckets of addresses and users",
   "system/queries.ts": "figures of the whole installation",
   "webhooks/dispatch-queries.ts": "what waits for everybody's endpoints is posted",
+  "webhooks/sweep-queries.ts": "sweeps",
 };
 
 const files = readdirSync(SRC, { recursive: true, encoding: "utf8" })
