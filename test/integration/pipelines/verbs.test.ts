@@ -292,10 +292,10 @@ test("create and update refuse with the faults that a dry run tells, and then st
     "config.stages[3].chunk.overlap",
   ]);
   for (const call of [
-    pipelines.createPipeline({ name: "other", config: bad }),
-    pipelines.updatePipeline({ id, config: bad }),
+    () => pipelines.createPipeline({ name: "other", config: bad }),
+    () => pipelines.updatePipeline({ id, config: bad }),
   ]) {
-    await expect(call).rejects.toMatchObject({ reason: "INVALID_REQUEST", fields: told });
+    await expect(call()).rejects.toMatchObject({ reason: "INVALID_REQUEST", fields: told });
   }
   expect(
     await outcomes([
