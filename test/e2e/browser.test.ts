@@ -105,8 +105,6 @@ test("a file that is too large for a request is uploaded to the address that the
     () =>
       document.querySelector("#name")?.textContent !== "" ||
       document.querySelector("#error")?.textContent !== "",
-    undefined,
-    { timeout: 120_000 },
   );
   expect(await page.textContent("#error")).toBe("");
   expect((await page.textContent("#text"))?.trim()).toBe(text.trim());

@@ -9,6 +9,8 @@ import { isRoot } from "./processes.ts";
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 const MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome";
 const INSTALL_MS = 4 * 60_000;
+/** Of each wait: the first page of a new profile takes long on a machine that has other work. */
+const WAIT_MS = 120_000;
 
 function installed(): string | undefined {
   const folders = (process.env.PATH ?? "").split(delimiter);
@@ -62,6 +64,12 @@ export async function openBrowser(): Promise<{ context: BrowserContext } & Async
       "--no-first-run",
     ],
   });
+  context.setDefaultTimeout(WAIT_MS);
+  // What a page that does not get on was told, for whoever reads why its test failed.
+  const tell = (what: string): void => void process.stdout.write(`browser: ${what}\n`);
+  context.on("console", (message) => tell(message.text()));
+  context.on("weberror", (error) => tell(String(error.error())));
+  context.on("requestfailed", (request) => tell(`${request.url()}: ${request.failure()?.errorText}`));
   return {
     context,
     async [Symbol.asyncDispose]() {
