@@ -48,6 +48,7 @@ function instantOf(time: TimestampFields | undefined): Date | null {
 
 const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
+/** Which entries are wanted. */
 export function filterFromMessage(request: ListAuditLogsRequest | ExportAuditLogsRequest): LogFilter {
   return {
     start: instantOf(request.startTime),

@@ -35,14 +35,17 @@ export function createDeliverySweeper(deps: {
     await pool.begin(async (tx) => {
       const reason = "Its owner is not active any more.";
       const disabled = await disableOfInactiveOwners(tx, reason, DISABLED_BATCH);
-      for (const { id, shownUrl } of disabled) {
-        await audit.record(tx, systemActor("webhooks"), {
+      const actor = systemActor("webhooks");
+      await audit.recordMany(
+        tx,
+        disabled.map(({ id, shownUrl }) => ({
+          actor,
           action: "webhooks.disable",
           resourceType: "webhook",
           resourceId: id,
           details: { url: shownUrl, reason },
-        });
-      }
+        })),
+      );
     });
   const sweep = async (): Promise<void> => {
     try {

@@ -401,6 +401,18 @@ describe("a reader who stops reading and vanishes frees its handler", () => {
   });
 });
 
+/** A stream for a call whose body is still to come. */
+function openCall(session: http2.ClientHttp2Session, credential: string): http2.ClientHttp2Stream {
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/sluice.v1.SystemService/PauseQueue",
+    "content-type": "application/json",
+    authorization: `Bearer ${credential}`,
+  });
+  stream.on("error", () => {});
+  return stream;
+}
+
 test.each([
   ["is at work on them", "good"],
   ["has refused them", "bad"],
@@ -417,13 +429,7 @@ test.each([
     const codes: number[] = [];
     session.on("goaway", (code) => codes.push(code));
     for (let i = 0; i < 300 && !closed; i++) {
-      const stream = session.request({
-        ":method": "POST",
-        ":path": "/sluice.v1.SystemService/PauseQueue",
-        "content-type": "application/json",
-        authorization: `Bearer ${credential}`,
-      });
-      stream.on("error", () => {});
+      const stream = openCall(session, credential);
       stream.end("{}");
       if (i % 20 === 19) await new Promise((resolve) => setTimeout(resolve, 20));
       stream.close(http2.constants.NGHTTP2_CANCEL);
@@ -438,16 +444,7 @@ test("of streams that a client resets at once, again and again, only the first o
   await using edge = await startEdge({ limits: { maxResets: 1_000 } });
   const session = http2.connect(edge.url);
   session.on("error", () => {});
-  const open = () => {
-    const stream = session.request({
-      ":method": "POST",
-      ":path": "/sluice.v1.SystemService/PauseQueue",
-      "content-type": "application/json",
-      authorization: "Bearer bad",
-    });
-    stream.on("error", () => {});
-    return stream;
-  };
+  const open = () => openCall(session, "bad");
   const seen = () => new Promise((resolve) => session.ping(resolve));
   await once(session, "connect");
   for (let burst = 0; burst < 20; burst++) {

@@ -17,6 +17,13 @@ test("the program is called as it was started: installed by its name, from a pro
   expect(programNameOf(undefined)).toBe("npx sluice");
 });
 
+test("a command that is wrong points to its own help", async () => {
+  await using home = await createHome();
+  const said = async (...args: string[]) => (await home.sluice(args, { url: "http://127.0.0.1:9" })).stderr;
+  expect(await said("nothing")).toMatch(/^Try `(?:npx )?sluice --help`\.$/m);
+  expect(await said("webhooks", "create")).toMatch(/^Try `(?:npx )?sluice webhooks create --help`\.$/m);
+});
+
 test("every command that the program tells people to type begins with the name it was started by", async () => {
   await using home = await createHome();
   await writeFile(join(home.folder, "a.txt"), "x");

@@ -11,6 +11,11 @@ test("ids are UUIDv7 and sort in the order they were made, within one millisecon
   expect(new Set(ids).size).toBe(ids.length);
 });
 
+test("what of an id is neither time nor counter is drawn anew for each, so that those of other processes are others", () => {
+  const drawn = Array.from({ length: 1_000 }, () => newId().slice(19));
+  expect(new Set(drawn).size).toBe(drawn.length);
+});
+
 test("an id carries the millisecond at which it was made", () => {
   const time = Date.now() + 7_200_000;
   expect(Number.parseInt(newId(time).replaceAll("-", "").slice(0, 12), 16)).toBe(time);
